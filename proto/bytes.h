@@ -1,0 +1,71 @@
+/* bytes.h - a borrowed run of bytes, a growing buffer, and cleanup by scope. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Borrowed: whoever made it says how long it lives. */
+struct bytes {
+	const uint8_t *data;
+	size_t size;
+};
+
+/* Owned: data is from malloc. All zero is an empty buffer. */
+struct buffer {
+	uint8_t *data;
+	size_t size;
+	size_t capacity;
+	bool failed; /* an append found no memory; the content is not to be used */
+};
+
+#define CLEANUP(function) __attribute__((cleanup(function)))
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline struct bytes bytes_of(const char *text)
+{
+	return (struct bytes){ (const uint8_t *)text, strlen(text) };
+}
+
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool bytes_equal_text(struct bytes a, const char *text)
+{
+	return bytes_equal(a, bytes_of(text));
+}
+
+static inline struct bytes buffer_bytes(const struct buffer *buffer)
+{
+	return (struct bytes){ buffer->data, buffer->size };
+}
+
+void buffer_append(struct buffer *buffer, const void *data, size_t size);
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void buffer_free(struct buffer *buffer);
+
+static inline void freep(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+/* Copies at most size - 1 bytes and ends with NUL; false if it did not fit. */
+bool bytes_copy_text(struct bytes bytes, char *ret, size_t size);
+
+/* Lower-case hexadecimal; ret has 2 * size + 1 bytes. */
+void bytes_to_hex(const uint8_t *data, size_t size, char *ret);
+/* Exactly 2 * size hexadecimal digits and nothing else, or false. */
+bool bytes_from_hex(const char *text, uint8_t *ret, size_t size);
+
+/* Valid UTF-8 (no surrogates, no overlong forms, no NUL). */
+bool bytes_is_utf8(struct bytes bytes);
+
+/* Reads a whole file of at most size_max bytes. Returns 0 or -errno (-EFBIG if larger). */
+int file_read(const char *path, size_t size_max, struct buffer *ret);
+/* Writes so that after a crash there is the old file or the new one: temporary, fsync, rename, fsync of the folder. */
+int file_write_durably(const char *path, struct bytes content, unsigned mode);

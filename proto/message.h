@@ -1,0 +1,261 @@
+/*
+ * message.h - the messages and their one table: number, name, who may send it.
+ *
+ * Grammar and meaning: docs/protocol.md. The structures here borrow from the bytes they were read
+ * from and are valid as long as those are.
+ */
+#pragma once
+
+#include "proto/instant.h"
+#include "proto/limits.h"
+#include "proto/pack.h"
+#include "proto/sign.h"
+
+enum {
+	PROTOCOL_VERSION = 1,
+};
+
+enum role {
+	ROLE_NONE = 0,
+	ROLE_OPERATOR = 1,
+	ROLE_REPORTER = 2,
+	ROLE_COLLECTOR = 3,
+	ROLE_CARRIER = 4,
+	ROLE_NODE = 5,
+	ROLE_READER = 6,
+	ROLE_COUNT = 7,
+};
+
+#define ROLE_BIT(role) (1u << (role))
+
+const char *role_name(enum role role);
+enum role role_from_name(const char *name); /* ROLE_NONE if there is no such role */
+
+enum message_type {
+	MESSAGE_SUBMIT = 1,
+	MESSAGE_RECEIPTS = 2,
+	MESSAGE_ROLLUP = 3,
+	MESSAGE_ROLLUP_ACK = 4,
+	MESSAGE_HELLO = 5,
+	MESSAGE_WELCOME = 6,
+	MESSAGE_PUBLISH = 7,
+	MESSAGE_PUBLISHED = 8,
+	MESSAGE_STATUS = 9,
+	MESSAGE_ANSWER = 10,
+	MESSAGE_LIST = 11,
+	MESSAGE_GET = 12,
+	MESSAGE_FIGURES = 13,
+	MESSAGE_REPORT = 14,
+	MESSAGE_RECEIPT = 15,
+	MESSAGE_WATCH = 16,
+	MESSAGE_EVENT = 17,
+	MESSAGE_VERIFY = 18,
+	MESSAGE_KEYS = 19,
+	MESSAGE_CLOCK = 20,
+	MESSAGE_TYPE_COUNT = 21,
+	MESSAGE_REFUSED = 99,
+};
+
+struct message_row {
+	const char *name;
+	unsigned roles; /* ROLE_BIT of those who may send it to a node; 0: only a node sends it */
+};
+
+/* NULL if no message has that type. */
+const struct message_row *message_row(int64_t type);
+
+/* Judgements and refusals; the numbers are in the protocol and in ledgers and never change. */
+enum judgement {
+	JUDGEMENT_ACCEPTED = 0,
+	JUDGEMENT_ON_TIME = 1,
+	JUDGEMENT_LATE = 2,
+	JUDGEMENT_REFUSED_FIRST = 16, /* from here on the report does not count */
+	REFUSED_UNKNOWN_PLAN = 16,
+	REFUSED_UNKNOWN_FORM = 17,
+	REFUSED_UNKNOWN_PERIOD = 18,
+	REFUSED_UNKNOWN_UNIT = 19,
+	REFUSED_UNIT_NOT_VALID = 20,
+	REFUSED_NOT_YOUR_UNIT = 21,
+	REFUSED_NO_OBLIGATION = 22,
+	REFUSED_UNKNOWN_FIELD = 23,
+	REFUSED_WRONG_TYPE = 24,
+	REFUSED_OUT_OF_RANGE = 25,
+	REFUSED_OVERFLOW = 26,
+	REFUSED_MISSING_FIELD = 27,
+	REFUSED_STALE_REVISION = 28,
+	REFUSED_REASON_MISSING = 29,
+	REFUSED_NIL_WITH_VALUES = 30,
+	REFUSED_MALFORMED = 64,
+	REFUSED_PROTOCOL_VERSION = 65,
+	REFUSED_UNKNOWN_TYPE = 66,
+	REFUSED_TOO_LARGE = 67,
+	REFUSED_UNKNOWN_KEY = 68,
+	REFUSED_NOT_PERMITTED = 69,
+	REFUSED_WRONG_SENDER = 70,
+	REFUSED_BAD_SIGNATURE = 71,
+	REFUSED_ID_CONFLICT = 72,
+	REFUSED_STALE_PUBLICATION = 73,
+	REFUSED_BAD_TEXT = 74,
+	REFUSED_INCOMPATIBLE = 75,
+	REFUSED_NOT_FOUND = 76,
+	REFUSED_NOT_SYNTHETIC = 77,
+	REFUSED_STORE_FULL = 78,
+	REFUSED_STORE_FAILED = 79,
+	REFUSED_BUSY = 80,
+	JUDGEMENT_COUNT = 81,
+};
+
+/* The code of the protocol, "unknown-plan"; NULL for a number that means nothing. */
+const char *judgement_name(int64_t judgement);
+/* The number of a code, or -1. */
+int judgement_from_name(struct bytes name);
+
+struct envelope {
+	int64_t version;
+	int64_t type;
+	int64_t request;
+	struct bytes body; /* one packed value */
+};
+
+enum {
+	ENVELOPE_E_MALFORMED = 1,
+	ENVELOPE_E_VERSION, /* ret->version is set, nothing else */
+};
+
+/* Checks all of frame (pack_check) and splits it. ret_why (may be NULL) gets a constant on error. */
+int envelope_read(struct bytes frame, struct envelope *ret, const char **ret_why);
+/* Starts a message; the caller then writes exactly one value, the body. */
+void envelope_begin(struct writer *writer, enum message_type type, int64_t request);
+
+/* One value of a field, as in docs/protocol.md "Submission". */
+enum value_state {
+	VALUE_MISSING = 0,
+	VALUE_NUMBER,
+	VALUE_ESTIMATED,
+	VALUE_NOT_APPLICABLE,
+	VALUE_TEXT, /* only in a report; never in a cell */
+};
+
+struct value {
+	enum value_state state;
+	int64_t number;    /* VALUE_NUMBER, VALUE_ESTIMATED: count of 10^-scale */
+	struct bytes text; /* VALUE_TEXT */
+};
+
+void value_read(struct reader *reader, struct value *ret);
+void value_write(struct writer *writer, const struct value *value);
+
+struct report {
+	struct bytes plan;
+	struct bytes form;
+	struct bytes period;
+	uint32_t unit;
+	uint32_t revision;
+	bool nil;
+	uint32_t value_count;
+	struct reader values; /* positioned at the first key of the map */
+	struct bytes note;
+};
+
+struct submission {
+	struct public_key sender;
+	uint64_t counter;
+	struct instant created;
+	uint32_t report_count;
+	struct reader reports; /* positioned at the first report */
+};
+
+/* Reads the head of signed bytes (already pack_check'ed). Returns NULL or what is wrong. */
+const char *submission_read(struct bytes bytes, struct submission *ret);
+/* Reads the next report and moves on; false if it is not one. */
+bool report_read(struct reader *reports, struct report *ret);
+
+/*
+ * Writes signed bytes: begin, then report_write_head and value pairs for each report.
+ * report_write_head leaves the writer at the map; the caller writes value_count times
+ * writer_str(field), value_write; then writer_str(note).
+ */
+void submission_write_begin(struct writer *writer, const struct public_key *sender,
+	uint64_t counter, struct instant created, size_t report_count);
+struct report_head {
+	const char *plan;
+	const char *form;
+	const char *period;
+	uint32_t unit;
+	uint32_t revision;
+	bool nil;
+	size_t value_count;
+};
+void report_write_head(struct writer *writer, const struct report_head *head);
+
+enum timeliness {
+	TIMELINESS_UNSTATED = 0,
+	TIMELINESS_ON_TIME = 1,
+	TIMELINESS_LATE = 2,
+};
+
+struct rollup {
+	struct public_key sender;
+	uint64_t epoch;
+	uint64_t up_to;
+	uint32_t slice_count;
+	struct reader slices;
+};
+
+struct rollup_cell {
+	struct bytes period;
+	uint32_t unit;
+	uint64_t version;
+	uint32_t revision;
+	bool nil;
+	struct instant received;
+	enum timeliness timeliness;
+	uint32_t origin_unit;
+	uint64_t origin_seq;
+	struct hash digest;
+	uint32_t value_count;
+	struct reader values;
+};
+
+const char *rollup_read(struct bytes bytes, struct rollup *ret);
+/* Reads [plan, form, [cell, …]] up to its first cell; false if it is not one. */
+bool rollup_slice_read(struct reader *slices, struct bytes *ret_plan, struct bytes *ret_form,
+	uint32_t *ret_cell_count);
+bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret);
+
+enum publication_kind {
+	PUBLICATION_UNITS = 0,
+	PUBLICATION_PLAN,
+	PUBLICATION_KEYS,
+	PUBLICATION_KIND_COUNT,
+};
+
+const char *publication_kind_name(enum publication_kind kind);
+
+struct publication {
+	struct public_key sender;
+	struct instant issued;
+	enum publication_kind kind;
+	struct bytes name;
+	struct bytes text;
+};
+
+const char *publication_read(struct bytes bytes, struct publication *ret);
+void publication_write(struct writer *writer, const struct publication *publication);
+
+/* A problem as it travels: index, code, words. */
+struct problem {
+	int64_t index; /* -1: the whole */
+	enum judgement code;
+	char place[LIMIT_PLACE_BYTES];
+};
+
+struct problems {
+	size_t count; /* at most LIMIT_PROBLEMS are kept; the rest are only counted in dropped */
+	size_t dropped;
+	struct problem list[LIMIT_PROBLEMS];
+};
+
+void problems_add(struct problems *problems, int64_t index, enum judgement code,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+void problems_write(struct writer *writer, const struct problems *problems);
