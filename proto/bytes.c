@@ -1,0 +1,268 @@
+#include "proto/bytes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool buffer_reserve(struct buffer *buffer, size_t more)
+{
+	size_t capacity = buffer->capacity ? buffer->capacity : 256;
+	uint8_t *data;
+
+	if (buffer->failed) {
+		return false;
+	}
+	if (more > SIZE_MAX / 2 - buffer->size) {
+		buffer->failed = true;
+		return false;
+	}
+	while (capacity < buffer->size + more) {
+		capacity *= 2;
+	}
+	if (capacity == buffer->capacity) {
+		return true;
+	}
+	data = realloc(buffer->data, capacity);
+	if (!data) {
+		buffer->failed = true;
+		return false;
+	}
+	buffer->data = data;
+	buffer->capacity = capacity;
+	return true;
+}
+
+void buffer_append(struct buffer *buffer, const void *data, size_t size)
+{
+	if (size > 0 && buffer_reserve(buffer, size)) {
+		memcpy(buffer->data + buffer->size, data, size);
+		buffer->size += size;
+	}
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+	va_list arguments;
+	int size;
+
+	va_start(arguments, format);
+	size = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	if (size < 0 || !buffer_reserve(buffer, (size_t)size + 1)) {
+		buffer->failed = true;
+		return;
+	}
+	va_start(arguments, format);
+	vsnprintf((char *)buffer->data + buffer->size, (size_t)size + 1, format, arguments);
+	va_end(arguments);
+	buffer->size += (size_t)size;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+	free(buffer->data);
+	*buffer = (struct buffer){ 0 };
+}
+
+bool bytes_copy_text(struct bytes bytes, char *ret, size_t size)
+{
+	size_t count = bytes.size < size ? bytes.size : size - 1;
+
+	if (count > 0) {
+		memcpy(ret, bytes.data, count);
+	}
+	ret[count] = '\0';
+	return count == bytes.size;
+}
+
+void bytes_to_hex(const uint8_t *data, size_t size, char *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < size; i++) {
+		*ret++ = digits[data[i] >> 4];
+		*ret++ = digits[data[i] & 15];
+	}
+	*ret = '\0';
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9') {
+		return c - '0';
+	}
+	if (c >= 'a' && c <= 'f') {
+		return c - 'a' + 10;
+	}
+	if (c >= 'A' && c <= 'F') {
+		return c - 'A' + 10;
+	}
+	return -1;
+}
+
+bool bytes_from_hex(const char *text, uint8_t *ret, size_t size)
+{
+	if (strlen(text) != 2 * size) {
+		return false;
+	}
+	for (size_t i = 0; i < size; i++) {
+		int high = hex_digit(text[2 * i]);
+		int low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0) {
+			return false;
+		}
+		ret[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+bool bytes_is_utf8(struct bytes bytes)
+{
+	const uint8_t *at = bytes.data;
+	const uint8_t *end = at + bytes.size;
+
+	while (at < end) {
+		uint8_t first = *at++;
+		uint32_t point;
+		uint32_t least;
+		int more;
+
+		if (first < 0x80) {
+			if (first == 0) {
+				return false;
+			}
+			continue;
+		} else if (first >= 0xc2 && first < 0xe0) {
+			more = 1;
+			point = first & 0x1f;
+			least = 0x80;
+		} else if (first >= 0xe0 && first < 0xf0) {
+			more = 2;
+			point = first & 0x0f;
+			least = 0x800;
+		} else if (first >= 0xf0 && first < 0xf5) {
+			more = 3;
+			point = first & 0x07;
+			least = 0x10000;
+		} else {
+			return false;
+		}
+		if (end - at < more) {
+			return false;
+		}
+		for (; more > 0; more--, at++) {
+			if ((*at & 0xc0) != 0x80) {
+				return false;
+			}
+			point = point << 6 | (*at & 0x3fu);
+		}
+		if (point < least || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void closep(int *fd)
+{
+	if (*fd >= 0) {
+		close(*fd);
+	}
+}
+
+int file_read(const char *path, size_t size_max, struct buffer *ret)
+{
+	CLEANUP(closep) int fd = -1;
+	CLEANUP(buffer_free) struct buffer buffer = { 0 };
+	uint8_t chunk[16384];
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0) {
+		return -errno;
+	}
+	for (;;) {
+		ssize_t got = read(fd, chunk, sizeof(chunk));
+
+		if (got < 0 && errno == EINTR) {
+			continue;
+		}
+		if (got < 0) {
+			return -errno;
+		}
+		if (got == 0) {
+			break;
+		}
+		if ((size_t)got > size_max - buffer.size) {
+			return -EFBIG;
+		}
+		buffer_append(&buffer, chunk, (size_t)got);
+		if (buffer.failed) {
+			return -ENOMEM;
+		}
+	}
+	*ret = buffer;
+	buffer = (struct buffer){ 0 };
+	return 0;
+}
+
+static int write_all(int fd, struct bytes content)
+{
+	while (content.size > 0) {
+		ssize_t put = write(fd, content.data, content.size);
+
+		if (put < 0 && errno == EINTR) {
+			continue;
+		}
+		if (put < 0) {
+			return -errno;
+		}
+		content.data += put;
+		content.size -= (size_t)put;
+	}
+	return 0;
+}
+
+int file_write_durably(const char *path, struct bytes content, unsigned mode)
+{
+	CLEANUP(closep) int fd = -1;
+	CLEANUP(closep) int folder = -1;
+	char temporary[PATH_MAX];
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int size = snprintf(temporary, sizeof(temporary), "%s.new", path);
+	int r;
+
+	if (size < 0 || (size_t)size >= sizeof(temporary)) {
+		return -ENAMETOOLONG;
+	}
+	if (slash) {
+		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path + 1), path);
+	} else {
+		snprintf(parent, sizeof(parent), ".");
+	}
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0) {
+		return -errno;
+	}
+	r = write_all(fd, content);
+	if (r == 0 && fsync(fd) < 0) {
+		r = -errno;
+	}
+	if (r == 0 && rename(temporary, path) < 0) {
+		r = -errno;
+	}
+	if (r < 0) {
+		unlink(temporary);
+		return r;
+	}
+	folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 || fsync(folder) < 0) {
+		return -errno;
+	}
+	return 0;
+}

@@ -1,0 +1,549 @@
+/*
+ * One walk (pack_check) proves the whole of a message well-formed before anything else looks at
+ * it; the reader then checks only what it is asked for, and still never reads outside its bytes,
+ * so it is safe on bytes that were not checked.
+ */
+#include "proto/pack.h"
+
+#include "proto/limits.h"
+
+enum {
+	KEYS_MAX = 256, /* keys of one map whose uniqueness is checked */
+};
+
+static const uint8_t zeros[64];
+
+struct head {
+	enum pack_type type;
+	uint64_t count;  /* bytes of str and bin, elements of array and map */
+	int64_t integer; /* PACK_INT, PACK_BOOL */
+	size_t size;     /* bytes of the head itself */
+};
+
+static uint64_t big_endian(const uint8_t *at, size_t size)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		value = value << 8 | at[i];
+	}
+	return value;
+}
+
+/* How wide an integer's or a length's shortest form is, as an exponent of 2; least gives the width that the fix form covers. */
+static bool is_minimal_unsigned(uint64_t value, size_t width)
+{
+	switch (width) {
+	case 1:
+		return value > 0x7f;
+	case 2:
+		return value > 0xff;
+	case 4:
+		return value > 0xffff;
+	default:
+		return value > 0xffffffff;
+	}
+}
+
+static bool is_minimal_signed(int64_t value, size_t width)
+{
+	switch (width) {
+	case 1:
+		return value < -32;
+	case 2:
+		return value < INT8_MIN;
+	case 4:
+		return value < INT16_MIN;
+	default:
+		return value < INT32_MIN;
+	}
+}
+
+/* Reads the head of the value at `at`. Returns NULL or what is wrong. */
+static const char *head_read(const uint8_t *at, const uint8_t *end, struct head *ret)
+{
+	size_t left = (size_t)(end - at);
+	uint8_t first;
+	size_t width = 0;
+
+	*ret = (struct head){ .type = PACK_END };
+	if (left == 0) {
+		return "bytes end too early";
+	}
+	first = *at;
+	ret->size = 1;
+	if (first < 0x80) {
+		ret->type = PACK_INT;
+		ret->integer = first;
+		return NULL;
+	}
+	if (first >= 0xe0) {
+		ret->type = PACK_INT;
+		ret->integer = (int8_t)first;
+		return NULL;
+	}
+	if (first < 0x90) {
+		ret->type = PACK_MAP;
+		ret->count = first & 0x0f;
+		return NULL;
+	}
+	if (first < 0xa0) {
+		ret->type = PACK_ARRAY;
+		ret->count = first & 0x0f;
+		return NULL;
+	}
+	if (first < 0xc0) {
+		ret->type = PACK_STR;
+		ret->count = first & 0x1f;
+		return NULL;
+	}
+	switch (first) {
+	case 0xc0:
+		ret->type = PACK_NIL;
+		return NULL;
+	case 0xc2:
+	case 0xc3:
+		ret->type = PACK_BOOL;
+		ret->integer = first & 1;
+		return NULL;
+	case 0xc4:
+	case 0xc5:
+	case 0xc6:
+		ret->type = PACK_BIN;
+		width = (size_t)1 << (first - 0xc4);
+		break;
+	case 0xcc:
+	case 0xcd:
+	case 0xce:
+	case 0xcf:
+		ret->type = PACK_INT;
+		width = (size_t)1 << (first - 0xcc);
+		break;
+	case 0xd0:
+	case 0xd1:
+	case 0xd2:
+	case 0xd3:
+		ret->type = PACK_INT;
+		width = (size_t)1 << (first - 0xd0);
+		break;
+	case 0xd9:
+	case 0xda:
+	case 0xdb:
+		ret->type = PACK_STR;
+		width = (size_t)1 << (first - 0xd9);
+		break;
+	case 0xdc:
+	case 0xdd:
+		ret->type = PACK_ARRAY;
+		width = (size_t)2 << (first - 0xdc);
+		break;
+	case 0xde:
+	case 0xdf:
+		ret->type = PACK_MAP;
+		width = (size_t)2 << (first - 0xde);
+		break;
+	default:
+		ret->type = PACK_BAD;
+		return "a form that is not accepted (float, extension or reserved)";
+	}
+	if (left < 1 + width) {
+		return "bytes end too early";
+	}
+	ret->size = 1 + width;
+	ret->count = big_endian(at + 1, width);
+	if (ret->type == PACK_INT && first >= 0xd0) {
+		int64_t value = (int64_t)(ret->count << (64 - 8 * width)) >> (64 - 8 * width);
+
+		ret->integer = value;
+		return is_minimal_signed(value, width) ? NULL : "not the shortest form";
+	}
+	if (ret->type == PACK_INT) {
+		if (ret->count > INT64_MAX) {
+			return "integer outside the signed 64-bit range";
+		}
+		ret->integer = (int64_t)ret->count;
+		return is_minimal_unsigned(ret->count, width) ? NULL : "not the shortest form";
+	}
+	switch (first) {
+	case 0xc4: /* bin has no shorter form */
+		return NULL;
+	case 0xd9:
+		return ret->count > 31 ? NULL : "not the shortest form";
+	case 0xdc:
+	case 0xde:
+		return ret->count > 15 ? NULL : "not the shortest form";
+	default:
+		return is_minimal_unsigned(ret->count, width) ? NULL : "not the shortest form";
+	}
+}
+
+/* Insertion into a small set of the keys seen in one map: open addressing on the stack. */
+struct key_set {
+	struct bytes keys[2 * KEYS_MAX];
+};
+
+static bool key_set_add(struct key_set *set, struct bytes key)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < key.size; i++) {
+		hash = (hash ^ key.data[i]) * 16777619u;
+	}
+	for (uint32_t i = hash;; i++) {
+		struct bytes *slot = &set->keys[i % (2 * KEYS_MAX)];
+
+		if (!slot->data) {
+			*slot = key;
+			return true;
+		}
+		if (bytes_equal(*slot, key)) {
+			return false;
+		}
+	}
+}
+
+static const char *check_value(const uint8_t **at, const uint8_t *end, unsigned depth);
+
+static const char *check_map(const uint8_t **at, const uint8_t *end, uint64_t count, unsigned depth)
+{
+	struct key_set set;
+	struct bytes first = { 0 };
+
+	if (count > KEYS_MAX) {
+		return "a map with too many keys";
+	}
+	if (count > 1) {
+		memset(&set, 0, sizeof(set));
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		struct head head;
+		const uint8_t *key = *at;
+		const char *error = check_value(at, end, depth);
+
+		if (error) {
+			return error;
+		}
+		error = head_read(key, end, &head);
+		if (error || head.type != PACK_STR) {
+			return "a key that is not a string";
+		}
+		first = (struct bytes){ key + head.size, head.count };
+		if (count > 1 && !key_set_add(&set, first)) {
+			return "a key twice in one map";
+		}
+		error = check_value(at, end, depth);
+		if (error) {
+			return error;
+		}
+	}
+	return NULL;
+}
+
+static const char *check_value(const uint8_t **at, const uint8_t *end, unsigned depth)
+{
+	struct head head;
+	const char *error = head_read(*at, end, &head);
+
+	if (error) {
+		return error;
+	}
+	*at += head.size;
+	switch (head.type) {
+	case PACK_STR:
+	case PACK_BIN:
+		if (head.count > (uint64_t)(end - *at)) {
+			return "bytes end too early";
+		}
+		if (head.type == PACK_STR && !bytes_is_utf8((struct bytes){ *at, head.count })) {
+			return "text that is not UTF-8";
+		}
+		*at += head.count;
+		return NULL;
+	case PACK_ARRAY:
+	case PACK_MAP:
+		if (depth == 0) {
+			return "nested too deeply";
+		}
+		if (head.count > LIMIT_ITEMS || head.count > (uint64_t)(end - *at)) {
+			return "more elements than bytes";
+		}
+		if (head.type == PACK_MAP) {
+			return check_map(at, end, head.count, depth - 1);
+		}
+		for (uint64_t i = 0; i < head.count; i++) {
+			error = check_value(at, end, depth - 1);
+			if (error) {
+				return error;
+			}
+		}
+		return NULL;
+	default:
+		return NULL;
+	}
+}
+
+const char *pack_check(struct bytes bytes)
+{
+	const uint8_t *at = bytes.data;
+	const uint8_t *end = at + bytes.size;
+	const char *error = check_value(&at, end, LIMIT_DEPTH);
+
+	if (error) {
+		return error;
+	}
+	return at == end ? NULL : "bytes after the value";
+}
+
+struct reader reader_make(struct bytes bytes)
+{
+	return (struct reader){ .at = bytes.data, .end = bytes.data + bytes.size };
+}
+
+void reader_fail(struct reader *reader, const char *error)
+{
+	if (!reader->error) {
+		reader->error = error;
+	}
+	reader->at = reader->end;
+}
+
+enum pack_type reader_peek(const struct reader *reader)
+{
+	struct head head;
+
+	if (reader->error || reader->at == reader->end) {
+		return PACK_END;
+	}
+	return head_read(reader->at, reader->end, &head) ? PACK_BAD : head.type;
+}
+
+/* Reads a head of the wanted type and moves behind it. */
+static bool take(struct reader *reader, enum pack_type type, const char *wanted, struct head *ret)
+{
+	const char *error;
+
+	if (reader->error) {
+		return false;
+	}
+	error = head_read(reader->at, reader->end, ret);
+	if (!error && ret->type != type) {
+		error = wanted;
+	}
+	if (error) {
+		reader_fail(reader, error);
+		return false;
+	}
+	reader->at += ret->size;
+	return true;
+}
+
+int64_t reader_int(struct reader *reader)
+{
+	struct head head;
+
+	return take(reader, PACK_INT, "an integer was expected", &head) ? head.integer : 0;
+}
+
+int64_t reader_int_between(struct reader *reader, int64_t min, int64_t max)
+{
+	int64_t value = reader_int(reader);
+
+	if (!reader->error && (value < min || value > max)) {
+		reader_fail(reader, "an integer out of its range");
+	}
+	return reader->error ? min : value;
+}
+
+bool reader_bool(struct reader *reader)
+{
+	struct head head;
+
+	return take(reader, PACK_BOOL, "true or false was expected", &head) && head.integer;
+}
+
+void reader_nil(struct reader *reader)
+{
+	struct head head;
+
+	take(reader, PACK_NIL, "nil was expected", &head);
+}
+
+static struct bytes take_bytes(struct reader *reader, enum pack_type type, const char *wanted)
+{
+	struct head head;
+	struct bytes bytes = { zeros, 0 };
+
+	if (!take(reader, type, wanted, &head)) {
+		return bytes;
+	}
+	if (head.count > (uint64_t)(reader->end - reader->at)) {
+		reader_fail(reader, "bytes end too early");
+		return bytes;
+	}
+	bytes = (struct bytes){ reader->at, head.count };
+	reader->at += head.count;
+	return bytes;
+}
+
+struct bytes reader_str(struct reader *reader)
+{
+	return take_bytes(reader, PACK_STR, "a string was expected");
+}
+
+struct bytes reader_bin(struct reader *reader)
+{
+	return take_bytes(reader, PACK_BIN, "a bin was expected");
+}
+
+const uint8_t *reader_bin_exact(struct reader *reader, size_t size)
+{
+	struct bytes bytes = reader_bin(reader);
+
+	if (!reader->error && bytes.size != size) {
+		reader_fail(reader, "a bin of another size was expected");
+	}
+	return reader->error ? zeros : bytes.data;
+}
+
+static uint32_t take_count(struct reader *reader, enum pack_type type, const char *wanted)
+{
+	struct head head;
+
+	if (!take(reader, type, wanted, &head)) {
+		return 0;
+	}
+	if (head.count > LIMIT_ITEMS || head.count > (uint64_t)(reader->end - reader->at)) {
+		reader_fail(reader, "more elements than bytes");
+		return 0;
+	}
+	return (uint32_t)head.count;
+}
+
+uint32_t reader_array(struct reader *reader)
+{
+	return take_count(reader, PACK_ARRAY, "an array was expected");
+}
+
+void reader_array_exact(struct reader *reader, uint32_t count)
+{
+	if (reader_array(reader) != count && !reader->error) {
+		reader_fail(reader, "an array of another length was expected");
+	}
+}
+
+uint32_t reader_map(struct reader *reader)
+{
+	return take_count(reader, PACK_MAP, "a map was expected");
+}
+
+/* Skips without recursion: count the values still owed. */
+void reader_skip(struct reader *reader)
+{
+	uint64_t owed = 1;
+
+	while (owed > 0 && !reader->error) {
+		struct head head;
+		const char *error = head_read(reader->at, reader->end, &head);
+
+		if (error) {
+			reader_fail(reader, error);
+			return;
+		}
+		reader->at += head.size;
+		owed--;
+		if (head.type == PACK_STR || head.type == PACK_BIN) {
+			if (head.count > (uint64_t)(reader->end - reader->at)) {
+				reader_fail(reader, "bytes end too early");
+				return;
+			}
+			reader->at += head.count;
+		} else if (head.type == PACK_ARRAY || head.type == PACK_MAP) {
+			if (head.count > (uint64_t)(reader->end - reader->at)) {
+				reader_fail(reader, "more elements than bytes");
+				return;
+			}
+			owed += head.type == PACK_MAP ? 2 * head.count : head.count;
+		}
+	}
+}
+
+struct bytes reader_raw(struct reader *reader)
+{
+	const uint8_t *start = reader->at;
+
+	reader_skip(reader);
+	return reader->error ? (struct bytes){ zeros, 0 } :
+			       (struct bytes){ start, (size_t)(reader->at - start) };
+}
+
+bool reader_done(const struct reader *reader)
+{
+	return !reader->error && reader->at == reader->end;
+}
+
+void writer_init(struct writer *writer)
+{
+	msgpack_sbuffer_init(&writer->buffer);
+	msgpack_packer_init(&writer->packer, &writer->buffer, msgpack_sbuffer_write);
+}
+
+void writer_free(struct writer *writer)
+{
+	msgpack_sbuffer_destroy(&writer->buffer);
+}
+
+void writer_reset(struct writer *writer)
+{
+	msgpack_sbuffer_clear(&writer->buffer);
+}
+
+void writer_int(struct writer *writer, int64_t value)
+{
+	msgpack_pack_int64(&writer->packer, value);
+}
+
+void writer_bool(struct writer *writer, bool value)
+{
+	if (value) {
+		msgpack_pack_true(&writer->packer);
+	} else {
+		msgpack_pack_false(&writer->packer);
+	}
+}
+
+void writer_nil(struct writer *writer)
+{
+	msgpack_pack_nil(&writer->packer);
+}
+
+void writer_str_bytes(struct writer *writer, struct bytes text)
+{
+	msgpack_pack_str(&writer->packer, text.size);
+	msgpack_pack_str_body(&writer->packer, text.data, text.size);
+}
+
+void writer_str(struct writer *writer, const char *text)
+{
+	writer_str_bytes(writer, bytes_of(text));
+}
+
+void writer_bin(struct writer *writer, const void *data, size_t size)
+{
+	msgpack_pack_bin(&writer->packer, size);
+	msgpack_pack_bin_body(&writer->packer, data, size);
+}
+
+void writer_array(struct writer *writer, size_t count)
+{
+	msgpack_pack_array(&writer->packer, count);
+}
+
+void writer_map(struct writer *writer, size_t count)
+{
+	msgpack_pack_map(&writer->packer, count);
+}
+
+void writer_raw(struct writer *writer, struct bytes packed)
+{
+	msgpack_sbuffer_write(&writer->buffer, (const char *)packed.data, packed.size);
+}
