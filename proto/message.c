@@ -1,0 +1,466 @@
+#include "proto/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *const role_names[ROLE_COUNT] = {
+	[ROLE_NONE] = "none",
+	[ROLE_OPERATOR] = "operator",
+	[ROLE_REPORTER] = "reporter",
+	[ROLE_COLLECTOR] = "collector",
+	[ROLE_CARRIER] = "carrier",
+	[ROLE_NODE] = "node",
+	[ROLE_READER] = "reader",
+};
+
+enum {
+	SENDERS = ROLE_BIT(ROLE_REPORTER) | ROLE_BIT(ROLE_COLLECTOR) | ROLE_BIT(ROLE_CARRIER),
+	READERS = ROLE_BIT(ROLE_READER) | ROLE_BIT(ROLE_COLLECTOR) | ROLE_BIT(ROLE_OPERATOR) |
+		  ROLE_BIT(ROLE_NODE),
+	ANYONE = SENDERS | READERS,
+};
+
+static const struct message_row rows[MESSAGE_TYPE_COUNT] = {
+	/* clang-format off */
+	[MESSAGE_SUBMIT]     = { "submit",     SENDERS },
+	[MESSAGE_RECEIPTS]   = { "receipts",   0 },
+	[MESSAGE_ROLLUP]     = { "rollup",     ROLE_BIT(ROLE_NODE) },
+	[MESSAGE_ROLLUP_ACK] = { "rollup-ack", 0 },
+	[MESSAGE_HELLO]      = { "hello",      ROLE_BIT(ROLE_NODE) },
+	[MESSAGE_WELCOME]    = { "welcome",    0 },
+	[MESSAGE_PUBLISH]    = { "publish",    ROLE_BIT(ROLE_OPERATOR) },
+	[MESSAGE_PUBLISHED]  = { "published",  0 },
+	[MESSAGE_STATUS]     = { "status",     ANYONE },
+	[MESSAGE_ANSWER]     = { "answer",     0 },
+	[MESSAGE_LIST]       = { "list",       ANYONE },
+	[MESSAGE_GET]        = { "get",        ANYONE },
+	[MESSAGE_FIGURES]    = { "figures",    READERS },
+	[MESSAGE_REPORT]     = { "report",     ANYONE },
+	[MESSAGE_RECEIPT]    = { "receipt",    SENDERS },
+	[MESSAGE_WATCH]      = { "watch",      READERS },
+	[MESSAGE_EVENT]      = { "event",      0 },
+	[MESSAGE_VERIFY]     = { "verify",     ROLE_BIT(ROLE_OPERATOR) },
+	[MESSAGE_KEYS]       = { "keys",       ROLE_BIT(ROLE_OPERATOR) },
+	[MESSAGE_CLOCK]      = { "clock",      ROLE_BIT(ROLE_OPERATOR) },
+	/* clang-format on */
+};
+
+static const struct message_row refused_row = { "refused", 0 };
+
+static const char *const judgement_names[JUDGEMENT_COUNT] = {
+	[JUDGEMENT_ACCEPTED] = "accepted",
+	[JUDGEMENT_ON_TIME] = "accepted-on-time",
+	[JUDGEMENT_LATE] = "accepted-late",
+	[REFUSED_UNKNOWN_PLAN] = "unknown-plan",
+	[REFUSED_UNKNOWN_FORM] = "unknown-form",
+	[REFUSED_UNKNOWN_PERIOD] = "unknown-period",
+	[REFUSED_UNKNOWN_UNIT] = "unknown-unit",
+	[REFUSED_UNIT_NOT_VALID] = "unit-not-valid",
+	[REFUSED_NOT_YOUR_UNIT] = "not-your-unit",
+	[REFUSED_NO_OBLIGATION] = "no-obligation",
+	[REFUSED_UNKNOWN_FIELD] = "unknown-field",
+	[REFUSED_WRONG_TYPE] = "wrong-type",
+	[REFUSED_OUT_OF_RANGE] = "out-of-range",
+	[REFUSED_OVERFLOW] = "overflow",
+	[REFUSED_MISSING_FIELD] = "missing-field",
+	[REFUSED_STALE_REVISION] = "stale-revision",
+	[REFUSED_REASON_MISSING] = "reason-missing",
+	[REFUSED_NIL_WITH_VALUES] = "nil-with-values",
+	[REFUSED_MALFORMED] = "malformed",
+	[REFUSED_PROTOCOL_VERSION] = "protocol-version",
+	[REFUSED_UNKNOWN_TYPE] = "unknown-type",
+	[REFUSED_TOO_LARGE] = "too-large",
+	[REFUSED_UNKNOWN_KEY] = "unknown-key",
+	[REFUSED_NOT_PERMITTED] = "not-permitted",
+	[REFUSED_WRONG_SENDER] = "wrong-sender",
+	[REFUSED_BAD_SIGNATURE] = "bad-signature",
+	[REFUSED_ID_CONFLICT] = "id-conflict",
+	[REFUSED_STALE_PUBLICATION] = "stale-publication",
+	[REFUSED_BAD_TEXT] = "bad-text",
+	[REFUSED_INCOMPATIBLE] = "incompatible",
+	[REFUSED_NOT_FOUND] = "not-found",
+	[REFUSED_NOT_SYNTHETIC] = "not-synthetic",
+	[REFUSED_STORE_FULL] = "store-full",
+	[REFUSED_STORE_FAILED] = "store-failed",
+	[REFUSED_BUSY] = "busy",
+};
+
+static const char *const kind_names[PUBLICATION_KIND_COUNT] = {
+	[PUBLICATION_UNITS] = "units",
+	[PUBLICATION_PLAN] = "plan",
+	[PUBLICATION_KEYS] = "keys",
+};
+
+static const int64_t request_max = INT64_C(1) << 53;
+
+const char *role_name(enum role role)
+{
+	return role < ROLE_COUNT ? role_names[role] : "unknown";
+}
+
+enum role role_from_name(const char *name)
+{
+	for (int role = ROLE_OPERATOR; role < ROLE_COUNT; role++) {
+		if (strcmp(name, role_names[role]) == 0) {
+			return (enum role)role;
+		}
+	}
+	return ROLE_NONE;
+}
+
+const struct message_row *message_row(int64_t type)
+{
+	if (type == MESSAGE_REFUSED) {
+		return &refused_row;
+	}
+	if (type < 1 || type >= MESSAGE_TYPE_COUNT) {
+		return NULL;
+	}
+	return &rows[type];
+}
+
+const char *judgement_name(int64_t judgement)
+{
+	return judgement >= 0 && judgement < JUDGEMENT_COUNT ? judgement_names[judgement] : NULL;
+}
+
+int judgement_from_name(struct bytes name)
+{
+	for (int i = 0; i < JUDGEMENT_COUNT; i++) {
+		if (judgement_names[i] && bytes_equal_text(name, judgement_names[i])) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+const char *publication_kind_name(enum publication_kind kind)
+{
+	return kind < PUBLICATION_KIND_COUNT ? kind_names[kind] : "unknown";
+}
+
+int envelope_read(struct bytes frame, struct envelope *ret, const char **ret_why)
+{
+	struct reader reader = reader_make(frame);
+	struct envelope envelope = { 0 };
+	uint32_t count = reader_array(&reader);
+	const char *why;
+
+	if (count > 0) {
+		envelope.version = reader_int(&reader);
+	}
+	if (reader_ok(&reader) && count > 0 && envelope.version != PROTOCOL_VERSION) {
+		ret->version = envelope.version;
+		return ENVELOPE_E_VERSION;
+	}
+	why = pack_check(frame);
+	if (!why) {
+		envelope.type = reader_int(&reader);
+		envelope.request = reader_int_between(&reader, 0, request_max);
+		envelope.body = reader_raw(&reader);
+		if (count != 4) {
+			reader_fail(&reader, "not an envelope [version, type, request, body]");
+		}
+		why = reader.error;
+	}
+	if (why) {
+		if (ret_why) {
+			*ret_why = why;
+		}
+		return ENVELOPE_E_MALFORMED;
+	}
+	*ret = envelope;
+	return 0;
+}
+
+void envelope_begin(struct writer *writer, enum message_type type, int64_t request)
+{
+	writer_array(writer, 4);
+	writer_int(writer, PROTOCOL_VERSION);
+	writer_int(writer, type);
+	writer_int(writer, request);
+}
+
+void value_read(struct reader *reader, struct value *ret)
+{
+	*ret = (struct value){ 0 };
+	switch (reader_peek(reader)) {
+	case PACK_NIL:
+		reader_nil(reader);
+		break;
+	case PACK_INT:
+		ret->state = VALUE_NUMBER;
+		ret->number = reader_int(reader);
+		break;
+	case PACK_STR:
+		ret->state = VALUE_TEXT;
+		ret->text = reader_str(reader);
+		break;
+	case PACK_ARRAY:
+		switch (reader_array(reader)) {
+		case 0:
+			ret->state = VALUE_NOT_APPLICABLE;
+			break;
+		case 1:
+			ret->state = VALUE_ESTIMATED;
+			ret->number = reader_int(reader);
+			break;
+		default:
+			reader_fail(reader, "a value of more than one element");
+			break;
+		}
+		break;
+	default:
+		reader_fail(reader, "not a value: integer, [integer], [], nil or text");
+		break;
+	}
+}
+
+void value_write(struct writer *writer, const struct value *value)
+{
+	switch (value->state) {
+	case VALUE_MISSING:
+		writer_nil(writer);
+		break;
+	case VALUE_NUMBER:
+		writer_int(writer, value->number);
+		break;
+	case VALUE_ESTIMATED:
+		writer_array(writer, 1);
+		writer_int(writer, value->number);
+		break;
+	case VALUE_NOT_APPLICABLE:
+		writer_array(writer, 0);
+		break;
+	case VALUE_TEXT:
+		writer_str_bytes(writer, value->text);
+		break;
+	}
+}
+
+/* The common beginning of all signed bytes: [kind, 1, sender, … */
+static void signed_head_read(struct reader *reader, const char *kind, uint32_t count,
+	struct public_key *ret_sender)
+{
+	reader_array_exact(reader, count);
+	if (!bytes_equal_text(reader_str(reader), kind)) {
+		reader_fail(reader, "signed bytes of another kind");
+	}
+	reader_int_between(reader, 1, 1);
+	memcpy(ret_sender->data, reader_bin_exact(reader, KEY_SIZE), KEY_SIZE);
+}
+
+static void signed_head_write(struct writer *writer, const char *kind, uint32_t count,
+	const struct public_key *sender)
+{
+	writer_array(writer, count);
+	writer_str(writer, kind);
+	writer_int(writer, 1);
+	writer_bin(writer, sender->data, KEY_SIZE);
+}
+
+/* A code: 1 to LIMIT_CODE_BYTES bytes of text. */
+static struct bytes code_read(struct reader *reader)
+{
+	struct bytes code = reader_str(reader);
+
+	if (!reader->error && (code.size == 0 || code.size > LIMIT_CODE_BYTES)) {
+		reader_fail(reader, "a code that is empty or too long");
+	}
+	return code;
+}
+
+const char *submission_read(struct bytes bytes, struct submission *ret)
+{
+	struct reader reader = reader_make(bytes);
+
+	signed_head_read(&reader, "baocao-submission", 6, &ret->sender);
+	ret->counter = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	ret->created.ms = reader_int_between(&reader, 0, INT64_MAX);
+	ret->report_count = reader_array(&reader);
+	if (!reader.error &&
+		(ret->report_count == 0 || ret->report_count > LIMIT_REPORTS_PER_SUBMISSION)) {
+		reader_fail(&reader, "a submission has 1 to 256 reports");
+	}
+	ret->reports = reader;
+	return reader.error;
+}
+
+bool report_read(struct reader *reports, struct report *ret)
+{
+	*ret = (struct report){ 0 };
+	reader_array_exact(reports, 8);
+	ret->plan = code_read(reports);
+	ret->form = code_read(reports);
+	ret->period = code_read(reports);
+	ret->unit = (uint32_t)reader_int_between(reports, 1, UINT32_MAX);
+	ret->revision = (uint32_t)reader_int_between(reports, 1, UINT32_MAX);
+	ret->nil = reader_bool(reports);
+	ret->value_count = reader_map(reports);
+	ret->values = *reports;
+	for (uint32_t i = 0; i < ret->value_count && !reports->error; i++) {
+		struct value value;
+
+		code_read(reports);
+		value_read(reports, &value);
+		if (value.state == VALUE_MISSING || value.text.size > LIMIT_TEXT_BYTES) {
+			reader_fail(reports, "a value that is nil or too long");
+		}
+	}
+	ret->note = reader_str(reports);
+	if (ret->note.size > LIMIT_TEXT_BYTES || ret->value_count > LIMIT_FIELDS_PER_FORM) {
+		reader_fail(reports, "a note or a report that is too long");
+	}
+	return !reports->error;
+}
+
+void submission_write_begin(struct writer *writer, const struct public_key *sender,
+	uint64_t counter, struct instant created, size_t report_count)
+{
+	signed_head_write(writer, "baocao-submission", 6, sender);
+	writer_int(writer, (int64_t)counter);
+	writer_int(writer, created.ms);
+	writer_array(writer, report_count);
+}
+
+void report_write_head(struct writer *writer, const struct report_head *head)
+{
+	writer_array(writer, 8);
+	writer_str(writer, head->plan);
+	writer_str(writer, head->form);
+	writer_str(writer, head->period);
+	writer_int(writer, head->unit);
+	writer_int(writer, head->revision);
+	writer_bool(writer, head->nil);
+	writer_map(writer, head->value_count);
+}
+
+const char *rollup_read(struct bytes bytes, struct rollup *ret)
+{
+	struct reader reader = reader_make(bytes);
+
+	signed_head_read(&reader, "baocao-rollup", 6, &ret->sender);
+	ret->epoch = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	ret->up_to = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	ret->slice_count = reader_array(&reader);
+	ret->slices = reader;
+	return reader.error;
+}
+
+bool rollup_slice_read(struct reader *slices, struct bytes *ret_plan, struct bytes *ret_form,
+	uint32_t *ret_cell_count)
+{
+	reader_array_exact(slices, 3);
+	*ret_plan = code_read(slices);
+	*ret_form = code_read(slices);
+	*ret_cell_count = reader_array(slices);
+	return !slices->error;
+}
+
+bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret)
+{
+	*ret = (struct rollup_cell){ 0 };
+	reader_array_exact(cells, 11);
+	ret->period = code_read(cells);
+	ret->unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
+	ret->version = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
+	ret->revision = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
+	ret->nil = reader_bool(cells);
+	ret->received.ms = reader_int_between(cells, 0, INT64_MAX);
+	ret->timeliness = (enum timeliness)reader_int_between(cells, 0, TIMELINESS_LATE);
+	ret->origin_unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
+	ret->origin_seq = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
+	memcpy(ret->digest.data, reader_bin_exact(cells, HASH_SIZE), HASH_SIZE);
+	ret->value_count = reader_array(cells);
+	ret->values = *cells;
+	for (uint32_t i = 0; i < ret->value_count && !cells->error; i++) {
+		struct value value;
+
+		value_read(cells, &value);
+		if (value.state == VALUE_TEXT) {
+			reader_fail(cells, "text in a cell");
+		}
+	}
+	if (ret->value_count > LIMIT_FIELDS_PER_FORM) {
+		reader_fail(cells, "a cell with too many figures");
+	}
+	return !cells->error;
+}
+
+const char *publication_read(struct bytes bytes, struct publication *ret)
+{
+	struct reader reader = reader_make(bytes);
+	struct bytes kind;
+
+	signed_head_read(&reader, "baocao-publication", 7, &ret->sender);
+	ret->issued.ms = reader_int_between(&reader, 0, INT64_MAX);
+	kind = reader_str(&reader);
+	ret->kind = PUBLICATION_KIND_COUNT;
+	for (int i = 0; i < PUBLICATION_KIND_COUNT; i++) {
+		if (bytes_equal_text(kind, kind_names[i])) {
+			ret->kind = (enum publication_kind)i;
+		}
+	}
+	if (!reader.error && ret->kind == PUBLICATION_KIND_COUNT) {
+		reader_fail(&reader, "a publication is of kind units, plan or keys");
+	}
+	ret->name = code_read(&reader);
+	ret->text = reader_str(&reader);
+	if (!reader.error && ret->text.size > LIMIT_PUBLICATION_BYTES) {
+		reader_fail(&reader, "a publication that is too large");
+	}
+	if (!reader.error && !reader_done(&reader)) {
+		reader_fail(&reader, "bytes after the publication");
+	}
+	return reader.error;
+}
+
+void publication_write(struct writer *writer, const struct publication *publication)
+{
+	signed_head_write(writer, "baocao-publication", 7, &publication->sender);
+	writer_int(writer, publication->issued.ms);
+	writer_str(writer, publication_kind_name(publication->kind));
+	writer_str_bytes(writer, publication->name);
+	writer_str_bytes(writer, publication->text);
+}
+
+/* Cuts text that vsnprintf cut in the middle of a character back to whole characters. */
+static void trim_utf8(char *text)
+{
+	size_t size = strlen(text);
+
+	while (size > 0 && !bytes_is_utf8((struct bytes){ (const uint8_t *)text, size })) {
+		size--;
+	}
+	text[size] = '\0';
+}
+
+void problems_add(struct problems *problems, int64_t index, enum judgement code,
+	const char *format, ...)
+{
+	struct problem *problem;
+	va_list arguments;
+
+	if (problems->count == LIMIT_PROBLEMS) {
+		problems->dropped++;
+		return;
+	}
+	problem = &problems->list[problems->count++];
+	problem->index = index;
+	problem->code = code;
+	va_start(arguments, format);
+	vsnprintf(problem->place, sizeof(problem->place), format, arguments);
+	va_end(arguments);
+	trim_utf8(problem->place);
+}
+
+void problems_write(struct writer *writer, const struct problems *problems)
+{
+	writer_array(writer, problems->count);
+	for (size_t i = 0; i < problems->count; i++) {
+		writer_array(writer, 3);
+		writer_int(writer, problems->list[i].index);
+		writer_str(writer, judgement_name(problems->list[i].code));
+		writer_str(writer, problems->list[i].place);
+	}
+}
