@@ -1,8 +1,9 @@
 /*
  * settings.h - a node's settings: one table of names, kinds, defaults, bounds and meanings.
  *
- * The parser, the defaults, --check-config, the sample file and the man page all come from that
- * table. A settings file is UTF-8 lines `name = value`; `#` starts a comment line.
+ * The parser, the defaults, --check-config and the sample file come from that table, and a test
+ * holds the man page against it. A settings file is UTF-8 lines `name = value`; `#` starts a
+ * comment line; there are no quotes, no continued lines and no sections.
  */
 #pragma once
 
@@ -24,20 +25,25 @@ struct settings {
 };
 
 enum setting_kind {
-	SETTING_TEXT,
-	SETTING_INTEGER,
-	SETTING_SIZE, /* bytes, with K, M, G (binary) */
-	SETTING_BOOL, /* yes, no */
+	SETTING_TEXT,     /* char *; any text */
+	SETTING_ENDPOINT, /* char *; tcp://host:port */
+	SETTING_KEY,      /* char *; a public key, 64 hexadecimal digits */
+	SETTING_INSTANT,  /* char *; what instant_parse reads */
+	SETTING_UNIT,     /* uint32_t; a unit's number */
+	SETTING_INTEGER,  /* int64_t */
+	SETTING_SIZE,     /* int64_t; bytes, with K, M, G, T (binary) */
+	SETTING_BOOL,     /* bool; yes, no */
 };
 
 struct setting_row {
 	const char *name;
 	enum setting_kind kind;
 	const char *fallback; /* as it would be written in a file; NULL: must be given */
-	int64_t min, max;     /* of integers and sizes */
+	int64_t min, max;     /* of units, integers and sizes */
 	bool reloadable;
 	size_t offset;        /* of its field in struct settings */
-	const char *meaning;
+	const char *example;  /* for the sample, where there is no default to show; or NULL */
+	const char *meaning;  /* sentences, one line */
 };
 
 extern const struct setting_row setting_rows[];
@@ -46,11 +52,15 @@ extern const size_t setting_row_count;
 /*
  * Reads a file. Every error is reported: an unknown name (with the nearest known one), a name
  * given twice, a value of the wrong kind or out of bounds, a line without '=', a line longer
- * than LIMIT_LINE_BYTES, text that is not UTF-8, a name that must be given and is not, clock.start
- * without synthetic, half an upstream.
+ * than LIMIT_LINE_BYTES, text that is not UTF-8, a control character, a name that must be given
+ * and is not (line 0), clock.start without synthetic, half an upstream. In an error, column is the
+ * name of the setting and table is "".
+ *
+ * ret  set only on 0, then to be given to settings_free
+ *
  * Returns 0, 1 if there were errors, or -errno when the file cannot be read.
  */
 int settings_read(const char *path, struct table_errors *errors, struct settings *ret);
 void settings_free(struct settings *settings);
-/* Writes a sample file with every setting, its default and its meaning. */
+/* Writes a sample file with every setting, its default and its meaning. It can be read back. */
 void settings_write_sample(struct buffer *ret);
