@@ -18,10 +18,12 @@ enum cadence {
 };
 
 const char *cadence_name(enum cadence cadence); /* "month", "quarter", "half-year", "year" */
-enum cadence cadence_from_name(const char *name);
+enum cadence cadence_from_name(const char *name); /* CADENCE_NONE if there is no such cadence */
+unsigned cadence_per_year(enum cadence cadence);  /* 12, 4, 2, 1; 0 for CADENCE_NONE */
 
 enum {
 	PERIOD_LABEL_SIZE = 16,
+	PERIOD_POSITIONS_MAX = 12, /* positions of a cadence in its year: the months */
 };
 
 struct period {
@@ -38,6 +40,10 @@ bool period_from_code(uint32_t code, struct period *ret);
 void period_of_date(enum cadence cadence, struct date date, struct period *ret);
 void period_next(const struct period *period, struct period *ret);
 void period_label(uint32_t code, char ret[PERIOD_LABEL_SIZE]);
+/* Which of its year's periods of that cadence it is, from 0: March is 2, H1 is 0, a year is 0. */
+unsigned period_position(uint32_t code);
+/* Reads "05", "Q3" or "H1", the label without its year, for that cadence. A year has none. */
+bool period_position_parse(enum cadence cadence, const char *text, unsigned *ret);
 
 /*
  * When a report is due. Grammar of the plan tables (docs/plan-language.md):

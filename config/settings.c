@@ -36,7 +36,7 @@ const struct setting_row setting_rows[] = {
 	[ROW_LISTEN] = {
 		"listen", SETTING_ENDPOINT, NULL, FIELD(listen),
 		.example = "tcp://127.0.0.1:7401",
-		.meaning = "Address and port where wards, child nodes and readers connect; * is every address.",
+		.meaning = "Address and port where wards, child nodes and readers connect.",
 	},
 	[ROW_UNIT] = {
 		"unit", SETTING_UNIT, NULL, 1, UINT32_MAX, FIELD(unit),

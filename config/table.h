@@ -16,7 +16,10 @@ struct table_error {
 	char text[LIMIT_PLACE_BYTES];
 };
 
-/* Receives each error once, in order of the file; data is the caller's. */
+/*
+ * Receives each error once: those of single lines in order of the file, then those that take the
+ * whole file to see. error and its strings live for the call only; data is the caller's.
+ */
 typedef void table_error_fn(void *data, const struct table_error *error);
 
 struct table_errors {
@@ -25,6 +28,7 @@ struct table_errors {
 	size_t count;
 };
 
+/* A count of 0 afterwards means that all is well; report may be NULL to only count. */
 void table_errors_add(struct table_errors *errors, size_t line, const char *table,
 	const char *column, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
@@ -71,8 +75,9 @@ typedef void table_row_fn(void *data, const struct table_row *row, struct table_
 /*
  * Reads text against the schemas and calls back for each row whose required cells are filled.
  * Reports: text that is not UTF-8 or not NFC, CR, a missing last LF, an unknown table or column
- * (with the nearest known name), a column named twice, a row of another width, a required cell
- * that is empty, a cell that starts with = + - @ (except a negative number).
+ * (with the nearest known name), a column named twice or lacking, a row of another width, a
+ * required cell that is empty, a cell that starts with = + - @ (except a negative number), a line
+ * or cell over its limit. A table may be given in several parts, each with its own header.
  */
 void table_read(struct bytes text, const struct table_schema *schemas, size_t schema_count,
 	table_row_fn *row, void *data, struct table_errors *errors);

@@ -1,0 +1,79 @@
+/*
+ * log.h - the events of a node, for people and for machines: one line and structured fields each.
+ *
+ * An event is a row of one table: its name, its journal MESSAGE_ID (fixed for ever) and its
+ * priority. The journal's catalog (systemd/baocao.catalog, baocao.vi.catalog) explains each one.
+ * Secret keys and figures never appear in an event.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_event {
+	EVENT_STARTED = 0,     /* the node serves: LISTEN, UNIT, KEY, SEQ */
+	EVENT_STOPPING,        /* asked to stop, finishes the batch in hand */
+	EVENT_STOPPED,         /* everything is on disk: SEQ */
+	EVENT_FAILED,          /* cannot start or go on: ERRNO */
+	EVENT_INITIALISED,     /* a new store was made: OPERATOR, UNIT */
+	EVENT_CLOCK_SYNTHETIC, /* the clock is made up: CLOCK */
+	EVENT_PUBLICATION,     /* units, a plan or keys came into force: KIND, NAME, SEQ, SENDER */
+	EVENT_PUBLICATION_REFUSED, /* KIND, NAME, CODE, SENDER */
+	EVENT_SUBMISSION_REFUSED,  /* a report does not count: CODE, PLACE, SENDER, COUNTER */
+	EVENT_ROLLUP_REFUSED,      /* a child's rollup was not taken: CODE, PLACE, SENDER */
+	EVENT_MESSAGE_REFUSED,     /* no message, or one its sender may not send: CODE, SENDER */
+	EVENT_KEY_REFUSED,         /* a connection with a key that is not enrolled: KEY, ADDRESS */
+	EVENT_UPSTREAM_CONNECTED,  /* the parent answered: ENDPOINT, ACKNOWLEDGED */
+	EVENT_UPSTREAM_LOST,       /* the parent is silent: ENDPOINT, PENDING */
+	EVENT_UPSTREAM_REFUSED,    /* the parent refused: ENDPOINT, CODE, PLACE */
+	EVENT_STORE_ERROR,         /* the store cannot be written; the node stops: ERRNO */
+	EVENT_STORE_FULL,          /* the store has no room: MAP_BYTES */
+	EVENT_VERIFIED,            /* a recount found the state equal: ENTRIES, CELLS */
+	EVENT_VERIFY_DIFFERS,      /* a recount found differences: DIFFERENCES */
+	EVENT_COUNT,
+};
+
+struct log_event_row {
+	const char *name; /* "started"; also the field BAOCAO_EVENT */
+	const char *id;   /* MESSAGE_ID, 32 lower-case hexadecimal digits */
+	int priority;     /* as in syslog */
+};
+
+extern const struct log_event_row log_event_rows[EVENT_COUNT];
+
+/* A field of an event; its name gets BAOCAO_ in front. Its value is text, or number if text is NULL. */
+struct log_field {
+	const char *name;
+	const char *text;
+	int64_t number;
+};
+
+enum {
+	LOG_FIELDS_MAX = 12,      /* more are left out */
+	LOG_MESSAGE_BYTES = 1024, /* a longer line is cut */
+};
+
+/* LOG_FIELDS(LOG_TEXT("NAME", name), LOG_NUMBER("SEQ", seq)) */
+#define LOG_FIELDS(...) ((const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0 } })
+#define LOG_TEXT(name, value)  \
+	{                      \
+		name, value, 0 \
+	}
+#define LOG_NUMBER(name, value)   \
+	{                         \
+		name, NULL, value \
+	}
+
+/*
+ * Decides where events go: to the journal where standard error is the journal (JOURNAL_STREAM),
+ * else as lines `priority event: text` to standard error. Until it is called: standard error.
+ */
+void log_open(void);
+
+/*
+ * Logs one event. Control characters in the text become '?'. Keeps errno.
+ *
+ * fields  ends with a field without a name; NULL if there are none
+ */
+void log_event(enum log_event event, const struct log_field *fields, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));

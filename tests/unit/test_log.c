@@ -1,0 +1,148 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "daemon/log.h"
+#include "proto/bytes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+static void every_event_has_a_name_an_id_and_a_priority(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < EVENT_COUNT; i++) {
+		const struct log_event_row *row = &log_event_rows[i];
+		uint8_t id[16];
+		assert_non_null(row->name);
+		assert_non_null(row->id);
+		assert_true(bytes_from_hex(row->id, id, sizeof(id)));
+		assert_in_range(row->priority, LOG_CRIT, LOG_INFO);
+		for (size_t j = 0; j < i; j++) {
+			assert_string_not_equal(row->name, log_event_rows[j].name);
+			assert_string_not_equal(row->id, log_event_rows[j].id);
+		}
+	}
+}
+
+static void assert_catalog_has_every_event(const char *path, const char *language)
+{
+	CLEANUP(buffer_free) struct buffer catalog = { 0 };
+	assert_int_equal(file_read(path, 1 << 20, &catalog), 0);
+	buffer_append(&catalog, "", 1);
+	size_t entries = 0;
+	for (const char *at = (const char *)catalog.data; (at = strstr(at, "\n-- ")); at++) {
+		entries++;
+	}
+	assert_int_equal(entries, EVENT_COUNT);
+	for (size_t i = 0; i < EVENT_COUNT; i++) {
+		char heading[80];
+		snprintf(heading, sizeof(heading), "\n-- %s%s\nSubject: ", log_event_rows[i].id,
+			language);
+		if (!strstr((const char *)catalog.data, heading)) {
+			fail_msg("%s has no entry for %s", path, log_event_rows[i].name);
+		}
+	}
+}
+
+static void every_event_has_a_catalog_entry_in_english(void **state)
+{
+	(void)state;
+	assert_catalog_has_every_event(SOURCE_DIR "/systemd/baocao.catalog", "");
+}
+
+static void every_event_has_a_catalog_entry_in_vietnamese(void **state)
+{
+	(void)state;
+	assert_catalog_has_every_event(SOURCE_DIR "/systemd/baocao.vi.catalog", " vi");
+}
+
+/* Runs with standard error in a file and gives back what was written. */
+static void line_logged(const char *text, char ret[2048])
+{
+	FILE *file = tmpfile();
+	assert_non_null(file);
+	int saved = dup(STDERR_FILENO);
+	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+	log_open();
+	log_event(EVENT_KEY_REFUSED, LOG_FIELDS(LOG_TEXT("KEY", "k"), LOG_NUMBER("SEQ", 7)), "%s",
+		text);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	size_t size = fread(ret, 1, 2047, file);
+	ret[size] = '\0';
+	fclose(file);
+}
+
+static void without_a_journal_an_event_is_one_line_on_standard_error(void **state)
+{
+	(void)state;
+	char line[2048];
+	unsetenv("JOURNAL_STREAM");
+	line_logged("not enrolled", line);
+	assert_string_equal(line, "notice key-refused: not enrolled\n");
+}
+
+static void a_journal_stream_that_is_not_standard_error_is_not_used(void **state)
+{
+	(void)state;
+	static const char *const streams[] = { "1:2", "", "x", "0:0" };
+	for (size_t i = 0; i < ARRAY_SIZE(streams); i++) {
+		char line[2048];
+		setenv("JOURNAL_STREAM", streams[i], 1);
+		line_logged("not enrolled", line);
+		assert_string_equal(line, "notice key-refused: not enrolled\n");
+	}
+	unsetenv("JOURNAL_STREAM");
+}
+
+static void a_peer_cannot_write_lines_of_its_own(void **state)
+{
+	(void)state;
+	char line[2048];
+	line_logged("a\nnotice started: \x1b[2J\x7f khóa", line);
+	assert_string_equal(line, "notice key-refused: a?notice started: ?[2J? khóa\n");
+}
+
+static void a_long_text_is_cut_and_still_ends_its_line(void **state)
+{
+	(void)state;
+	char text[4096];
+	char line[2048];
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	line_logged(text, line);
+	assert_int_equal(strlen(line), strlen("notice key-refused: ") + LOG_MESSAGE_BYTES);
+	assert_int_equal(line[strlen(line) - 1], '\n');
+}
+
+static void errno_is_kept(void **state)
+{
+	(void)state;
+	char line[2048];
+	errno = EXDEV;
+	line_logged("text", line);
+	errno = EXDEV;
+	log_event(EVENT_STOPPED, NULL, "the test logs this line");
+	assert_int_equal(errno, EXDEV);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_event_has_a_name_an_id_and_a_priority),
+		cmocka_unit_test(every_event_has_a_catalog_entry_in_english),
+		cmocka_unit_test(every_event_has_a_catalog_entry_in_vietnamese),
+		cmocka_unit_test(without_a_journal_an_event_is_one_line_on_standard_error),
+		cmocka_unit_test(a_journal_stream_that_is_not_standard_error_is_not_used),
+		cmocka_unit_test(a_peer_cannot_write_lines_of_its_own),
+		cmocka_unit_test(a_long_text_is_cut_and_still_ends_its_line),
+		cmocka_unit_test(errno_is_kept),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
