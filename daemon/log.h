@@ -55,14 +55,10 @@ enum {
 
 /* LOG_FIELDS(LOG_TEXT("NAME", name), LOG_NUMBER("SEQ", seq)) */
 #define LOG_FIELDS(...) ((const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0 } })
-#define LOG_TEXT(name, value)  \
-	{                      \
-		name, value, 0 \
-	}
-#define LOG_NUMBER(name, value)   \
-	{                         \
-		name, NULL, value \
-	}
+/* clang-format off */
+#define LOG_TEXT(name, value)   { name, value, 0 }
+#define LOG_NUMBER(name, value) { name, NULL, value }
+/* clang-format on */
 
 /*
  * Decides where events go: to the journal where standard error is the journal (JOURNAL_STREAM),
