@@ -39,7 +39,7 @@ enum source_state {
 
 struct source {
 	enum source_state state;
-	const char *place; /* "S4:L309"; "" where proposed */
+	const char *place; /* "S4:L309", several separated by spaces; where proposed, what suggests it or "" */
 	const char *quote; /* the words of the document */
 	bool confirmed;    /* an officer confirmed the reading */
 	const char *ambiguity; /* what the words leave open; "" if nothing */
@@ -65,23 +65,48 @@ struct form {
 	const char *code;
 	const char *title;
 	enum cadence cadence;
-	struct due_rule due; /* as the period table may refine it by cadence position */
+	struct due_rule due; /* of every position without a rule of its own */
+	struct due_rule due_at[PERIOD_POSITIONS_MAX]; /* what holds, by period_position() */
+	struct source due_source;                     /* of the last due row; all zero if none */
+	uint16_t positions; /* bit i: the period with position i is reported; never 0 */
 	struct source source;
 	const struct field *fields; /* in order of the file; cells keep this order */
 	size_t field_count;
 	size_t line;
 };
 
-/* Who must report with a form: units of these groups under a unit, or one unit by code. */
+/*
+ * Who must report with a form: units of these groups under a unit, or units by code. A unit that a
+ * group duty would have report to itself (its code is an addressee's) is not bound by it.
+ */
 struct duty {
 	size_t form; /* index */
 	const char *reporter; /* as written: "group ward department" or "unit gv.gddt" */
 	bool by_unit;
-	const char *words;    /* the groups separated by single spaces, or the unit's code */
-	const char *under;    /* code of the subtree's top; "" where by_unit */
-	const char *addressee;
+	const char *words;    /* the groups or unit codes separated by single spaces */
+	const char *const *word_list; /* the same, one by one */
+	size_t word_count;
+	const char *under;    /* code of the subtree's top; "" where by_unit, or the whole tree */
+	const char *addressee; /* codes of units separated by single spaces; "" if not known */
+	const char *const *addressee_list;
+	size_t addressee_count;
 	const char *channel;
 	const char *consolidator;
+	struct source source;
+	size_t line;
+};
+
+/*
+ * A report that the document asks for without a day that could be computed: on request, or with
+ * no cadence. It is told and never expected.
+ */
+struct note {
+	const char *code;
+	bool on_request; /* otherwise its cadence is not in the text */
+	const char *subject;
+	const char *reporter; /* in words or codes; "" where the text names none */
+	const char *addressee;
+	const char *channel;
 	struct source source;
 	size_t line;
 };
@@ -100,14 +125,18 @@ struct plan {
 	size_t form_count;
 	const struct duty *duties;
 	size_t duty_count;
-	void *memory; /* owns every string and array above */
+	const struct note *notes;
+	size_t note_count;
+	const char *ambiguity; /* what is open about the plan as a whole; "" if nothing */
+	void *memory; /* owns the plan and every string and array above */
 };
 
 /*
  * Reads a plan. Reports every error with line, table and column: beside those of table_read, an
  * unknown form or field, a code given twice, a bad date, cadence, type, operator or due rule, a
  * sum over time of a stock, a sum of a text, a bound that is no number, an empty horizon, a form
- * without fields or duties, a stated line without a place, more than the limits.
+ * without fields, duties or periods, a due rule that names no day of a period or one before its
+ * window, a stated line without a place, more than the limits.
  * Returns 0 and *ret if errors->count did not grow, 1 if there were errors, -ENOMEM.
  */
 int plan_read(struct bytes text, struct table_errors *errors, struct plan **ret);
@@ -118,7 +147,7 @@ void plan_freep(struct plan **plan);
 int plan_form_index(const struct plan *plan, struct bytes code);
 int form_field_index(const struct form *form, struct bytes code);
 
-/* Is the period one of the form's: its cadence, and beginning within the plan's horizon? */
+/* Is the period one of the form's: its cadence, its positions, beginning within the horizon? */
 bool form_has_period(const struct plan *plan, const struct form *form, const struct period *period);
 /* The due instant of a form in a period; false where unstated. */
 bool form_due(const struct plan *plan, const struct form *form, const struct period *period,
@@ -142,5 +171,5 @@ bool plan_is_compatible(const struct plan *current, const struct plan *next, cha
 void plan_check_units(const struct plan *plan, const struct units *units,
 	struct table_errors *errors);
 
-extern const struct table_schema plan_schemas[]; /* plan, form, field, duty, due */
+extern const struct table_schema plan_schemas[]; /* plan, form, due, duty, field, note */
 extern const size_t plan_schema_count;
