@@ -1,0 +1,639 @@
+#!/usr/bin/python3
+"""A small client of the protocol, written from docs/protocol.md and nothing else.
+
+It shows that a ward tool can be made without this project's libraries, and the tests use it as
+the independent voice: what it computes from a node's public key is not what the node says of
+itself. It keeps no outbox; a program that must not lose a report keeps counter and bytes first.
+
+Names in brackets below, such as "Signed bytes", are headings of docs/protocol.md.
+"""
+
+import argparse
+import datetime
+import hashlib
+import os
+import sys
+import time
+from typing import NamedTuple
+
+import msgpack
+import nacl.bindings
+import nacl.exceptions
+import zmq
+import zmq.utils.z85
+
+VERSION = 1
+MESSAGE_BYTES_MAX = 1 << 20
+DEPTH_MAX = 8
+
+# "Envelope": the numbers of the messages.
+TYPES = {
+    'submit': 1, 'receipts': 2, 'rollup': 3, 'rollup-ack': 4, 'hello': 5, 'welcome': 6,
+    'publish': 7, 'published': 8, 'status': 9, 'answer': 10, 'list': 11, 'get': 12,
+    'figures': 13, 'report': 14, 'receipt': 15, 'watch': 16, 'event': 17, 'verify': 18,
+    'keys': 19, 'clock': 20, 'refused': 99,
+}
+TYPE_NAMES = {number: name for name, number in TYPES.items()}
+
+# "Roles".
+ROLES = {'operator': 1, 'reporter': 2, 'collector': 3, 'carrier': 4, 'node': 5, 'reader': 6}
+
+# "Judgements and refusals".
+CODES = {
+    'accepted': 0, 'accepted-on-time': 1, 'accepted-late': 2,
+    'unknown-plan': 16, 'unknown-form': 17, 'unknown-period': 18, 'unknown-unit': 19,
+    'unit-not-valid': 20, 'not-your-unit': 21, 'no-obligation': 22, 'unknown-field': 23,
+    'wrong-type': 24, 'out-of-range': 25, 'overflow': 26, 'missing-field': 27,
+    'stale-revision': 28, 'reason-missing': 29, 'nil-with-values': 30,
+    'malformed': 64, 'protocol-version': 65, 'unknown-type': 66, 'too-large': 67,
+    'unknown-key': 68, 'not-permitted': 69, 'wrong-sender': 70, 'bad-signature': 71,
+    'id-conflict': 72, 'stale-publication': 73, 'bad-text': 74, 'incompatible': 75,
+    'not-found': 76, 'not-synthetic': 77, 'store-full': 78, 'store-failed': 79, 'busy': 80,
+}
+CODE_NAMES = {number: name for name, number in CODES.items()}
+JUDGEMENT_REFUSED_MIN = 16
+
+KINDS = {1: 'init', 2: 'publication', 3: 'submission', 4: 'rollup'}
+SECRET_PREFIX = 'baocao-secret-key-1 '
+
+
+class ProtocolError(Exception):
+    """The peer sent something that docs/protocol.md does not allow."""
+
+
+class VerificationError(Exception):
+    """A signature, a receipt or a path does not prove what it should."""
+
+
+class Timeout(Exception):
+    """Nothing came in time. The message may or may not have arrived."""
+
+
+class Refused(Exception):
+    """The node answered with `refused`."""
+
+    def __init__(self, code, detail):
+        super().__init__(f'{CODE_NAMES.get(code, code)}: {detail}')
+        self.code = code
+        self.name = CODE_NAMES.get(code, str(code))
+        self.detail = detail
+
+
+# "Notation" -------------------------------------------------------------------------------------
+
+def _check(value, depth):
+    if value is None or isinstance(value, (bool, bytes)):
+        return
+    if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise ProtocolError('an integer outside the signed 64-bit range')
+        return
+    if isinstance(value, str):
+        if '\0' in value:
+            raise ProtocolError('a NUL in a str')
+        return
+    if depth >= DEPTH_MAX:
+        raise ProtocolError(f'more than {DEPTH_MAX} levels')
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _check(item, depth + 1)
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ProtocolError('a key of a map that is not a str')
+            _check(key, depth + 1)
+            _check(item, depth + 1)
+        return
+    raise ProtocolError(f'a {type(value).__name__} is not of the protocol')
+
+
+def encode(value):
+    """Bytes of a value, in the minimal forms of "Notation"."""
+    _check(value, 0)
+    return msgpack.packb(value, use_bin_type=True)
+
+
+def decode(data):
+    """The value of bytes that must be in the minimal forms; arrays become lists."""
+    try:
+        value = msgpack.unpackb(data, raw=False, strict_map_key=True,
+                                max_str_len=MESSAGE_BYTES_MAX, max_bin_len=MESSAGE_BYTES_MAX)
+    except Exception as error:
+        raise ProtocolError(f'not MessagePack: {error}') from error
+    # A second encoding differs where a form was not minimal or a key stood twice.
+    if encode(value) != data:
+        raise ProtocolError('not the shortest encoding, or a key given twice')
+    return value
+
+
+# Keys ("Transport", "Files") --------------------------------------------------------------------
+
+def curve_public(public):
+    """The CURVE public key that belongs to an Ed25519 public key."""
+    return nacl.bindings.crypto_sign_ed25519_pk_to_curve25519(public)
+
+
+def verify(public, data, signature):
+    """Raises VerificationError unless signature is the key's signature of exactly data."""
+    try:
+        nacl.bindings.crypto_sign_open(signature + data, public)
+    except (nacl.exceptions.BadSignatureError, ValueError) as error:
+        raise VerificationError('the signature does not fit') from error
+
+
+class Key:
+    """One party's Ed25519 key pair, and the CURVE pair that follows from it."""
+
+    def __init__(self, seed):
+        if len(seed) != 32:
+            raise ValueError('a seed has 32 bytes')
+        self.seed = seed
+        self.public, self._secret = nacl.bindings.crypto_sign_seed_keypair(seed)
+
+    @classmethod
+    def new(cls):
+        return cls(os.urandom(32))
+
+    @classmethod
+    def load(cls, path):
+        with open(path, encoding='ascii') as file:
+            text = file.read()
+        digits = text[len(SECRET_PREFIX):-1]
+        if not text.startswith(SECRET_PREFIX) or text[-1:] != '\n' or len(digits) != 64:
+            raise ValueError(f'{path}: not a secret key file')
+        return cls(bytes.fromhex(digits))
+
+    def save(self, path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, 'w', encoding='ascii') as file:
+            file.write(f'{SECRET_PREFIX}{self.seed.hex()}\n')
+
+    @property
+    def hex(self):
+        return self.public.hex()
+
+    def sign(self, data):
+        return nacl.bindings.crypto_sign(data, self._secret)[:64]
+
+    def curve_pair(self):
+        return (curve_public(self.public),
+                nacl.bindings.crypto_sign_ed25519_sk_to_curve25519(self._secret))
+
+
+# "Signed bytes" ---------------------------------------------------------------------------------
+
+class Signed(NamedTuple):
+    """Bytes and the signature of exactly these bytes."""
+    data: bytes
+    signature: bytes
+
+    @property
+    def digest(self):
+        return hashlib.sha256(self.data).digest()
+
+
+def signed(key, value):
+    data = encode(value)
+    return Signed(data, key.sign(data))
+
+
+def now_ms():
+    return time.time_ns() // 1_000_000
+
+
+def report(plan, form, period, unit, values=None, revision=1, nil=False, note=''):
+    """One report. A value is an int, [int] if estimated, [] if not applicable, or a str."""
+    return [plan, form, period, unit, revision, nil, values or {}, note]
+
+
+def submission(key, counter, reports, created=None, sender=None):
+    """A signed submission; sender differs from the signing key only in tests."""
+    return signed(key, ['baocao-submission', 1, sender or key.public, counter,
+                        now_ms() if created is None else created, reports])
+
+
+def publication(key, kind, name, text, issued=None):
+    return signed(key, ['baocao-publication', 1, key.public,
+                        now_ms() if issued is None else issued, kind, name, text])
+
+
+def rollup(key, epoch, up_to, forms):
+    """forms: [[plan, form, [cell, …]], …]"""
+    return signed(key, ['baocao-rollup', 1, key.public, epoch, up_to, forms])
+
+
+def keys_text(rows):
+    """The text of a keys publication; rows of (key, unit, role, from, to, name)."""
+    lines = ['# key', 'key,unit,role,from,to,name']
+    for key, unit, role, start, end, name in rows:
+        name = '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name
+        lines.append(f'{key},{unit},{role},{start},{end},{name}')
+    return '\n'.join(lines) + '\n'
+
+
+# "Receipts" -------------------------------------------------------------------------------------
+
+def _hash(prefix, *parts):
+    return hashlib.sha256(bytes([prefix]) + b''.join(parts)).digest()
+
+
+def _shape(value, name, *types):
+    """The items of an array with exactly these types of elements."""
+    if not isinstance(value, list) or len(value) != len(types):
+        raise ProtocolError(f'{name}: not {len(types)} elements')
+    for item, kind in zip(value, types):
+        if type(item) is not kind:
+            raise ProtocolError(f'{name}: {item!r} is not {kind.__name__}')
+    return value
+
+
+class Receipt:
+    """A node's receipt, taken apart. Nothing of it is proven before verify()."""
+
+    def __init__(self, data):
+        self.data = data
+        tag, version, commit, self.signature, statement, self.index, self.path = _shape(
+            decode(data), 'receipt', str, int, bytes, bytes, bytes, int, list)
+        if tag != 'baocao-receipt' or version != 1:
+            raise ProtocolError('not a receipt')
+        self.commit_data, self.statement_data = commit, statement
+        (tag, version, self.node, self.first_seq, self.count, self.commit_instant, self.synthetic,
+         self.root) = _shape(decode(commit), 'commit', str, int, bytes, int, int, int, bool, bytes)
+        if tag != 'baocao-commit' or version != 1:
+            raise ProtocolError('not a commit')
+        (self.seq, self.instant, kind, self.sender, self.digest, self.submission_signature,
+         self.judgements) = _shape(decode(statement), 'statement',
+                                   int, int, int, bytes, bytes, bytes, list)
+        self.kind = KINDS.get(kind, str(kind))
+        for item in self.path + self.judgements:
+            if type(item) not in (bytes, int):
+                raise ProtocolError('a receipt with odd elements')
+
+    @property
+    def judgement_names(self):
+        return [CODE_NAMES.get(number, str(number)) for number in self.judgements]
+
+    def verify(self, node_public, submitted=None):
+        """The four steps of "Receipts". submitted: the Signed that the receipt is for."""
+        if self.node != node_public:
+            raise VerificationError('the receipt is of another node')
+        verify(node_public, self.commit_data, self.signature)
+        if not 0 <= self.index < self.count:
+            raise VerificationError('the index is outside the commit')
+        if self.seq != self.first_seq + self.index or self.instant != self.commit_instant:
+            raise VerificationError('the statement does not belong to this commit')
+        position, width, used = self.index, self.count, 0
+        value = _hash(0, self.statement_data)
+        while width > 1:
+            if position % 2 == 1 or position + 1 < width:
+                if used == len(self.path):
+                    raise VerificationError('the path is too short')
+                pair = (self.path[used], value) if position % 2 == 1 else (value, self.path[used])
+                value = _hash(1, *pair)
+                used += 1
+            position //= 2
+            width = (width + 1) // 2
+        if used != len(self.path):
+            raise VerificationError('the path is too long')
+        if value != self.root:
+            raise VerificationError('the path does not lead to the root of the commit')
+        if submitted is not None:
+            if self.digest != submitted.digest:
+                raise VerificationError('the receipt is for other bytes')
+            if self.submission_signature != submitted.signature:
+                raise VerificationError('the receipt names another signature')
+            verify(self.sender, submitted.data, submitted.signature)
+        return self
+
+
+class Problem(NamedTuple):
+    index: int
+    code: int
+    place: str
+
+    @property
+    def name(self):
+        return CODE_NAMES.get(self.code, str(self.code))
+
+
+def problems_of(value):
+    return [Problem(*_shape(item, 'problem', int, int, str)) for item in value]
+
+
+class Outcome(NamedTuple):
+    """What the node said of one submission, publication or rollup."""
+    counter: int
+    receipt: Receipt
+    problems: list
+    highest: int = 0
+
+    @property
+    def codes(self):
+        return [problem.name for problem in self.problems]
+
+
+def _receipt_or_none(value):
+    return None if value is None else Receipt(value)
+
+
+# "Transport" and "Envelope" ---------------------------------------------------------------------
+
+class Message(NamedTuple):
+    type: int
+    request: int
+    body: list
+
+    @property
+    def name(self):
+        return TYPE_NAMES.get(self.type, str(self.type))
+
+
+def envelope(name, request, body, version=VERSION):
+    return encode([version, TYPES[name], request, body])
+
+
+def open_envelope(frame):
+    version, number, request, body = _shape(decode(frame), 'envelope', int, int, int, list)
+    if version != VERSION:
+        raise ProtocolError(f'the frame speaks version {version}')
+    return Message(number, request, body)
+
+
+class Session:
+    """One connection to a node. Every call has a deadline; nothing is sent twice."""
+
+    def __init__(self, endpoint, node_public, key, timeout=5.0):
+        self.node_public = node_public
+        self.key = key
+        self.timeout = timeout
+        self._request = 0
+        self._context = zmq.Context()
+        self.socket = self._context.socket(zmq.DEALER)
+        public, secret = key.curve_pair()
+        self.socket.curve_publickey = zmq.utils.z85.encode(public)
+        self.socket.curve_secretkey = zmq.utils.z85.encode(secret)
+        self.socket.curve_serverkey = zmq.utils.z85.encode(curve_public(node_public))
+        self.socket.linger = 0
+        self.socket.maxmsgsize = MESSAGE_BYTES_MAX
+        self.socket.reconnect_ivl = 50
+        self.socket.reconnect_ivl_max = 500
+        self.socket.ipv6 = True
+        self.socket.connect(endpoint)
+
+    def close(self):
+        self.socket.close()
+        self._context.term()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # Frames as they are: what a hostile peer needs.
+    def send_frame(self, *frames):
+        self.socket.send_multipart(frames)
+
+    def receive(self, timeout=None):
+        """The next message, whatever it is."""
+        limit = self.timeout if timeout is None else timeout
+        if not self.socket.poll(int(limit * 1000)):
+            raise Timeout(f'no answer within {limit} s')
+        frames = self.socket.recv_multipart()
+        if len(frames) != 1:
+            raise ProtocolError(f'a message of {len(frames)} frames')
+        return open_envelope(frames[0])
+
+    def send(self, name, body):
+        """Sends one message and returns its request number."""
+        self._request += 1
+        self.send_frame(envelope(name, self._request, body))
+        return self._request
+
+    def answer_to(self, request, timeout=None):
+        """The message that answers the request; others (events, late answers) are passed over."""
+        limit = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while True:
+            message = self.receive(max(0.0, limit - time.monotonic()))
+            if message.request == request:
+                return message
+
+    def ask(self, name, body, expected, timeout=None):
+        """Sends and returns the body of the answer, which must be of that type."""
+        message = self.answer_to(self.send(name, body), timeout)
+        if message.type == TYPES['refused']:
+            raise Refused(*_shape(message.body, 'refused', int, str))
+        if message.name != expected:
+            raise ProtocolError(f'{name} was answered with {message.name}')
+        return message.body
+
+    def query(self, name, *arguments):
+        """The seq and the data of an answer."""
+        seq, data = self.ask(name, list(arguments), 'answer')
+        return seq, data
+
+    # Submissions, publications, rollups.
+    def submit(self, *submissions, attempts=0, timeout=None):
+        """Outcomes in the order of the submissions (1 to 64 of them)."""
+        body = self.ask('submit', [[[s.data, s.signature, attempts] for s in submissions]],
+                        'receipts', timeout)
+        entries, = _shape(body, 'receipts', list)
+        if len(entries) != len(submissions):
+            raise ProtocolError(f'{len(entries)} answers to {len(submissions)} submissions')
+        return [Outcome(counter, _receipt_or_none(receipt), problems_of(problems), highest)
+                for counter, receipt, problems, highest in entries]
+
+    def publish(self, kind, name, text, issued=None, dry_run=False):
+        made = publication(self.key, kind, name, text, issued)
+        return self.publish_signed(made, dry_run)
+
+    def publish_signed(self, made, dry_run=False):
+        receipt, problems = self.ask('publish', [made.data, made.signature, dry_run], 'published')
+        return Outcome(0, _receipt_or_none(receipt), problems_of(problems))
+
+    def hello(self, unit, epoch):
+        """(up_to, synthetic): where a child goes on."""
+        up_to, synthetic = self.ask('hello', [unit, epoch], 'welcome')
+        return up_to, synthetic
+
+    def roll_up(self, made):
+        """(epoch, up_to, outcome) of a rollup."""
+        epoch, up_to, receipt, problems = self.ask(
+            'rollup', [made.data, made.signature], 'rollup-ack')
+        return epoch, up_to, Outcome(0, _receipt_or_none(receipt), problems_of(problems))
+
+    # Queries ("Answers"); each returns the data alone.
+    def status(self):
+        return self.query('status')[1]
+
+    def list(self):
+        return self.query('list')[1]
+
+    def get(self, kind, name):
+        return self.query('get', kind, name)[1]
+
+    def figures(self, plan, form='', period='', unit=0, calls_max=1000):
+        """Every row, over as many calls as it takes."""
+        rows, cursor = [], 0
+        for _ in range(calls_max):
+            cursor, more = self.query('figures', plan, form, period, unit, cursor)[1]
+            rows += [Row(*row) for row in more]
+            if cursor is None:
+                return rows
+        raise ProtocolError('figures without an end')
+
+    def report(self, plan, form, period, unit):
+        return self.query('report', plan, form, period, unit)[1]
+
+    def receipt(self, counter):
+        return Receipt(self.query('receipt', counter)[1])
+
+    def watch(self):
+        return self.query('watch')[1]
+
+    def next_event(self, timeout=None):
+        """The seq of the next event; answers are passed over."""
+        limit = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while True:
+            message = self.receive(max(0.0, limit - time.monotonic()))
+            if message.name == 'event':
+                return _shape(message.body, 'event', int)[0]
+
+    def verify(self):
+        return self.query('verify')[1]
+
+    def keys(self):
+        return self.query('keys')[1]
+
+    def clock(self, ms):
+        return self.query('clock', ms)[1]
+
+
+class Row(NamedTuple):
+    """One row of figures."""
+    form: str
+    period: str
+    unit: int
+    received: int
+    nil: int
+    on_time: int
+    late: int
+    expected: int
+    version: int
+    stated: bool
+    values: list
+    sums: list
+
+
+# Command line -----------------------------------------------------------------------------------
+
+def value_of(text):
+    """7, [7] estimated, [] not applicable, anything else a text."""
+    if text == '[]':
+        return []
+    estimated = text.startswith('[') and text.endswith(']')
+    digits = text[1:-1] if estimated else text
+    try:
+        number = int(digits)
+    except ValueError:
+        return text
+    return [number] if estimated else number
+
+
+def next_counter(path):
+    """Takes the next counter of this key and keeps it before it is used."""
+    try:
+        with open(path, encoding='ascii') as file:
+            counter = int(file.read()) + 1
+    except FileNotFoundError:
+        counter = 1
+    partial = f'{path}.new'
+    with open(partial, 'w', encoding='ascii') as file:
+        file.write(f'{counter}\n')
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    return counter
+
+
+def describe(receipt):
+    instant = datetime.datetime.fromtimestamp(
+        receipt.instant / 1000, datetime.timezone(datetime.timedelta(hours=7)))
+    lines = [f'sequence {receipt.seq}', f'instant {instant.isoformat(timespec="milliseconds")}',
+             f'judgement {" ".join(receipt.judgement_names)}',
+             f'synthetic {"yes" if receipt.synthetic else "no"}',
+             f'node {receipt.node.hex()}', f'sender {receipt.sender.hex()}',
+             f'digest {receipt.digest.hex()}']
+    return '\n'.join(lines)
+
+
+def command_submit(arguments):
+    key = Key.load(arguments.key)
+    node = bytes.fromhex(arguments.node_key)
+    values = dict(pair.split('=', 1) for pair in arguments.values)
+    values = {field: value_of(text) for field, text in values.items()}
+    counter = arguments.counter or next_counter(f'{arguments.key}.counter')
+    made = submission(key, counter, [report(
+        arguments.plan, arguments.form, arguments.period, arguments.unit, values,
+        arguments.revision, arguments.nil, arguments.note)])
+    with Session(arguments.endpoint, node, key, arguments.timeout) as session:
+        outcome, = session.submit(made)
+    for problem in outcome.problems:
+        print(f'problem {problem.name}: {problem.place}', file=sys.stderr)
+    if outcome.receipt is None:
+        return 1
+    outcome.receipt.verify(node, made)
+    if arguments.receipt:
+        with open(arguments.receipt, 'wb') as file:
+            file.write(outcome.receipt.data)
+    print(describe(outcome.receipt))
+    print('verified')
+    return 0
+
+
+def command_verify(arguments):
+    with open(arguments.file, 'rb') as file:
+        receipt = Receipt(file.read())
+    receipt.verify(bytes.fromhex(arguments.node_key))
+    print(describe(receipt))
+    print('verified')
+    return 0
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description='A small independent client of the protocol.')
+    commands = parser.add_subparsers(dest='command', required=True)
+    submit = commands.add_parser('submit', help='sign one report, send it, verify the receipt')
+    submit.add_argument('--endpoint', required=True)
+    submit.add_argument('--node-key', required=True, help='64 hexadecimal digits')
+    submit.add_argument('--key', required=True, help='secret key file')
+    submit.add_argument('--plan', required=True)
+    submit.add_argument('--form', required=True)
+    submit.add_argument('--period', required=True)
+    submit.add_argument('--unit', required=True, type=int)
+    submit.add_argument('--revision', type=int, default=1)
+    submit.add_argument('--note', default='')
+    submit.add_argument('--nil', action='store_true', help='nothing to report')
+    submit.add_argument('--counter', type=int, help='default: the next one of KEYFILE.counter')
+    submit.add_argument('--receipt', help='also write the receipt to this file')
+    submit.add_argument('--timeout', type=float, default=10.0)
+    submit.add_argument('values', nargs='*', metavar='field=value')
+    submit.set_defaults(run=command_submit)
+    check = commands.add_parser('verify', help='verify a receipt file')
+    check.add_argument('--node-key', required=True, help='64 hexadecimal digits')
+    check.add_argument('file')
+    check.set_defaults(run=command_verify)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except Timeout as error:
+        print(f'{parser.prog}: {error}', file=sys.stderr)
+        return 75
+    except (ProtocolError, VerificationError, Refused, OSError, ValueError) as error:
+        print(f'{parser.prog}: {error}', file=sys.stderr)
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

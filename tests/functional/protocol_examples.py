@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+"""Makes the section "Examples in bytes" of docs/protocol.md from fixed seeds.
+
+Run by itself it prints the section; with --write it puts it into the document. The test
+test_protocol_doc.py reads the document and not this file.
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                '..', '..', 'clients', 'python'))
+import baocao_client as client  # noqa: E402
+
+NODE = client.Key(b'\x11' * 32)
+OPERATOR = client.Key(b'\x22' * 32)
+WARD = client.Key(b'\x33' * 32)
+CHILD = client.Key(b'\x44' * 32)
+HEADING = '## Examples in bytes'
+INTRODUCTION = f'''{HEADING}
+
+Made from fixed seeds: the node's key from 32 bytes of 11, the operator's from 22, the ward's from 33, the
+child node's from 44 (hexadecimal). First the bytes in hexadecimal, then what they say. There, `<name>` stands
+for the bytes of an example or a row of this table, and `<name signature>` for the signature of these bytes,
+`<name digest>` for their SHA-256. `tests/functional/test_protocol_doc.py` holds each of them against this page.
+'''
+
+
+def text_of(value, names):
+    """A value as the document writes it."""
+    if value is None:
+        return 'nil'
+    if isinstance(value, bool):
+        return 'true' if value else 'false'
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes):
+        return f'<{names[value]}>' if value in names else f"h'{value.hex()}'"
+    if isinstance(value, str):
+        return '"' + value.replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n') + '"'
+    if isinstance(value, dict):
+        return '{' + ', '.join(f'{text_of(key, names)}: {text_of(item, names)}'
+                               for key, item in value.items()) + '}'
+    return '[' + ', '.join(text_of(item, names) for item in value) + ']'
+
+
+def leaf(statement):
+    return client._hash(0, statement)
+
+
+def receipt_of(node, statements, index, first_seq, instant):
+    """The receipt of one of three statements, and its commit."""
+    hashes = [leaf(statement) for statement in statements]
+    pair = client._hash(1, hashes[0], hashes[1])
+    root = client._hash(1, pair, hashes[2])
+    commit = client.encode(['baocao-commit', 1, node.public, first_seq, len(statements), instant,
+                            True, root])
+    path = [hashes[1 - index], hashes[2]] if index < 2 else [pair]
+    return commit, client.encode(['baocao-receipt', 1, commit, node.sign(commit),
+                                  statements[index], index, path])
+
+
+def make():
+    """(names of bytes, [(title, bytes)])."""
+    names = {}
+    examples = []
+
+    def add(title, data):
+        examples.append((title, data))
+        return data
+
+    def add_signed(title, made):
+        names[made.data] = title
+        names[made.signature] = f'{title} signature'
+        names[made.digest] = f'{title} digest'
+        add(title, made.data)
+        return made
+
+    for key, name in ((NODE, 'node'), (OPERATOR, 'operator'), (WARD, 'ward'), (CHILD, 'child')):
+        names[key.public] = f'{name} key'
+
+    submission = add_signed('submission', client.submission(WARD, 7, [
+        client.report('example-2022', 'month', '2022-05', 26890,
+                      {'classes': 3, 'pupils': [120], 'budget': [], 'remark': 'Đủ số liệu'}),
+        client.report('example-2022', 'month', '2022-04', 26890, {'classes': 0, 'pupils': 0},
+                      revision=2, note='Sửa số lớp'),
+        client.report('example-2022', 'half-year', '2022-H1', 26890, nil=True),
+    ], created=1654336800000))
+    rollup = add_signed('rollup', client.rollup(CHILD, 1640995200000, 58, [
+        ['example-2022', 'month', [
+            ['2022-05', 26890, 57, 1, False, 1654336800500, 1, 764, 57, submission.digest,
+             [3, [120], [], None]],
+            ['2022-04', 26890, 58, 2, False, 1654336800500, 2, 764, 57, submission.digest,
+             [0, 0, None, None]],
+        ]],
+    ]))
+    publication = add_signed('publication', client.publication(
+        OPERATOR, 'keys', 'wards', client.keys_text([
+            (WARD.hex, 26890, 'reporter', '2022-01-01', '', 'Phường 1'),
+            (CHILD.hex, 764, 'node', '2022-01-01', '2025-07-01', 'Quận Gò Vấp')]),
+        issued=1640995200000))
+
+    instant = 1654336800500
+    statements = [
+        client.encode([41, instant, 2, OPERATOR.public, publication.digest, publication.signature,
+                       [0]]),
+        client.encode([42, instant, 3, WARD.public, submission.digest, submission.signature,
+                       [1, 2, 18]]),
+        client.encode([43, instant, 4, CHILD.public, rollup.digest, rollup.signature, [0]]),
+    ]
+    names[add('statement', statements[1])] = 'statement'
+    commit, receipt = receipt_of(NODE, statements, 1, 41, instant)
+    names[NODE.sign(commit)] = 'commit signature'
+    names[add('commit', commit)] = 'commit'
+    names[add('receipt', receipt)] = 'receipt'
+    _, publication_receipt = receipt_of(NODE, statements, 0, 41, instant)
+    names[add('publication statement', statements[0])] = 'publication statement'
+    names[publication_receipt] = 'publication receipt'
+    add('publication receipt', publication_receipt)
+    _, rollup_receipt = receipt_of(NODE, statements, 2, 41, instant)
+    names[add('rollup statement', statements[2])] = 'rollup statement'
+    names[rollup_receipt] = 'rollup receipt'
+    add('rollup receipt', rollup_receipt)
+
+    request = 7
+    bodies = {
+        'submit': [[[submission.data, submission.signature, 0]]],
+        'receipts': [[[7, receipt, [[2, 18, 'half-year: 2022-H1']], 7]]],
+        'rollup': list(rollup),
+        'rollup-ack': [1640995200000, 58, rollup_receipt, []],
+        'hello': [764, 1640995200000],
+        'welcome': [56, True],
+        'publish': [publication.data, publication.signature, False],
+        'published': [publication_receipt, []],
+        'status': [],
+        'answer': [43, [2, [
+            ['month', '2022-05', 764, 1, 0, 1, 0, 16, 42, True, None,
+             [[3, 1, 0, 0], [120, 1, 0, 1], [0, 0, 1, 0], None]],
+            ['month', '2022-05', 26890, 1, 0, 1, 0, 1, 42, True, [3, [120], [], None],
+             [[3, 1, 0, 0], [120, 1, 0, 1], [0, 0, 1, 0], None]],
+        ]]],
+        'list': [],
+        'get': ['keys', 'wards'],
+        'figures': ['example-2022', 'month', '', 764, 0],
+        'report': ['example-2022', 'month', '2022-05', 26890],
+        'receipt': [7],
+        'watch': [],
+        'event': [44],
+        'verify': [],
+        'keys': [],
+        'clock': [1654362000000],
+        'refused': [76, 'keys khong-co'],
+    }
+    for name, number in client.TYPES.items():
+        add(f'{number} {name}', client.envelope(name, 0 if name == 'event' else request,
+                                                bodies[name]))
+    return names, examples
+
+
+def section():
+    names, examples = make()
+    lines = [INTRODUCTION, '| name | bytes |', '|---|---|']
+    told = {title for title, _ in examples}
+    for data, name in names.items():
+        if name not in told:
+            lines.append(f'| {name} | `{data.hex()}` |')
+    for title, data in examples:
+        hexadecimal = data.hex()
+        lines += ['', f'### {title}', '', '```hex']
+        lines += [hexadecimal[i:i + 96] for i in range(0, len(hexadecimal), 96)]
+        lines += ['```', '', '```text']
+        lines += [text_of(client.decode(data), {k: n for k, n in names.items() if k != data})]
+        lines += ['```']
+    return '\n'.join(lines) + '\n'
+
+
+def main():
+    if '--write' not in sys.argv:
+        print(section(), end='')
+        return 0
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        '..', '..', 'docs', 'protocol.md')
+    with open(path, encoding='utf-8') as file:
+        document = file.read().split(HEADING)[0].rstrip('\n')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(f'{document}\n\n{section()}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
