@@ -56,11 +56,13 @@ void log_open(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	struct stat status;
-	unsigned long long device;
-	unsigned long long inode;
-	to_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-		     fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
-		     status.st_ino == inode;
+	char own[48];
+	to_journal = false;
+	if (stream && fstat(STDERR_FILENO, &status) == 0) {
+		snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)status.st_dev,
+			(unsigned long long)status.st_ino);
+		to_journal = strcmp(stream, own) == 0;
+	}
 }
 
 /* What a peer sent may stand in a line: it must not end the line or colour a terminal. */
