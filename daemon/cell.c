@@ -1,0 +1,400 @@
+/*
+ * table own: key -> struct own_head, then count × { u8 state, i64 number }.
+ * table cell: key -> count × { i64 sum, u32 numbers, u32 not_applicable, u32 estimated }.
+ * table change: big-endian u64 change number -> key; one row per own record, the latest.
+ * All numbers little-endian unless said; the key is plan, form, period, unit, big-endian.
+ */
+#include "daemon/cell.h"
+
+#include <errno.h>
+
+struct own_head {
+	uint64_t version;
+	uint64_t source;
+	uint64_t epoch;
+	uint64_t seq;
+	uint64_t origin_seq;
+	int64_t received_ms;
+	uint32_t origin_unit;
+	uint32_t party;
+	uint32_t revision;
+	uint8_t nil;
+	uint8_t timeliness;
+	uint16_t count;
+	uint8_t digest[HASH_SIZE];
+} __attribute__((packed));
+
+struct own_figure {
+	uint8_t state;
+	int64_t number;
+} __attribute__((packed));
+
+struct cell_total {
+	int64_t sum;
+	uint32_t numbers;
+	uint32_t not_applicable;
+	uint32_t estimated;
+} __attribute__((packed));
+
+void cell_key_write(const struct cell_key *key, uint8_t ret[CELL_KEY_SIZE])
+{
+	put_be32(ret, key->plan);
+	ret[4] = (uint8_t)(key->form >> 8);
+	ret[5] = (uint8_t)key->form;
+	put_be32(ret + 6, key->period);
+	put_be32(ret + 10, key->unit);
+}
+
+void cell_key_read(const uint8_t bytes[CELL_KEY_SIZE], struct cell_key *ret)
+{
+	ret->plan = get_be32(bytes);
+	ret->form = (uint16_t)(bytes[4] << 8 | bytes[5]);
+	ret->period = get_be32(bytes + 6);
+	ret->unit = get_be32(bytes + 10);
+}
+
+bool own_read(struct bytes record, struct own *ret)
+{
+	struct own_head head;
+
+	if (record.size < sizeof(head)) {
+		return false;
+	}
+	memcpy(&head, record.data, sizeof(head));
+	if (head.count > LIMIT_FIELDS_PER_FORM ||
+		record.size != sizeof(head) + head.count * sizeof(struct own_figure)) {
+		return false;
+	}
+	ret->version = head.version;
+	ret->source = head.source;
+	ret->epoch = head.epoch;
+	ret->seq = head.seq;
+	ret->origin_seq = head.origin_seq;
+	ret->received_ms = head.received_ms;
+	ret->origin_unit = head.origin_unit;
+	ret->party = head.party;
+	ret->revision = head.revision;
+	ret->nil = head.nil;
+	ret->timeliness = head.timeliness;
+	ret->count = head.count;
+	memcpy(ret->digest.data, head.digest, HASH_SIZE);
+	for (uint16_t i = 0; i < head.count; i++) {
+		struct own_figure figure;
+
+		memcpy(&figure, record.data + sizeof(head) + i * sizeof(figure), sizeof(figure));
+		ret->figures[i] = (struct figure){ (enum value_state)figure.state, figure.number };
+	}
+	return true;
+}
+
+static size_t own_write(const struct own *own, uint8_t *ret)
+{
+	struct own_head head = {
+		.version = own->version,
+		.source = own->source,
+		.epoch = own->epoch,
+		.seq = own->seq,
+		.origin_seq = own->origin_seq,
+		.received_ms = own->received_ms,
+		.origin_unit = own->origin_unit,
+		.party = own->party,
+		.revision = own->revision,
+		.nil = own->nil,
+		.timeliness = own->timeliness,
+		.count = own->count,
+	};
+
+	memcpy(head.digest, own->digest.data, HASH_SIZE);
+	memcpy(ret, &head, sizeof(head));
+	for (uint16_t i = 0; i < own->count; i++) {
+		struct own_figure figure = { (uint8_t)own->figures[i].state, own->figures[i].number };
+
+		memcpy(ret + sizeof(head) + i * sizeof(figure), &figure, sizeof(figure));
+	}
+	return sizeof(head) + own->count * sizeof(struct own_figure);
+}
+
+bool totals_read(struct bytes record, struct totals *ret)
+{
+	size_t count = record.size / sizeof(struct cell_total);
+
+	if (record.size % sizeof(struct cell_total) || count > LIMIT_FIELDS_PER_FORM) {
+		return false;
+	}
+	ret->count = (uint16_t)count;
+	for (size_t i = 0; i < count; i++) {
+		struct cell_total total;
+
+		memcpy(&total, record.data + i * sizeof(total), sizeof(total));
+		ret->fields[i] = (struct total){ total.sum, total.numbers, total.not_applicable,
+			total.estimated };
+	}
+	return true;
+}
+
+static size_t totals_write(const struct totals *totals, uint8_t *ret)
+{
+	for (uint16_t i = 0; i < totals->count; i++) {
+		const struct total *field = &totals->fields[i];
+		struct cell_total total = { field->sum, field->numbers, field->not_applicable,
+			field->estimated };
+
+		memcpy(ret + i * sizeof(total), &total, sizeof(total));
+	}
+	return totals->count * sizeof(struct cell_total);
+}
+
+static bool get(struct txn *txn, enum store_table table, const struct cell_key *key,
+	struct bytes *ret)
+{
+	uint8_t bytes[CELL_KEY_SIZE];
+
+	cell_key_write(key, bytes);
+	return txn_get(txn, table, (struct bytes){ bytes, sizeof(bytes) }, ret);
+}
+
+bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret)
+{
+	struct bytes record;
+
+	return get(txn, TABLE_OWN, key, &record) && own_read(record, ret);
+}
+
+bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret)
+{
+	struct bytes record;
+
+	if (get(txn, TABLE_CELL, key, &record) && totals_read(record, ret)) {
+		return true;
+	}
+	ret->count = 0;
+	return false;
+}
+
+enum {
+	SLOTS_FIRST = 1 << 12,
+};
+
+struct cached {
+	struct cell_key key;
+	enum store_table table;
+	bool exists; /* in the store */
+	bool touched;
+	union {
+		struct own own;
+		struct totals totals;
+	};
+};
+
+struct cells {
+	struct txn *txn;
+	struct cached **slots; /* open addressing; slot_count is a power of two */
+	size_t slot_count;
+	struct cached **list; /* in the order of the first use */
+	size_t count;
+	size_t capacity;
+};
+
+int cells_new(struct cells **ret)
+{
+	struct cells *cells = calloc(1, sizeof(*cells));
+
+	if (!cells) {
+		return -ENOMEM;
+	}
+	*ret = cells;
+	return 0;
+}
+
+void cells_free(struct cells *cells)
+{
+	if (cells) {
+		for (size_t i = 0; i < cells->capacity; i++) {
+			free(cells->list[i]);
+		}
+		free(cells->list);
+		free(cells->slots);
+		free(cells);
+	}
+}
+
+void cells_freep(struct cells **cells)
+{
+	cells_free(*cells);
+}
+
+void cells_reset(struct cells *cells, struct txn *txn)
+{
+	cells->txn = txn;
+	cells->count = 0;
+	if (cells->slots) {
+		memset(cells->slots, 0, cells->slot_count * sizeof(struct cached *));
+	}
+}
+
+static size_t key_hash(const struct cell_key *key, enum store_table table)
+{
+	uint64_t hash = (uint64_t)key->unit << 32 | key->period;
+
+	hash ^= ((uint64_t)key->plan << 20 | (uint64_t)key->form << 4 | (uint64_t)table) *
+		UINT64_C(0x9e3779b97f4a7c15);
+	hash *= UINT64_C(0xff51afd7ed558ccd);
+	return (size_t)(hash ^ hash >> 33);
+}
+
+static bool key_equal(const struct cell_key *a, const struct cell_key *b)
+{
+	return a->unit == b->unit && a->period == b->period && a->plan == b->plan &&
+	       a->form == b->form;
+}
+
+static struct cached **slot_find(const struct cells *cells, const struct cell_key *key,
+	enum store_table table)
+{
+	size_t slot = key_hash(key, table) & (cells->slot_count - 1);
+
+	while (cells->slots[slot] && (cells->slots[slot]->table != table ||
+					     !key_equal(&cells->slots[slot]->key, key))) {
+		slot = (slot + 1) & (cells->slot_count - 1);
+	}
+	return &cells->slots[slot];
+}
+
+static bool slots_grow(struct cells *cells)
+{
+	size_t slot_count = cells->slot_count ? 2 * cells->slot_count : SLOTS_FIRST;
+	struct cached **slots = calloc(slot_count, sizeof(*slots));
+
+	if (!slots) {
+		return false;
+	}
+	free(cells->slots);
+	cells->slots = slots;
+	cells->slot_count = slot_count;
+	for (size_t i = 0; i < cells->count; i++) {
+		*slot_find(cells, &cells->list[i]->key, cells->list[i]->table) = cells->list[i];
+	}
+	return true;
+}
+
+/* Cached records are kept for the next commit: list[count..capacity) are free ones. */
+static struct cached *cached_take(struct cells *cells)
+{
+	if (cells->count == cells->capacity) {
+		size_t capacity = cells->capacity ? 2 * cells->capacity : 64;
+		struct cached **list = realloc(cells->list, capacity * sizeof(*list));
+
+		if (!list) {
+			return NULL;
+		}
+		memset(list + cells->capacity, 0, (capacity - cells->capacity) * sizeof(*list));
+		cells->list = list;
+		cells->capacity = capacity;
+	}
+	if (!cells->list[cells->count]) {
+		cells->list[cells->count] = malloc(sizeof(struct cached));
+	}
+	return cells->list[cells->count];
+}
+
+static struct cached *cached_get(struct cells *cells, const struct cell_key *key,
+	enum store_table table)
+{
+	struct cached **slot;
+	struct cached *cached;
+
+	if (2 * (cells->count + 1) > cells->slot_count && !slots_grow(cells)) {
+		return NULL;
+	}
+	slot = slot_find(cells, key, table);
+	if (*slot) {
+		return *slot;
+	}
+	cached = cached_take(cells);
+	if (!cached) {
+		return NULL;
+	}
+	cached->key = *key;
+	cached->table = table;
+	cached->touched = false;
+	if (table == TABLE_OWN) {
+		cached->exists = own_get(cells->txn, key, &cached->own);
+		if (!cached->exists) {
+			cached->own.count = 0;
+			cached->own.version = 0;
+		}
+	} else {
+		cached->exists = totals_get(cells->txn, key, &cached->totals);
+	}
+	cells->count++;
+	*slot = cached;
+	return cached;
+}
+
+struct own *cells_own(struct cells *cells, const struct cell_key *key, bool *ret_exists)
+{
+	struct cached *cached = cached_get(cells, key, TABLE_OWN);
+
+	if (!cached) {
+		return NULL;
+	}
+	*ret_exists = cached->exists || cached->touched;
+	return &cached->own;
+}
+
+struct totals *cells_totals(struct cells *cells, const struct cell_key *key)
+{
+	struct cached *cached = cached_get(cells, key, TABLE_CELL);
+
+	return cached ? &cached->totals : NULL;
+}
+
+void cells_touch_own(struct cells *cells, const struct cell_key *key)
+{
+	(*slot_find(cells, key, TABLE_OWN))->touched = true;
+}
+
+void cells_touch_totals(struct cells *cells, const struct cell_key *key)
+{
+	(*slot_find(cells, key, TABLE_CELL))->touched = true;
+}
+
+static void change_write(struct txn *txn, uint64_t old_version, uint64_t version,
+	const uint8_t key[CELL_KEY_SIZE])
+{
+	uint8_t number[8];
+
+	if (old_version > 0) {
+		put_be64(number, old_version);
+		txn_delete(txn, TABLE_CHANGE, (struct bytes){ number, sizeof(number) });
+	}
+	put_be64(number, version);
+	txn_append(txn, TABLE_CHANGE, (struct bytes){ number, sizeof(number) },
+		(struct bytes){ key, CELL_KEY_SIZE });
+}
+
+void cells_flush(struct cells *cells, uint64_t *next_change)
+{
+	uint8_t record[sizeof(struct own_head) +
+		LIMIT_FIELDS_PER_FORM * sizeof(struct cell_total)];
+	uint8_t key[CELL_KEY_SIZE];
+
+	for (size_t i = 0; i < cells->count; i++) {
+		struct cached *cached = cells->list[i];
+		size_t size;
+
+		if (!cached->touched) {
+			continue;
+		}
+		cell_key_write(&cached->key, key);
+		if (cached->table == TABLE_OWN) {
+			change_write(cells->txn, cached->own.version, *next_change, key);
+			cached->own.version = (*next_change)++;
+			size = own_write(&cached->own, record);
+		} else {
+			size = totals_write(&cached->totals, record);
+		}
+		txn_put(cells->txn, cached->table, (struct bytes){ key, sizeof(key) },
+			(struct bytes){ record, size });
+	}
+}

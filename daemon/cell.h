@@ -1,0 +1,89 @@
+/*
+ * cell.h - figures in the store: a unit's own report, and the sums over the units below it.
+ *
+ * Both are keyed by plan, form, period and unit. Within a commit they are kept in a cache, so that
+ * each record is read once and written once, however many reports touch it.
+ */
+#pragma once
+
+#include "daemon/store.h"
+#include "proto/message.h"
+
+struct cell_key {
+	uint32_t plan;
+	uint16_t form;
+	uint32_t period;
+	uint32_t unit;
+};
+
+enum {
+	CELL_KEY_SIZE = 14,
+	/* Beyond this a sum is an overflow; own figure and sum below it still add up in 64 bits. */
+	CELL_SUM_BITS = 62,
+};
+
+#define CELL_SUM_MAX (((int64_t)1 << CELL_SUM_BITS) - 1)
+
+void cell_key_write(const struct cell_key *key, uint8_t ret[CELL_KEY_SIZE]);
+void cell_key_read(const uint8_t bytes[CELL_KEY_SIZE], struct cell_key *ret);
+
+struct figure {
+	enum value_state state; /* never VALUE_TEXT: texts stay in the ledger entry */
+	int64_t number;
+};
+
+/* A unit's own report: the latest revision that counts. */
+struct own {
+	uint64_t version; /* change number at this node; given when the commit is put together */
+	uint64_t source;  /* a child's change number where a rollup brought it, else 0 */
+	uint64_t epoch;   /* of that child, else 0 */
+	uint64_t seq;     /* this node's entry that brought it */
+	uint64_t origin_seq;
+	int64_t received_ms;
+	uint32_t origin_unit;
+	uint32_t party;   /* who signed: the sender, or the child node */
+	uint32_t revision;
+	uint8_t nil;
+	uint8_t timeliness;
+	uint16_t count;   /* figures that follow; a plan may have gained fields since */
+	struct hash digest;
+	struct figure figures[LIMIT_FIELDS_PER_FORM];
+};
+
+struct total {
+	int64_t sum;
+	uint32_t numbers; /* figures summed, estimated ones included */
+	uint32_t not_applicable;
+	uint32_t estimated;
+};
+
+/* Sums over all units strictly below one unit. */
+struct totals {
+	uint16_t count;
+	struct total fields[LIMIT_FIELDS_PER_FORM];
+};
+
+bool own_read(struct bytes record, struct own *ret);
+bool totals_read(struct bytes record, struct totals *ret);
+bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret);
+bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret);
+
+/* The cache of one commit. */
+struct cells;
+
+int cells_new(struct cells **ret);
+void cells_free(struct cells *cells);
+void cells_freep(struct cells **cells);
+/* Forgets everything; from now on records come from txn. */
+void cells_reset(struct cells *cells, struct txn *txn);
+/*
+ * The record of a key, read from the store at the first call. Valid until cells_reset. For own,
+ * *ret_exists says whether there is one. NULL when there is no memory.
+ */
+struct own *cells_own(struct cells *cells, const struct cell_key *key, bool *ret_exists);
+struct totals *cells_totals(struct cells *cells, const struct cell_key *key);
+/* Marks for writing; count of figures is ->count. */
+void cells_touch_own(struct cells *cells, const struct cell_key *key);
+void cells_touch_totals(struct cells *cells, const struct cell_key *key);
+/* Writes what was touched, in the order of the first touch, and numbers the changes from *next_change on. */
+void cells_flush(struct cells *cells, uint64_t *next_change);

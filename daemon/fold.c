@@ -1,0 +1,968 @@
+/*
+ * A report changes one own record and the sums of every unit above it up to the node's own unit:
+ * each sum by exactly the difference between the new figure and the one it replaces. All sums of
+ * a report are checked before the first is changed, so an overflow refuses the report whole.
+ *
+ * table id: big-endian u32 party, u64 counter -> u64 sequence.
+ * table link: big-endian u32 party -> u64 epoch, u64 change.
+ */
+#include "daemon/fold.h"
+
+#include <assert.h>
+#include <errno.h>
+
+struct link_record {
+	uint64_t epoch;
+	uint64_t up_to;
+};
+
+static int last_change(struct txn *txn, uint64_t *ret)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, value;
+	int r = cursor_open(txn, TABLE_CHANGE, &cursor);
+
+	if (r < 0) {
+		return r;
+	}
+	*ret = cursor_last(cursor, &key, &value) && key.size == 8 ? get_be64(key.data) : 0;
+	return 0;
+}
+
+int fold_begin(struct fold *fold, struct txn *txn, const struct catalog *catalog,
+	struct instant instant)
+{
+	uint64_t change;
+	int r = last_change(txn, &change);
+
+	if (r < 0) {
+		return r;
+	}
+	fold->txn = txn;
+	fold->catalog = catalog;
+	fold->instant = instant;
+	fold->next_change = change + 1;
+	cells_reset(fold->cells, txn);
+	return 0;
+}
+
+void fold_end(struct fold *fold)
+{
+	cells_flush(fold->cells, &fold->next_change);
+}
+
+bool fold_signer_find(const struct fold *fold, const struct public_key *key,
+	struct fold_signer *ret, struct problems *problems)
+{
+	const struct catalog_key *entry = catalog_key_find(fold->catalog, key);
+
+	if (!entry || !catalog_key_is_valid(entry, fold->instant)) {
+		char text[KEY_TEXT_SIZE];
+
+		public_key_format(key, text);
+		problems_add(problems, -1, REFUSED_UNKNOWN_KEY, "key %.16s… is %s", text,
+			entry ? "not valid today" : "not enrolled");
+		return false;
+	}
+	*ret = (struct fold_signer){ entry->key, entry->party, entry->unit, entry->role };
+	return true;
+}
+
+static void id_key(uint32_t party, uint64_t counter, uint8_t ret[12])
+{
+	put_be32(ret, party);
+	put_be64(ret + 4, counter);
+}
+
+uint64_t fold_id_find(const struct fold *fold, uint32_t party, uint64_t counter)
+{
+	uint8_t key[12];
+	struct bytes value;
+	uint64_t seq;
+
+	id_key(party, counter, key);
+	if (!txn_get(fold->txn, TABLE_ID, (struct bytes){ key, sizeof(key) }, &value) ||
+		value.size != sizeof(seq)) {
+		return 0;
+	}
+	memcpy(&seq, value.data, sizeof(seq));
+	return seq;
+}
+
+uint64_t fold_id_highest(const struct fold *fold, uint32_t party)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, value;
+	uint8_t wanted[12];
+
+	id_key(party, UINT64_MAX, wanted);
+	if (cursor_open(fold->txn, TABLE_ID, &cursor) < 0 ||
+		!cursor_seek_before(cursor, (struct bytes){ wanted, sizeof(wanted) }, &key, &value) ||
+		key.size != sizeof(wanted) || get_be32(key.data) != party) {
+		return 0;
+	}
+	return get_be64(key.data + 4);
+}
+
+/* What a report or a cell is about, resolved. */
+struct subject {
+	const struct catalog_plan *plan;
+	const struct form *form;
+	struct period period;
+	struct cell_key key;
+	uint32_t above[LIMIT_TREE_DEPTH]; /* units above the reporting one, up to the node's own */
+	size_t above_count;
+};
+
+static const char *text_of(struct bytes bytes, char space[LIMIT_CODE_BYTES + 1])
+{
+	bytes_copy_text(bytes, space, LIMIT_CODE_BYTES + 1);
+	return space;
+}
+
+/* Finds plan, form and period. A judgement; words go to problems. */
+static enum judgement subject_find_form(const struct fold *fold, int64_t index, struct bytes plan,
+	struct bytes form, struct bytes period, struct subject *ret, struct problems *problems)
+{
+	char text[LIMIT_CODE_BYTES + 1];
+	int at;
+
+	ret->plan = catalog_plan_find(fold->catalog, plan);
+	if (!ret->plan) {
+		problems_add(problems, index, REFUSED_UNKNOWN_PLAN,
+			"plan '%s' is not published at this node", text_of(plan, text));
+		return REFUSED_UNKNOWN_PLAN;
+	}
+	at = plan_form_index(ret->plan->plan, form);
+	if (at < 0) {
+		problems_add(problems, index, REFUSED_UNKNOWN_FORM, "plan '%s' has no form '%s'",
+			ret->plan->code, text_of(form, text));
+		return REFUSED_UNKNOWN_FORM;
+	}
+	ret->form = &ret->plan->plan->forms[at];
+	if (!period_parse(period, &ret->period) ||
+		!form_has_period(ret->plan->plan, ret->form, &ret->period)) {
+		problems_add(problems, index, REFUSED_UNKNOWN_PERIOD,
+			"form '%s' of plan '%s' has no period '%s'", ret->form->code, ret->plan->code,
+			text_of(period, text));
+		return REFUSED_UNKNOWN_PERIOD;
+	}
+	ret->key.plan = ret->plan->number;
+	ret->key.form = (uint16_t)at;
+	ret->key.period = ret->period.code;
+	return JUDGEMENT_ACCEPTED;
+}
+
+static struct date last_day(const struct period *period)
+{
+	return (struct date){ period->to.day - 1 };
+}
+
+/* The units above a unit up to the node's own; false if it is not in the node's subtree. */
+static bool chain_find(const struct units *units, uint32_t node_unit, uint32_t unit,
+	struct date day, uint32_t above[LIMIT_TREE_DEPTH], size_t *ret_count)
+{
+	uint32_t chain[LIMIT_TREE_DEPTH];
+	size_t size = unit_chain(units, unit, day, chain);
+
+	*ret_count = 0;
+	for (size_t i = 0; i < size; i++) {
+		if (i > 0) {
+			above[(*ret_count)++] = chain[i];
+		}
+		if (chain[i] == node_unit) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* May the signer speak for the unit, does the unit exist then, and must it report? */
+static enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
+	const struct fold_signer *signer, struct subject *ret, struct problems *problems)
+{
+	const struct units *units = catalog_units(fold->catalog);
+	struct date day = last_day(&ret->period);
+	char label[PERIOD_LABEL_SIZE];
+
+	period_label(ret->period.code, label);
+	if (!unit_last(units, unit)) {
+		problems_add(problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
+		return REFUSED_UNKNOWN_UNIT;
+	}
+	if (signer->role == ROLE_REPORTER ? unit != signer->unit :
+					    !unit_was_within(units, unit, signer->unit)) {
+		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
+			"the key speaks for unit %u, not for %u", signer->unit, unit);
+		return REFUSED_NOT_YOUR_UNIT;
+	}
+	if (!unit_on(units, unit, day)) {
+		problems_add(problems, index, REFUSED_UNIT_NOT_VALID,
+			"unit %u does not exist on the last day of %s", unit, label);
+		return REFUSED_UNIT_NOT_VALID;
+	}
+	if (!chain_find(units, fold->node_unit, unit, day, ret->above, &ret->above_count)) {
+		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
+			"unit %u is not below this node's unit %u in %s", unit, fold->node_unit, label);
+		return REFUSED_NOT_YOUR_UNIT;
+	}
+	if (!plan_binds(ret->plan->plan, ret->key.form, &ret->period, units, unit, NULL)) {
+		problems_add(problems, index, REFUSED_NO_OBLIGATION,
+			"no duty of plan '%s' asks unit %u for form '%s'", ret->plan->code, unit,
+			ret->form->code);
+		return REFUSED_NO_OBLIGATION;
+	}
+	ret->key.unit = unit;
+	return JUDGEMENT_ACCEPTED;
+}
+
+/* Checks one value against its field; a number also against the range of sums. */
+static enum judgement judge_value(const struct field *field, const struct value *value)
+{
+	bool is_text = value->state == VALUE_TEXT;
+
+	if (value->state == VALUE_MISSING) {
+		return JUDGEMENT_ACCEPTED;
+	}
+	if (is_text != (field->type == FIELD_TEXT)) {
+		return REFUSED_WRONG_TYPE;
+	}
+	if (is_text || value->state == VALUE_NOT_APPLICABLE) {
+		return JUDGEMENT_ACCEPTED;
+	}
+	if (field->type == FIELD_YES_NO && value->number != 0 && value->number != 1) {
+		return REFUSED_WRONG_TYPE;
+	}
+	if (value->number < field->min || value->number > field->max) {
+		return REFUSED_OUT_OF_RANGE;
+	}
+	if (value->number > CELL_SUM_MAX || value->number < -CELL_SUM_MAX) {
+		return REFUSED_OVERFLOW;
+	}
+	return JUDGEMENT_ACCEPTED;
+}
+
+static void problem_field(struct problems *problems, int64_t index, enum judgement code,
+	const struct field *field, const struct value *value)
+{
+	if (code == REFUSED_WRONG_TYPE) {
+		static const char *const wanted[] = {
+			[FIELD_INTEGER] = "an integer",
+			[FIELD_DECIMAL] = "a decimal as an integer of its scale",
+			[FIELD_MONEY] = "an amount in VND",
+			[FIELD_YES_NO] = "0 or 1",
+			[FIELD_TEXT] = "text",
+		};
+
+		problems_add(problems, index, code, "field '%s' takes %s", field->code,
+			wanted[field->type]);
+	} else {
+		problems_add(problems, index, code, "field '%s': %lld is %s", field->code,
+			(long long)value->number,
+			code == REFUSED_OVERFLOW ? "too large to be summed" :
+						   "outside the field's bounds");
+	}
+}
+
+static enum judgement judge_values(const struct report *report, const struct subject *subject,
+	int64_t index, struct own *own, struct problems *problems)
+{
+	struct reader values = report->values;
+	const struct form *form = subject->form;
+	char text[LIMIT_CODE_BYTES + 1];
+	bool present[LIMIT_FIELDS_PER_FORM] = { false };
+	enum judgement worst = JUDGEMENT_ACCEPTED;
+
+	own->count = (uint16_t)form->field_count;
+	memset(own->figures, 0, form->field_count * sizeof(own->figures[0]));
+	for (uint32_t i = 0; i < report->value_count; i++) {
+		struct bytes code = reader_str(&values);
+		int at = form_field_index(form, code);
+		struct value value;
+		enum judgement judgement;
+
+		value_read(&values, &value);
+		if (at < 0) {
+			problems_add(problems, index, REFUSED_UNKNOWN_FIELD,
+				"form '%s' has no field '%s'", form->code, text_of(code, text));
+			worst = REFUSED_UNKNOWN_FIELD;
+			continue;
+		}
+		present[at] = true;
+		judgement = judge_value(&form->fields[at], &value);
+		if (judgement != JUDGEMENT_ACCEPTED) {
+			problem_field(problems, index, judgement, &form->fields[at], &value);
+			worst = judgement;
+		} else if (value.state != VALUE_TEXT) {
+			own->figures[at] = (struct figure){ value.state, value.number };
+		}
+	}
+	for (size_t i = 0; i < form->field_count && !report->nil; i++) {
+		if (form->fields[i].required && !present[i]) {
+			problems_add(problems, index, REFUSED_MISSING_FIELD, "field '%s' must be filled",
+				form->fields[i].code);
+			worst = REFUSED_MISSING_FIELD;
+		}
+	}
+	return worst;
+}
+
+/* One field's part in a sum: what a figure adds to it. */
+static void total_change(struct total *total, const struct figure *figure, int sign)
+{
+	bool number = figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED;
+
+	total->numbers += (uint32_t)(sign * number);
+	total->estimated += (uint32_t)(sign * (figure->state == VALUE_ESTIMATED));
+	total->not_applicable += (uint32_t)(sign * (figure->state == VALUE_NOT_APPLICABLE));
+	if (number) {
+		total->sum += sign * figure->number; /* checked by sum_fits */
+	}
+}
+
+static const struct figure *figure_at(const struct own *own, size_t index)
+{
+	static const struct figure missing;
+
+	return own && index < own->count ? &own->figures[index] : &missing;
+}
+
+static int64_t figure_number(const struct figure *figure)
+{
+	return figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED ? figure->number : 0;
+}
+
+static bool sum_fits(const struct totals *totals, const struct form *form, const struct own *old,
+	const struct own *own)
+{
+	for (size_t i = 0; i < form->field_count; i++) {
+		int64_t sum = i < totals->count ? totals->fields[i].sum : 0;
+
+		if (form->fields[i].over_units != AGGREGATION_SUM) {
+			continue;
+		}
+		/* Three numbers of at most 62 bits: the differences cannot wrap. */
+		sum = sum - figure_number(figure_at(old, i)) + figure_number(figure_at(own, i));
+		if (sum > CELL_SUM_MAX || sum < -CELL_SUM_MAX) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Adds what own has more than old to the sums of one unit. Fields that are not summed only count. */
+static void totals_change(struct totals *totals, const struct form *form, const struct own *old,
+	const struct own *own)
+{
+	while (totals->count < form->field_count) {
+		totals->fields[totals->count++] = (struct total){ 0 };
+	}
+	for (size_t i = 0; i < form->field_count; i++) {
+		struct figure before = *figure_at(old, i);
+		struct figure after = *figure_at(own, i);
+
+		if (form->fields[i].over_units != AGGREGATION_SUM) {
+			before.number = 0;
+			after.number = 0;
+		}
+		total_change(&totals->fields[i], &before, -1);
+		total_change(&totals->fields[i], &after, 1);
+	}
+}
+
+/*
+ * Replaces the unit's own record and moves the sums above it. 0, 1 if a sum would overflow
+ * (nothing changed), or -ENOMEM.
+ */
+static int apply(struct fold *fold, const struct subject *subject, struct own *current, bool exists,
+	const struct own *next)
+{
+	struct totals *sums[LIMIT_TREE_DEPTH];
+	const struct own *old = exists ? current : NULL;
+	struct cell_key key = subject->key;
+
+	for (size_t i = 0; i < subject->above_count; i++) {
+		key.unit = subject->above[i];
+		sums[i] = cells_totals(fold->cells, &key);
+		if (!sums[i]) {
+			return -ENOMEM;
+		}
+		if (!sum_fits(sums[i], subject->form, old, next)) {
+			return 1;
+		}
+	}
+	for (size_t i = 0; i < subject->above_count; i++) {
+		key.unit = subject->above[i];
+		totals_change(sums[i], subject->form, old, next);
+		cells_touch_totals(fold->cells, &key);
+	}
+	{
+		uint64_t version = current->version; /* of the record in the store, for its change row */
+
+		*current = *next;
+		current->version = version;
+	}
+	cells_touch_own(fold->cells, &subject->key);
+	return 0;
+}
+
+static enum judgement judge_revision(const struct report *report, int64_t index,
+	const struct own *current, bool exists, struct problems *problems)
+{
+	if (report->nil && report->value_count > 0) {
+		problems_add(problems, index, REFUSED_NIL_WITH_VALUES,
+			"a nil report has no values; this one has %u", report->value_count);
+		return REFUSED_NIL_WITH_VALUES;
+	}
+	if (report->revision > 1 && report->note.size == 0) {
+		problems_add(problems, index, REFUSED_REASON_MISSING,
+			"revision %u needs a reason in its note", report->revision);
+		return REFUSED_REASON_MISSING;
+	}
+	if (exists && report->revision <= current->revision) {
+		problems_add(problems, index, REFUSED_STALE_REVISION,
+			"revision %u of unit %u is held; the next is %u", current->revision,
+			report->unit, current->revision + 1);
+		return REFUSED_STALE_REVISION;
+	}
+	return JUDGEMENT_ACCEPTED;
+}
+
+static enum timeliness timeliness_of(const struct subject *subject, struct instant instant)
+{
+	struct instant due;
+
+	if (!form_due(subject->plan->plan, subject->form, &subject->period, &due)) {
+		return TIMELINESS_UNSTATED;
+	}
+	return instant.ms < due.ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
+}
+
+/* Judges one report and folds it if it counts. A judgement, or -errno. */
+static int fold_report(struct fold *fold, const struct report *report, int64_t index,
+	const struct fold_signer *signer, uint64_t seq, const struct hash *digest,
+	struct problems *problems)
+{
+	struct subject subject;
+	struct own *current;
+	struct own next;
+	bool exists;
+	enum judgement judgement = subject_find_form(fold, index, report->plan, report->form,
+		report->period, &subject, problems);
+	int r;
+
+	if (judgement == JUDGEMENT_ACCEPTED) {
+		judgement = subject_find_unit(fold, index, report->unit, signer, &subject, problems);
+	}
+	if (judgement != JUDGEMENT_ACCEPTED) {
+		return judgement;
+	}
+	current = cells_own(fold->cells, &subject.key, &exists);
+	if (!current) {
+		return -ENOMEM;
+	}
+	judgement = judge_revision(report, index, current, exists, problems);
+	if (judgement == JUDGEMENT_ACCEPTED) {
+		judgement = judge_values(report, &subject, index, &next, problems);
+	}
+	if (judgement != JUDGEMENT_ACCEPTED) {
+		return judgement;
+	}
+	next.source = 0;
+	next.epoch = 0;
+	next.seq = seq;
+	next.origin_seq = seq;
+	next.received_ms = fold->instant.ms;
+	next.origin_unit = fold->node_unit;
+	next.party = signer->party;
+	next.revision = report->revision;
+	next.nil = report->nil;
+	next.timeliness = (uint8_t)timeliness_of(&subject, fold->instant);
+	next.digest = *digest;
+	r = apply(fold, &subject, current, exists, &next);
+	if (r == 1) {
+		problems_add(problems, index, REFUSED_OVERFLOW,
+			"a sum of form '%s' above unit %u would be too large", subject.form->code,
+			report->unit);
+		return REFUSED_OVERFLOW;
+	}
+	/* The judgements of reports that count follow the timeliness, number by number. */
+	return r < 0 ? r : JUDGEMENT_ACCEPTED + (int)next.timeliness;
+}
+
+int fold_submission(struct fold *fold, const struct submission *submission, struct bytes bytes,
+	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements,
+	uint32_t *ret_counted, struct problems *problems)
+{
+	struct reader reports = submission->reports;
+	uint32_t counted = 0;
+	struct hash digest;
+	uint8_t key[12];
+
+	hash_bytes(bytes, &digest);
+	for (uint32_t i = 0; i < submission->report_count; i++) {
+		struct report report;
+		int judgement;
+
+		if (!report_read(&reports, &report)) {
+			return -EBADMSG; /* the caller has walked it before */
+		}
+		judgement = fold_report(fold, &report, i, signer, seq, &digest, problems);
+		if (judgement < 0) {
+			return judgement;
+		}
+		judgements[i] = (uint8_t)judgement;
+		counted += judgement < JUDGEMENT_REFUSED_FIRST;
+	}
+	if (counted > 0) {
+		id_key(signer->party, submission->counter, key);
+		txn_put(fold->txn, TABLE_ID, (struct bytes){ key, sizeof(key) },
+			(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
+	}
+	*ret_counted = counted;
+	return 0;
+}
+
+uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch)
+{
+	struct link_record record;
+	struct bytes value;
+	uint8_t key[4];
+
+	put_be32(key, party);
+	if (!txn_get(txn, TABLE_LINK, (struct bytes){ key, sizeof(key) }, &value) ||
+		value.size != sizeof(record)) {
+		return 0;
+	}
+	memcpy(&record, value.data, sizeof(record));
+	return record.epoch == epoch ? record.up_to : 0;
+}
+
+static void link_put(struct txn *txn, uint32_t party, uint64_t epoch, uint64_t up_to)
+{
+	struct link_record record = { epoch, up_to };
+	uint8_t key[4];
+
+	put_be32(key, party);
+	txn_put(txn, TABLE_LINK, (struct bytes){ key, sizeof(key) },
+		(struct bytes){ (const uint8_t *)&record, sizeof(record) });
+}
+
+static enum judgement read_cell_values(const struct rollup_cell *cell, const struct form *form,
+	int64_t index, struct own *own, struct problems *problems)
+{
+	struct reader values = cell->values;
+
+	if (cell->value_count > form->field_count) {
+		problems_add(problems, index, REFUSED_UNKNOWN_FIELD,
+			"form '%s' has %zu fields here, the cell %u: publish the newer plan here",
+			form->code, form->field_count, cell->value_count);
+		return REFUSED_UNKNOWN_FIELD;
+	}
+	own->count = (uint16_t)cell->value_count;
+	for (uint32_t i = 0; i < cell->value_count; i++) {
+		struct value value;
+		enum judgement judgement;
+
+		value_read(&values, &value);
+		judgement = judge_value(&form->fields[i], &value);
+		if (judgement != JUDGEMENT_ACCEPTED) {
+			problem_field(problems, index, judgement, &form->fields[i], &value);
+			return judgement;
+		}
+		own->figures[i] = (struct figure){ value.state, value.number };
+	}
+	return JUDGEMENT_ACCEPTED;
+}
+
+/* Is what is held as new as what the cell says? */
+static bool is_held(const struct own *current, const struct rollup *rollup,
+	const struct rollup_cell *cell, uint32_t party)
+{
+	if (current->party == party && current->epoch > 0) {
+		return current->epoch == rollup->epoch && current->source >= cell->version;
+	}
+	return current->revision >= cell->revision; /* it came another way */
+}
+
+/* Takes one cell. 0, 1 if it is refused, or -errno. */
+static int fold_cell(struct fold *fold, const struct rollup *rollup, const struct rollup_cell *cell,
+	struct subject *subject, int64_t index, const struct fold_signer *signer, uint64_t seq,
+	uint32_t *changed, struct problems *problems)
+{
+	struct own *current;
+	struct own next;
+	bool exists;
+	int r;
+
+	if (subject_find_unit(fold, index, cell->unit, signer, subject, problems) !=
+		JUDGEMENT_ACCEPTED) {
+		return 1;
+	}
+	current = cells_own(fold->cells, &subject->key, &exists);
+	if (!current) {
+		return -ENOMEM;
+	}
+	if (exists && is_held(current, rollup, cell, signer->party)) {
+		return 0;
+	}
+	if (read_cell_values(cell, subject->form, index, &next, problems) != JUDGEMENT_ACCEPTED) {
+		return 1;
+	}
+	next.source = cell->version;
+	next.epoch = rollup->epoch;
+	next.seq = seq;
+	next.origin_seq = cell->origin_seq;
+	next.received_ms = cell->received.ms;
+	next.origin_unit = cell->origin_unit;
+	next.party = signer->party;
+	next.revision = cell->revision;
+	next.nil = cell->nil;
+	next.timeliness = (uint8_t)cell->timeliness;
+	next.digest = cell->digest;
+	r = apply(fold, subject, current, exists, &next);
+	if (r == 1) {
+		problems_add(problems, index, REFUSED_OVERFLOW,
+			"a sum of form '%s' above unit %u would be too large", subject->form->code,
+			cell->unit);
+	}
+	*changed += r == 0;
+	return r;
+}
+
+int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes bytes,
+	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed,
+	struct problems *problems)
+{
+	struct reader reader = rollup->slices;
+	int64_t index = 0;
+
+	(void)bytes;
+	*ret_changed = 0;
+	for (uint32_t i = 0; i < rollup->slice_count; i++) {
+		struct bytes plan, form;
+		uint32_t cell_count;
+
+		if (!rollup_slice_read(&reader, &plan, &form, &cell_count)) {
+			return -EBADMSG;
+		}
+		for (uint32_t j = 0; j < cell_count; j++, index++) {
+			struct subject subject;
+			struct rollup_cell cell;
+			int r;
+
+			if (!rollup_cell_read(&reader, &cell)) {
+				return -EBADMSG;
+			}
+			if (subject_find_form(fold, index, plan, form, cell.period, &subject,
+				    problems) != JUDGEMENT_ACCEPTED) {
+				return 1;
+			}
+			r = fold_cell(fold, rollup, &cell, &subject, index, signer, seq, ret_changed,
+				problems);
+			if (r) {
+				return r;
+			}
+		}
+	}
+	if (*ret_changed > 0) {
+		link_put(fold->txn, signer->party, rollup->epoch, rollup->up_to);
+	}
+	return 0;
+}
+
+/* Turns errors of a table file into problems. */
+static void table_problem(void *data, const struct table_error *error)
+{
+	problems_add(data, (int64_t)error->line, REFUSED_BAD_TEXT, "%s%s%s%s%s", error->table,
+		*error->table ? " " : "", error->column, *error->column ? ": " : "", error->text);
+}
+
+/* After units changed, sums are counted anew: who is above whom may be another. */
+static int recount(struct fold *fold, const struct catalog *catalog)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, value;
+	int r;
+
+	txn_clear(fold->txn, TABLE_CELL);
+	cells_reset(fold->cells, fold->txn);
+	r = cursor_open(fold->txn, TABLE_OWN, &cursor);
+	if (r < 0) {
+		return r;
+	}
+	for (bool more = cursor_first(cursor, &key, &value); more;
+		more = cursor_next(cursor, &key, &value)) {
+		const struct catalog_plan *plan;
+		struct subject subject = { 0 };
+		struct own own;
+
+		if (key.size != CELL_KEY_SIZE || !own_read(value, &own)) {
+			return -EBADMSG;
+		}
+		cell_key_read(key.data, &subject.key);
+		plan = catalog_plan_by_number(catalog, subject.key.plan);
+		if (!plan || subject.key.form >= plan->plan->form_count ||
+			!period_from_code(subject.key.period, &subject.period)) {
+			return -EBADMSG;
+		}
+		if (!chain_find(catalog_units(catalog), fold->node_unit, subject.key.unit,
+			    last_day(&subject.period), subject.above, &subject.above_count)) {
+			continue; /* the unit has left the subtree: its report stays, its sums go */
+		}
+		for (size_t i = 0; i < subject.above_count; i++) {
+			struct cell_key above = subject.key;
+			struct totals *totals;
+
+			above.unit = subject.above[i];
+			totals = cells_totals(fold->cells, &above);
+			if (!totals) {
+				return -ENOMEM;
+			}
+			if (!sum_fits(totals, &plan->plan->forms[subject.key.form], NULL, &own)) {
+				return 1;
+			}
+			totals_change(totals, &plan->plan->forms[subject.key.form], NULL, &own);
+			cells_touch_totals(fold->cells, &above);
+		}
+	}
+	return 0;
+}
+
+static int publish_units(struct fold *fold, struct problems *problems)
+{
+	CLEANUP(catalog_freep) struct catalog *catalog = NULL;
+	int r = catalog_load(fold->txn, &catalog); /* with the new record in it */
+
+	if (r == 0 && txn_count(fold->txn, TABLE_OWN) > 0) {
+		r = recount(fold, catalog);
+		if (r == 1) {
+			problems_add(problems, -1, REFUSED_OVERFLOW,
+				"with these units a sum would be too large");
+		}
+	}
+	return r;
+}
+
+/* Reads all unit texts as they would be with this one, to report its errors. */
+static int check_units(struct fold *fold, const struct publication *publication,
+	struct problems *problems)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	CLEANUP(units_freep) struct units *units = NULL;
+	struct table_errors errors = { table_problem, problems, 0 };
+	struct bytes texts[64] = { publication->text };
+	struct bytes key, value;
+	size_t count = 1;
+	int r = cursor_open(fold->txn, TABLE_PUBLICATION, &cursor);
+
+	if (r < 0) {
+		return r;
+	}
+	for (bool more = cursor_first(cursor, &key, &value); more;
+		more = cursor_next(cursor, &key, &value)) {
+		struct publication_record record;
+
+		if (!publication_record_read(key, value, &record)) {
+			return -EBADMSG;
+		}
+		if (record.kind != PUBLICATION_UNITS || bytes_equal(record.name, publication->name)) {
+			continue;
+		}
+		if (count == ARRAY_SIZE(texts)) {
+			problems_add(problems, -1, REFUSED_TOO_LARGE, "more than %zu unit files", count);
+			return 1;
+		}
+		texts[count++] = record.text;
+	}
+	return units_read(texts, count, &errors, &units);
+}
+
+static int check_plan(struct fold *fold, const struct publication *publication,
+	const struct publication_record *current, uint32_t *ret_number, struct problems *problems)
+{
+	CLEANUP(plan_freep) struct plan *plan = NULL;
+	struct table_errors errors = { table_problem, problems, 0 };
+	const struct catalog_plan *old = catalog_plan_find(fold->catalog, publication->name);
+	char why[LIMIT_PLACE_BYTES];
+	int r = plan_read(publication->text, &errors, &plan);
+
+	if (r) {
+		return r;
+	}
+	if (!bytes_equal_text(publication->name, plan->code)) {
+		problems_add(problems, -1, REFUSED_BAD_TEXT, "the text is of plan '%s'", plan->code);
+		return 1;
+	}
+	plan_check_units(plan, catalog_units(fold->catalog), &errors);
+	if (errors.count > 0) {
+		return 1;
+	}
+	if (old && !plan_is_compatible(old->plan, plan, why)) {
+		problems_add(problems, -1, REFUSED_INCOMPATIBLE, "%s", why);
+		return 1;
+	}
+	if (!current && catalog_plan_count(fold->catalog) == LIMIT_PLANS) {
+		problems_add(problems, -1, REFUSED_TOO_LARGE, "more than %d plans", LIMIT_PLANS);
+		return 1;
+	}
+	*ret_number = current ? current->number : (uint32_t)catalog_plan_count(fold->catalog) + 1;
+	return 0;
+}
+
+/* The party of a key: that of an older key of the same unit, role and name, or the next free one. */
+static uint32_t party_of(const struct catalog *catalog, const struct key_rows *rows, size_t upto,
+	const uint32_t *given, const struct catalog_key *key)
+{
+	uint32_t highest = 0;
+
+	for (size_t i = 0; i < catalog_key_count(catalog); i++) {
+		const struct catalog_key *other = catalog_key_at(catalog, i);
+
+		if (other->unit == key->unit && other->role == key->role &&
+			strcmp(other->name, key->name) == 0) {
+			return other->party;
+		}
+		highest = other->party > highest ? other->party : highest;
+	}
+	for (size_t i = 0; i < upto; i++) {
+		size_t line;
+		const struct catalog_key *other = key_rows_at(rows, i, &line);
+
+		if (other->unit == key->unit && other->role == key->role &&
+			strcmp(other->name, key->name) == 0) {
+			return given[i];
+		}
+		highest = given[i] > highest ? given[i] : highest;
+	}
+	return highest + 1;
+}
+
+static int publish_keys(struct fold *fold, const struct publication *publication,
+	struct problems *problems)
+{
+	CLEANUP(key_rows_freep) struct key_rows *rows = NULL;
+	CLEANUP(freep) uint32_t *parties = NULL;
+	struct table_errors errors = { table_problem, problems, 0 };
+	int r = key_rows_read(publication->text, &errors, &rows);
+
+	if (r) {
+		return r;
+	}
+	for (size_t i = 0; i < key_rows_count(rows); i++) {
+		size_t line;
+		const struct catalog_key *key = key_rows_at(rows, i, &line);
+
+		if (key->unit != fold->node_unit &&
+			!unit_last(catalog_units(fold->catalog), key->unit)) {
+			problems_add(problems, (int64_t)line, REFUSED_UNKNOWN_UNIT,
+				"no unit has the number %u", key->unit);
+		}
+	}
+	if (problems->count > 0) {
+		return 1;
+	}
+	parties = calloc(key_rows_count(rows) + 1, sizeof(*parties));
+	if (!parties) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < key_rows_count(rows); i++) {
+		size_t line;
+		struct catalog_key key = *key_rows_at(rows, i, &line);
+
+		parties[i] = party_of(fold->catalog, rows, i, parties, &key);
+		key.party = parties[i];
+		key_record_put(fold->txn, &key);
+	}
+	return 0;
+}
+
+int fold_publication(struct fold *fold, const struct publication *publication, uint64_t seq,
+	struct problems *problems)
+{
+	struct publication_record current;
+	struct publication_record next = {
+		.kind = publication->kind,
+		.name = publication->name,
+		.seq = seq,
+		.issued = publication->issued,
+		.text = publication->text,
+	};
+	bool exists = publication_record_get(fold->txn, publication->kind, publication->name,
+		&current);
+	int r = 0;
+
+	if (exists && publication->issued.ms <= current.issued.ms) {
+		problems_add(problems, -1, REFUSED_STALE_PUBLICATION,
+			"what is held was issued at the same time or later");
+		return 1;
+	}
+	hash_bytes(publication->text, &next.digest);
+	switch (publication->kind) {
+	case PUBLICATION_UNITS:
+		r = check_units(fold, publication, problems);
+		break;
+	case PUBLICATION_PLAN:
+		r = check_plan(fold, publication, exists ? &current : NULL, &next.number, problems);
+		break;
+	case PUBLICATION_KEYS:
+		r = publish_keys(fold, publication, problems);
+		break;
+	default:
+		return -EBADMSG;
+	}
+	if (r) {
+		return r;
+	}
+	publication_record_put(fold->txn, &next);
+	return publication->kind == PUBLICATION_UNITS ? publish_units(fold, problems) : 0;
+}
+
+void node_init_write(struct writer *writer, const struct node_init *init)
+{
+	writer_array(writer, 7);
+	writer_str(writer, "baocao-init");
+	writer_int(writer, 1);
+	writer_bin(writer, init->node.data, KEY_SIZE);
+	writer_int(writer, init->unit);
+	writer_bin(writer, init->operator.data, KEY_SIZE);
+	writer_int(writer, (int64_t)init->epoch);
+	writer_bool(writer, init->synthetic);
+}
+
+bool node_init_read(struct bytes bytes, struct node_init *ret)
+{
+	struct reader reader = reader_make(bytes);
+
+	reader_array_exact(&reader, 7);
+	if (!bytes_equal_text(reader_str(&reader), "baocao-init")) {
+		return false;
+	}
+	reader_int_between(&reader, 1, 1);
+	memcpy(ret->node.data, reader_bin_exact(&reader, KEY_SIZE), KEY_SIZE);
+	ret->unit = (uint32_t)reader_int_between(&reader, 1, UINT32_MAX);
+	memcpy(ret->operator.data, reader_bin_exact(&reader, KEY_SIZE), KEY_SIZE);
+	ret->epoch = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	ret->synthetic = reader_bool(&reader);
+	return reader_done(&reader);
+}
+
+int fold_init(struct fold *fold, const struct node_init *init)
+{
+	struct catalog_key key = {
+		.key = init->operator,
+		.party = 1,
+		.unit = init->unit,
+		.role = ROLE_OPERATOR,
+		.from = { INT32_MIN },
+		.to = DATE_NONE,
+		.name = "operator",
+	};
+
+	if (!curve_public(&key.key, key.curve)) {
+		return -EINVAL;
+	}
+	key_record_put(fold->txn, &key);
+	fold->node_unit = init->unit;
+	return 0;
+}

@@ -1,0 +1,435 @@
+/*
+ * LMDB with its default flags: every commit is flushed before it returns. The folder's lock file
+ * keeps a second daemon out; LMDB by itself would let two writers take turns.
+ *
+ * table meta, key "format": one little-endian u32, STORE_FORMAT. It is written with the store and
+ * read before anything else.
+ */
+#include "daemon/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are written as they lie in memory");
+
+struct store {
+	MDB_env *env;
+	MDB_dbi tables[TABLE_COUNT];
+	int lock;
+};
+
+struct txn {
+	struct store *store;
+	MDB_txn *mdb;
+	int error; /* the first MDB or errno value; 0 while fine */
+};
+
+struct cursor {
+	MDB_cursor *mdb;
+	struct txn *txn;
+};
+
+static const char *const names[TABLE_COUNT] = {
+	[TABLE_META] = "meta",
+	[TABLE_LEDGER] = "ledger",
+	[TABLE_KEY] = "key",
+	[TABLE_PUBLICATION] = "publication",
+	[TABLE_ID] = "id",
+	[TABLE_OWN] = "own",
+	[TABLE_CELL] = "cell",
+	[TABLE_CHANGE] = "change",
+	[TABLE_LINK] = "link",
+	[TABLE_LOCAL] = "local",
+};
+
+const char *table_name(enum store_table table)
+{
+	return names[table];
+}
+
+/* LMDB's own numbers are negative and errno positive; ours are as store.h says. */
+static int translate(int mdb)
+{
+	switch (mdb) {
+	case 0:
+		return 0;
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL:
+	case ENOSPC:
+	case EDQUOT:
+		return STORE_E_FULL;
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+		return STORE_E_FORMAT;
+	case MDB_BAD_VALSIZE:
+		return -EINVAL;
+	case MDB_READERS_FULL:
+		return -EAGAIN;
+	default:
+		return mdb > 0 ? -mdb : -EIO;
+	}
+}
+
+static int check_format(struct store *store, MDB_txn *txn, bool create)
+{
+	uint32_t format = STORE_FORMAT;
+	MDB_val key = { 6, (void *)"format" };
+	MDB_val value = { sizeof(format), &format };
+	int r;
+
+	if (create) {
+		return translate(mdb_put(txn, store->tables[TABLE_META], &key, &value, 0));
+	}
+	r = mdb_get(txn, store->tables[TABLE_META], &key, &value);
+	if (r == MDB_NOTFOUND || (r == 0 && value.mv_size != sizeof(format))) {
+		return STORE_E_FORMAT;
+	}
+	if (r == 0) {
+		memcpy(&format, value.mv_data, sizeof(format));
+	}
+	return r ? translate(r) : format == STORE_FORMAT ? 0 : STORE_E_FORMAT;
+}
+
+static int open_tables(struct store *store, bool create)
+{
+	MDB_txn *txn;
+	int r = translate(mdb_txn_begin(store->env, NULL, create ? 0 : MDB_RDONLY, &txn));
+
+	if (r) {
+		return r;
+	}
+	for (int i = 0; r == 0 && i < TABLE_COUNT; i++) {
+		int mdb = mdb_dbi_open(txn, names[i], create ? MDB_CREATE : 0, &store->tables[i]);
+
+		r = mdb == MDB_NOTFOUND ? STORE_E_FORMAT : translate(mdb);
+		if (r == 0 && i == TABLE_META) {
+			r = check_format(store, txn, create);
+		}
+	}
+	if (r) {
+		mdb_txn_abort(txn);
+		return r;
+	}
+	return translate(mdb_txn_commit(txn));
+}
+
+static int take_lock(const char *folder, int *ret)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", folder);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		return -errno;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int r = errno == EWOULDBLOCK ? STORE_E_LOCKED : -errno;
+
+		close(fd);
+		return r;
+	}
+	*ret = fd;
+	return 0;
+}
+
+int store_open(const struct store_options *options, struct store **ret)
+{
+	CLEANUP(store_closep) struct store *store = calloc(1, sizeof(*store));
+	char path[PATH_MAX];
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->scratch ? MDB_NOSYNC : 0);
+	bool exists;
+	int r;
+
+	if (!store) {
+		return -ENOMEM;
+	}
+	store->lock = -1;
+	if ((size_t)snprintf(path, sizeof(path), "%s/baocao.mdb", options->folder) >= sizeof(path)) {
+		return -ENAMETOOLONG;
+	}
+	r = take_lock(options->folder, &store->lock);
+	if (r) {
+		return r;
+	}
+	exists = access(path, F_OK) == 0;
+	if (exists == options->create) {
+		return exists ? -EEXIST : -ENOENT;
+	}
+	r = translate(mdb_env_create(&store->env));
+	if (r == 0) {
+		r = translate(mdb_env_set_maxdbs(store->env, TABLE_COUNT));
+	}
+	if (r == 0) {
+		r = translate(mdb_env_set_mapsize(store->env, options->map_bytes));
+	}
+	if (r == 0) {
+		r = translate(mdb_env_open(store->env, path, flags, 0600));
+	}
+	if (r == 0) {
+		r = open_tables(store, options->create);
+	}
+	if (r) {
+		return r;
+	}
+	*ret = store;
+	store = NULL;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (store) {
+		if (store->env) {
+			mdb_env_close(store->env);
+		}
+		if (store->lock >= 0) {
+			close(store->lock);
+		}
+		free(store);
+	}
+}
+
+void store_closep(struct store **store)
+{
+	store_close(*store);
+}
+
+void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	mdb_env_info(store->env, &info);
+	mdb_env_stat(store->env, &stat);
+	*ret_used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	*ret_bytes = info.me_mapsize;
+}
+
+void store_check_readers(struct store *store)
+{
+	int dead;
+
+	mdb_reader_check(store->env, &dead);
+}
+
+int txn_begin(struct store *store, bool write, struct txn **ret)
+{
+	struct txn *txn = calloc(1, sizeof(*txn));
+	int r;
+
+	if (!txn) {
+		return -ENOMEM;
+	}
+	txn->store = store;
+	r = translate(mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, &txn->mdb));
+	if (r) {
+		free(txn);
+		return r;
+	}
+	*ret = txn;
+	return 0;
+}
+
+int txn_commit(struct txn *txn)
+{
+	int r = txn->error;
+
+	if (r) {
+		mdb_txn_abort(txn->mdb);
+	} else {
+		r = mdb_txn_commit(txn->mdb);
+	}
+	free(txn);
+	return translate(r);
+}
+
+void txn_abort(struct txn *txn)
+{
+	if (txn) {
+		mdb_txn_abort(txn->mdb);
+		free(txn);
+	}
+}
+
+void txn_abortp(struct txn **txn)
+{
+	txn_abort(*txn);
+}
+
+int txn_error(const struct txn *txn)
+{
+	return translate(txn->error);
+}
+
+static void remember(struct txn *txn, int mdb)
+{
+	if (mdb && !txn->error) {
+		txn->error = mdb;
+	}
+}
+
+void txn_fail(struct txn *txn, int error)
+{
+	remember(txn, error);
+}
+
+static MDB_val val(struct bytes bytes)
+{
+	return (MDB_val){ bytes.size, (void *)bytes.data };
+}
+
+static struct bytes from_val(MDB_val value)
+{
+	return (struct bytes){ value.mv_data, value.mv_size };
+}
+
+bool txn_get(struct txn *txn, enum store_table table, struct bytes key, struct bytes *ret)
+{
+	MDB_val k = val(key);
+	MDB_val v;
+	int r = txn->error ? MDB_NOTFOUND : mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
+
+	if (r) {
+		remember(txn, r == MDB_NOTFOUND ? 0 : r);
+		return false;
+	}
+	*ret = from_val(v);
+	return true;
+}
+
+static void put(struct txn *txn, enum store_table table, struct bytes key, struct bytes value,
+	unsigned flags)
+{
+	MDB_val k = val(key);
+	MDB_val v = val(value);
+
+	if (!txn->error) {
+		remember(txn, mdb_put(txn->mdb, txn->store->tables[table], &k, &v, flags));
+	}
+}
+
+void txn_put(struct txn *txn, enum store_table table, struct bytes key, struct bytes value)
+{
+	put(txn, table, key, value, 0);
+}
+
+void txn_append(struct txn *txn, enum store_table table, struct bytes key, struct bytes value)
+{
+	put(txn, table, key, value, MDB_APPEND);
+}
+
+void txn_delete(struct txn *txn, enum store_table table, struct bytes key)
+{
+	MDB_val k = val(key);
+	int r;
+
+	if (!txn->error) {
+		r = mdb_del(txn->mdb, txn->store->tables[table], &k, NULL);
+		remember(txn, r == MDB_NOTFOUND ? 0 : r);
+	}
+}
+
+void txn_clear(struct txn *txn, enum store_table table)
+{
+	if (!txn->error) {
+		remember(txn, mdb_drop(txn->mdb, txn->store->tables[table], 0));
+	}
+}
+
+uint64_t txn_count(struct txn *txn, enum store_table table)
+{
+	MDB_stat stat = { 0 };
+
+	remember(txn, mdb_stat(txn->mdb, txn->store->tables[table], &stat));
+	return stat.ms_entries;
+}
+
+int cursor_open(struct txn *txn, enum store_table table, struct cursor **ret)
+{
+	struct cursor *cursor = calloc(1, sizeof(*cursor));
+	int r;
+
+	if (!cursor) {
+		return -ENOMEM;
+	}
+	cursor->txn = txn;
+	r = translate(mdb_cursor_open(txn->mdb, txn->store->tables[table], &cursor->mdb));
+	if (r) {
+		free(cursor);
+		return r > 0 ? -EIO : r;
+	}
+	*ret = cursor;
+	return 0;
+}
+
+void cursor_close(struct cursor *cursor)
+{
+	if (cursor) {
+		mdb_cursor_close(cursor->mdb);
+		free(cursor);
+	}
+}
+
+void cursor_closep(struct cursor **cursor)
+{
+	cursor_close(*cursor);
+}
+
+static bool move(struct cursor *cursor, MDB_cursor_op op, struct bytes key, struct bytes *ret_key,
+	struct bytes *ret_value)
+{
+	MDB_val k = val(key);
+	MDB_val v;
+	int r = mdb_cursor_get(cursor->mdb, &k, &v, op);
+
+	if (r) {
+		remember(cursor->txn, r == MDB_NOTFOUND ? 0 : r);
+		return false;
+	}
+	*ret_key = from_val(k);
+	*ret_value = from_val(v);
+	return true;
+}
+
+bool cursor_seek(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
+	struct bytes *ret_value)
+{
+	return move(cursor, MDB_SET_RANGE, key, ret_key, ret_value);
+}
+
+bool cursor_first(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value)
+{
+	return move(cursor, MDB_FIRST, (struct bytes){ 0 }, ret_key, ret_value);
+}
+
+bool cursor_last(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value)
+{
+	return move(cursor, MDB_LAST, (struct bytes){ 0 }, ret_key, ret_value);
+}
+
+bool cursor_next(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value)
+{
+	return move(cursor, MDB_NEXT, (struct bytes){ 0 }, ret_key, ret_value);
+}
+
+bool cursor_seek_before(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
+	struct bytes *ret_value)
+{
+	if (!cursor_seek(cursor, key, ret_key, ret_value)) {
+		return cursor_last(cursor, ret_key, ret_value);
+	}
+	if (bytes_equal(*ret_key, key)) {
+		return true;
+	}
+	return move(cursor, MDB_PREV, (struct bytes){ 0 }, ret_key, ret_value);
+}

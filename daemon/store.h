@@ -1,0 +1,115 @@
+/*
+ * store.h - the tables of a node in one LMDB environment: one writer, many short readers.
+ *
+ * Knows keys and values as bytes, nothing of what they mean; never logs. docs/storage.md has the
+ * records. A transaction remembers its first error: it is asked once, at commit.
+ */
+#pragma once
+
+#include "proto/bytes.h"
+
+struct store; /* opaque; one per process and path */
+struct txn;   /* opaque; one thread */
+struct cursor;
+
+enum store_table {
+	TABLE_META = 0,    /* format, identity: local */
+	TABLE_LEDGER,      /* first sequence of a batch -> the batch */
+	TABLE_KEY,         /* public key -> party, unit, role, validity */
+	TABLE_PUBLICATION, /* kind, name -> what is in force */
+	TABLE_ID,          /* party, counter -> sequence */
+	TABLE_OWN,         /* plan, form, period, unit -> that unit's own report */
+	TABLE_CELL,        /* the same key -> sums over the units below it */
+	TABLE_CHANGE,      /* change number -> key of the own report that changed */
+	TABLE_LINK,        /* party of a child node -> epoch and change taken last */
+	TABLE_LOCAL,       /* refusal counts: not derived, not verified */
+	TABLE_COUNT,
+};
+
+enum {
+	STORE_FORMAT = 1,
+};
+
+enum {
+	STORE_E_FULL = 1, /* the map or the disk has no room; the transaction wrote nothing */
+	STORE_E_FORMAT,   /* made by a newer format, or not a store of ours */
+	STORE_E_LOCKED,   /* another process has it open for writing */
+};
+
+struct store_options {
+	const char *folder; /* must exist; the store is FOLDER/baocao.mdb */
+	size_t map_bytes;
+	bool create;        /* make it when it is not there (then it must not be there) */
+	bool scratch;       /* thrown away afterwards: no flushes */
+};
+
+/* 0, one of the outcomes above, -ENOENT when there is none, -EEXIST when create finds one, -errno. */
+int store_open(const struct store_options *options, struct store **ret);
+void store_close(struct store *store);
+void store_closep(struct store **store);
+const char *table_name(enum store_table table);
+/* Bytes of the map in use and in all. */
+void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes);
+/* Frees the slots of readers that died. */
+void store_check_readers(struct store *store);
+
+int txn_begin(struct store *store, bool write, struct txn **ret);
+/* Commits and frees. 0: it is on disk. Otherwise nothing was written: STORE_E_FULL or -errno. */
+int txn_commit(struct txn *txn);
+void txn_abort(struct txn *txn); /* frees; also ends a read transaction */
+void txn_abortp(struct txn **txn);
+int txn_error(const struct txn *txn);
+/* Makes the transaction fail at commit with -error (an errno value). */
+void txn_fail(struct txn *txn, int error);
+
+/* The value stays valid until the next write in the transaction, or its end. */
+bool txn_get(struct txn *txn, enum store_table table, struct bytes key, struct bytes *ret);
+void txn_put(struct txn *txn, enum store_table table, struct bytes key, struct bytes value);
+/* Puts a key that is greater than every other of the table. */
+void txn_append(struct txn *txn, enum store_table table, struct bytes key, struct bytes value);
+void txn_delete(struct txn *txn, enum store_table table, struct bytes key);
+void txn_clear(struct txn *txn, enum store_table table);
+uint64_t txn_count(struct txn *txn, enum store_table table);
+
+/* Walks a table in key order. Returns -errno only from cursor_open. */
+int cursor_open(struct txn *txn, enum store_table table, struct cursor **ret);
+void cursor_close(struct cursor *cursor);
+void cursor_closep(struct cursor **cursor);
+/* The first record whose key is not less than key; false at the end. */
+bool cursor_seek(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
+	struct bytes *ret_value);
+bool cursor_first(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value);
+bool cursor_last(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value);
+bool cursor_next(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value);
+/* The last record whose key is not greater than key. */
+bool cursor_seek_before(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
+	struct bytes *ret_value);
+
+/* Numbers in keys are big-endian, so that their order is the order of bytes. */
+static inline void put_be32(uint8_t *at, uint32_t value)
+{
+	value = __builtin_bswap32(value);
+	memcpy(at, &value, sizeof(value));
+}
+
+static inline void put_be64(uint8_t *at, uint64_t value)
+{
+	value = __builtin_bswap64(value);
+	memcpy(at, &value, sizeof(value));
+}
+
+static inline uint32_t get_be32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return __builtin_bswap32(value);
+}
+
+static inline uint64_t get_be64(const uint8_t *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return __builtin_bswap64(value);
+}
