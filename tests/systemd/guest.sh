@@ -169,6 +169,7 @@ check "the receipt can be had again" test -s receipt.before
 ward report new thu-2022 month 2022-04 >bad.csv
 ward report fill bad.csv so_vu=-1 >/dev/null 2>&1 || sed -i 's/^so_vu,.*/so_vu,-1/' bad.csv
 check "a wrong report is not accepted" not ward report send bad.csv
+# The client may have found the fault itself; only if it sent the report is there an event.
 if logged $event_submission_refused >/dev/null; then
 	check "the refusal is an event with its reason" logged $event_submission_refused \
 		BAOCAO_CODE=out-of-range

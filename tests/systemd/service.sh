@@ -19,6 +19,25 @@ skip()
 command -v mmdebstrap >/dev/null || skip "there is no mmdebstrap"
 command -v systemd-nspawn >/dev/null || skip "there is no systemd-nspawn"
 
+# The guest gets a cgroup of its own, below that of the machine: v1 with a unified part, or v2.
+groups=()
+if [[ -d /sys/fs/cgroup/unified ]]; then
+	groups=(/sys/fs/cgroup/systemd/"$name" /sys/fs/cgroup/unified/"$name")
+elif [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then
+	groups=(/sys/fs/cgroup/"$name")
+fi
+groups_remove()
+{
+	for group in "${groups[@]}"; do
+		if [[ -d $group ]]; then
+			find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+		fi
+	done
+}
+trap groups_remove EXIT
+[[ ${#groups[@]} -gt 0 ]] || skip "there is no cgroup hierarchy of a known kind"
+mkdir "${groups[@]}" 2>/dev/null || skip "no cgroup can be made for the guest"
+
 # Two runs of this test never share a tree.
 mkdir -p "$work"
 exec 9>"$work/lock"
@@ -63,25 +82,6 @@ StandardOutput=append:/results/log
 StandardError=append:/results/log
 UNIT
 ln -sf ../baocao-test.service "$tree/etc/systemd/system/multi-user.target.wants/"
-
-# The guest gets a cgroup of its own, below that of the machine: v1 with a unified part, or v2.
-groups=()
-if [[ -d /sys/fs/cgroup/unified ]]; then
-	groups=(/sys/fs/cgroup/systemd/"$name" /sys/fs/cgroup/unified/"$name")
-elif [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then
-	groups=(/sys/fs/cgroup/"$name")
-fi
-groups_remove()
-{
-	for group in "${groups[@]}"; do
-		if [[ -d $group ]]; then
-			find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
-		fi
-	done
-}
-trap groups_remove EXIT
-[[ ${#groups[@]} -gt 0 ]] || skip "there is no cgroup hierarchy of a known kind"
-mkdir "${groups[@]}" 2>/dev/null || skip "no cgroup can be made for the guest"
 
 status=0
 (

@@ -29,7 +29,7 @@ static void every_event_has_a_name_an_id_and_a_priority(void **state)
 	}
 }
 
-static void assert_catalog_has_every_event(const char *path, const char *language)
+static void assert_catalog_has_every_event(const char *path)
 {
 	CLEANUP(buffer_free) struct buffer catalog = { 0 };
 	assert_int_equal(file_read(path, 1 << 20, &catalog), 0);
@@ -41,8 +41,7 @@ static void assert_catalog_has_every_event(const char *path, const char *languag
 	assert_int_equal(entries, EVENT_COUNT);
 	for (size_t i = 0; i < EVENT_COUNT; i++) {
 		char heading[80];
-		snprintf(heading, sizeof(heading), "\n-- %s%s\nSubject: ", log_event_rows[i].id,
-			language);
+		snprintf(heading, sizeof(heading), "\n-- %s\nSubject: ", log_event_rows[i].id);
 		if (!strstr((const char *)catalog.data, heading)) {
 			fail_msg("%s has no entry for %s", path, log_event_rows[i].name);
 		}
@@ -52,13 +51,13 @@ static void assert_catalog_has_every_event(const char *path, const char *languag
 static void every_event_has_a_catalog_entry_in_english(void **state)
 {
 	(void)state;
-	assert_catalog_has_every_event(SOURCE_DIR "/systemd/baocao.catalog", "");
+	assert_catalog_has_every_event(SOURCE_DIR "/systemd/baocao.catalog");
 }
 
 static void every_event_has_a_catalog_entry_in_vietnamese(void **state)
 {
 	(void)state;
-	assert_catalog_has_every_event(SOURCE_DIR "/systemd/baocao.vi.catalog", " vi");
+	assert_catalog_has_every_event(SOURCE_DIR "/systemd/baocao.vi.catalog");
 }
 
 /* Runs with standard error in a file and gives back what was written. */
