@@ -12,10 +12,10 @@
 #include "proto/sign.h"
 
 struct settings {
-	char *listen;            /* ZeroMQ endpoint to bind */
-	uint32_t unit;           /* number of the unit whose subtree this node serves */
-	char *key;               /* path of the secret key file; "" = $CREDENTIALS_DIRECTORY/node.key */
-	char *state;             /* folder of the store; "" = $STATE_DIRECTORY */
+	char *listen;  /* ZeroMQ endpoint to bind */
+	uint32_t unit; /* number of the unit whose subtree this node serves */
+	char *key;     /* path of the secret key file; "" = $CREDENTIALS_DIRECTORY/node.key */
+	char *state;   /* folder of the store; "" = $STATE_DIRECTORY */
 	char *upstream_endpoint; /* "" = this node is the root */
 	char *upstream_key;      /* 64 hexadecimal digits */
 	int64_t map_bytes;       /* size of the LMDB map, bytes */
@@ -41,9 +41,9 @@ struct setting_row {
 	const char *fallback; /* as it would be written in a file; NULL: must be given */
 	int64_t min, max;     /* of units, integers and sizes */
 	bool reloadable;
-	size_t offset;        /* of its field in struct settings */
-	const char *example;  /* for the sample, where there is no default to show; or NULL */
-	const char *meaning;  /* sentences, one line */
+	size_t offset;       /* of its field in struct settings */
+	const char *example; /* for the sample, where there is no default to show; or NULL */
+	const char *meaning; /* sentences, one line */
 };
 
 extern const struct setting_row setting_rows[];
