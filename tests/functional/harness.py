@@ -340,9 +340,50 @@ def furnish(daemon, children=()):
     publish(daemon, 'keys', 'keys', everyone([(child.key, child.unit) for child in children]))
 
 
+_counters = {}
+
+
+def next_counter(key):
+    """Counters of submissions, per key, over the whole test program."""
+    _counters[key.hex] = _counters.get(key.hex, 0) + 1
+    return _counters[key.hex]
+
+
+def month_report(unit, period, lop=None, form='thang', plan=PLAN, **options):
+    """A report of the small plan; values={…} for other fields than lop."""
+    values = dict(options.pop('values', {}))
+    if lop is not None:
+        values['lop'] = lop
+    return client.report(plan, form, period, unit, values, **options)
+
+
+def submit(daemon, unit, *reports, key=None, counter=None):
+    """Signs as the ward and hands in; (Signed, Outcome), the receipt verified if there is one."""
+    key = key or key_of(f'ward {unit}')
+    made = client.submission(key, counter or next_counter(key), list(reports))
+    with daemon.session(key) as session:
+        outcome, = session.submit(made)
+    if outcome.receipt is not None:
+        outcome.receipt.verify(daemon.key.public, made)
+    return made, outcome
+
+
 def figures(daemon, plan=PLAN, key=None):
     with daemon.session(key) as session:
         return session.figures(plan)
+
+
+def row_of(rows, form, period, unit):
+    """The one row of figures for a form, period and unit."""
+    found = [row for row in rows if (row.form, row.period, row.unit) == (form, period, unit)]
+    if len(found) != 1:
+        raise AssertionError(f'{len(found)} rows for {form} {period} {unit}')
+    return found[0]
+
+
+def sum_of(daemon, period, unit, field=0, form='thang'):
+    """[sum, n, na, estimated] of a field of the small plan."""
+    return row_of(figures(daemon), form, period, unit).sums[field]
 
 
 def differences(daemon):
@@ -375,6 +416,24 @@ def nothing_pending(session):
     """Has the parent acknowledged everything of this node?"""
     upstream = session.status()['upstream']
     return upstream is not None and upstream['pending'] == 0 and upstream['acknowledged'] > 0
+
+
+def monitored(daemon, key, events, action=None, seconds=ANSWER_SECONDS):
+    """
+    Connects with a key under a socket monitor, does the action with the session, and waits for
+    one of the events of libzmq. True if it came; the second value is what the node answered.
+    """
+    with daemon.session(key) as session:
+        session.socket.disconnect(daemon.endpoint)
+        monitor = session.socket.get_monitor_socket(events)
+        session.socket.connect(daemon.endpoint)
+        if action is not None:
+            action(session)
+        came = bool(monitor.poll(int(seconds * 1000)))
+        answered = bool(session.socket.poll(0))
+        session.socket.disable_monitor()
+        monitor.close()
+        return came, answered
 
 
 class NodeCase(unittest.TestCase):

@@ -1,0 +1,228 @@
+#!/usr/bin/python3
+"""Nodes, parents and clients end in the middle of their work, and nothing is lost or doubled."""
+
+import os
+import signal
+import threading
+
+import harness
+from harness import CITY, DISTRICT_A, DISTRICT_B, PLAN, client, key_of, month_report, submit
+from harness import row_of, sum_of, wait_for
+
+MONTHS = [f'{year}-{month:02}' for year in (2022, 2023) for month in range(1, 13)]
+
+
+def settled(session):
+    return session.status()['upstream']['pending'] == 0
+
+
+class Loader(threading.Thread):
+    """A ward that sends reports until it is told to stop; a dead node is only waited for."""
+
+    def __init__(self, daemon, unit):
+        super().__init__(daemon=True)
+        self.node = daemon
+        self.unit = unit
+        self.key = key_of(f'ward {unit}')
+        self.ended = threading.Event()
+        self.enough = threading.Event()
+        self.receipted = {}
+        self.failure = None
+
+    def run(self):
+        try:
+            with self.node.session(self.key, timeout=1.0) as session:
+                revision = {}
+                for number in range(100_000):
+                    if self.ended.is_set():
+                        return
+                    period = MONTHS[number % len(MONTHS)]
+                    revision[period] = revision.get(period, 0) + 1
+                    self.send(session, client.submission(
+                        self.key, harness.next_counter(self.key), [month_report(
+                            self.unit, period, number % 1000, revision=revision[period],
+                            note='lại' if revision[period] > 1 else '')]))
+                    if number == 20:
+                        self.enough.set()
+        except Exception as error:
+            self.failure = error
+            self.enough.set()
+
+    def send(self, session, made):
+        """Repeats until there is a receipt or the end."""
+        for attempts in range(1000):
+            if self.ended.is_set() and attempts:
+                return
+            try:
+                outcome, = session.submit(made, attempts=attempts)
+            except client.Timeout:
+                continue
+            if outcome.receipt is None:
+                raise AssertionError(outcome.problems)
+            outcome.receipt.verify(self.node.key.public, made)
+            self.receipted[made] = outcome.receipt
+            return
+
+    def end(self):
+        self.ended.set()
+        self.join(harness.STOP_SECONDS)
+        if self.failure is not None:
+            raise self.failure
+
+
+class Restart(harness.NodeCase):
+    def tree(self):
+        """A city and two districts of their own for each test."""
+        name = str(len(self.daemons))
+        city = self.node(f'city{name}', CITY)
+        a = self.node(f'a{name}', DISTRICT_A, city, start=False)
+        b = self.node(f'b{name}', DISTRICT_B, city, start=False)
+        harness.furnish(city, (a, b))
+        for district in (a, b):
+            district.start()
+            harness.furnish(district)
+        return city, a, b
+
+    def assert_receipts_hold(self, loader):
+        """Every receipted submission is there once: the same bytes get the same receipt."""
+        self.assertGreater(len(loader.receipted), 0)
+        with loader.node.session(loader.key) as session:
+            made = list(loader.receipted)
+            for start in range(0, len(made), 64):
+                part = made[start:start + 64]
+                for one, outcome in zip(part, session.submit(*part)):
+                    self.assertIsNotNone(outcome.receipt, outcome.problems)
+                    self.assertEqual(outcome.receipt.data, loader.receipted[one].data)
+
+    def assert_consistent(self, *daemons):
+        for daemon in daemons:
+            self.assertEqual(harness.differences(daemon), 0, daemon.name)
+
+    def assert_same_sums(self, city, district):
+        with city.session() as above, district.session() as below:
+            rows = {(row.form, row.period, row.unit): row for row in above.figures(PLAN)}
+            for row in below.figures(PLAN):
+                if row.unit != CITY:
+                    self.assertEqual(rows[row.form, row.period, row.unit].sums, row.sums)
+
+    def killed_under_load(self, victim_of):
+        city, a, b = self.tree()
+        loader = Loader(a, 11)
+        loader.start()
+        try:
+            for _ in range(2):
+                self.assertTrue(loader.enough.wait(harness.FLOW_SECONDS))
+                loader.enough.clear()
+                victim = victim_of(city, a)
+                victim.kill()
+                victim.start()
+        finally:
+            loader.end()
+        self.assert_receipts_hold(loader)
+        wait_for(a, settled)
+        self.assert_same_sums(city, a)
+        self.assert_consistent(city, a, b)
+
+    def test_a_node_killed_under_load_keeps_every_receipted_report(self):
+        self.killed_under_load(lambda city, a: a)
+
+    def test_a_parent_killed_under_load_ends_with_the_same_figures(self):
+        self.killed_under_load(lambda city, a: city)
+
+    def test_a_node_stopped_under_load_ends_cleanly_and_keeps_every_receipted_report(self):
+        _, a, _ = self.tree()
+        loaders = [Loader(a, unit) for unit in (11, 12, 13)]
+        for loader in loaders:
+            loader.start()
+        for loader in loaders:
+            self.assertTrue(loader.enough.wait(harness.FLOW_SECONDS))
+        self.assertEqual(a.stop(), 0)
+        a.start()
+        for loader in loaders:
+            loader.end()
+            self.assert_receipts_hold(loader)
+        self.assert_consistent(a)
+
+    def test_a_parent_that_was_down_for_a_while_gets_everything(self):
+        city, a, b = self.tree()
+        city.stop()
+        for month in MONTHS[:6]:
+            submit(a, 11, month_report(11, month, 2))
+            submit(b, 21, month_report(21, month, 3))
+        city.start()
+        wait_for(a, settled)
+        wait_for(b, settled)
+        self.assertEqual([sum_of(city, month, CITY)[0] for month in MONTHS[:6]], [5] * 6)
+        self.assert_consistent(city, a, b)
+
+    def test_a_child_that_was_down_goes_on_where_it_was(self):
+        city, a, b = self.tree()
+        submit(a, 11, month_report(11, '2022-01', 1))
+        wait_for(a, settled)
+        a.kill()
+        a.start()
+        submit(a, 12, month_report(12, '2022-01', 1))
+        wait_for(a, settled)
+        self.assertEqual(sum_of(city, '2022-01', CITY)[0], 2)
+        self.assert_consistent(city, a, b)
+
+    def test_both_sides_killed_at_once_end_with_the_same_figures(self):
+        city, a, b = self.tree()
+        for month in MONTHS[:4]:
+            submit(a, 13, month_report(13, month, 4))
+        a.kill()
+        city.kill()
+        a.start()
+        city.start()
+        wait_for(a, settled)
+        self.assert_same_sums(city, a)
+        self.assert_consistent(city, a, b)
+
+    def test_a_parent_that_lost_its_store_gets_everything_again(self):
+        city, a, b = self.tree()
+        submit(a, 11, month_report(11, '2022-02', 7))
+        wait_for(a, settled)
+        city.stop()
+        for name in ('data.mdb', 'lock.mdb'):
+            os.unlink(f'{city.state}/{name}')
+        city.init()
+        city.start()
+        harness.furnish(city, (a, b))
+        wait_for(city, lambda session: row_of(session.figures(PLAN), 'thang', '2022-02',
+                                              11).received == 1)
+        self.assert_consistent(city, a, b)
+
+    def test_a_frozen_parent_is_waited_for(self):
+        city, a, b = self.tree()
+        city.process.popen.send_signal(signal.SIGSTOP)
+        try:
+            _, outcome = submit(a, 11, month_report(11, '2022-03', 8))
+            self.assertIsNotNone(outcome.receipt)
+        finally:
+            city.process.popen.send_signal(signal.SIGCONT)
+        wait_for(a, settled)
+        self.assertEqual(sum_of(city, '2022-03', CITY)[0], 8)
+
+    def test_a_client_that_dies_before_its_receipt_gets_it_with_the_next_try(self):
+        _, a, _ = self.tree()
+        key = key_of('ward 12')
+        made = client.submission(key, harness.next_counter(key),
+                                 [month_report(12, '2022-04', 6)])
+        with a.session(key) as session:
+            session.send('submit', [[[made.data, made.signature, 0]]])
+            # Only so that the bytes leave this process; the answer is never read.
+            session.socket.poll(harness.ANSWER_SECONDS * 1000)
+        with a.session(key) as session:
+            outcome, = session.submit(made, attempts=1)
+            self.assertIsNotNone(outcome.receipt.verify(a.key.public, made))
+            self.assertEqual(session.report(PLAN, 'thang', '2022-04', 12)['values'], {'lop': 6})
+
+    def test_a_second_daemon_on_the_same_store_does_not_start(self):
+        _, a, _ = self.tree()
+        done = a.run()
+        self.assertNotEqual(done.returncode, 0)
+        self.assert_consistent(a)
+
+
+if __name__ == '__main__':
+    harness.main()
