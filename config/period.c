@@ -3,7 +3,7 @@
  *
  * ordinal = year * (periods in a year) + position, position from 0, so the next period is the next
  * ordinal and codes of one cadence sort by time. 2022-05 is month 2022 * 12 + 4 = 24268, code
- * 1 << 24 | 24268. Years outside 1900 to 2999 are no periods: two digits too few or too many are
+ * 1 << 24 | 24268. Years outside 1900 to 2200 are no periods: two digits too few or too many are
  * then an error instead of a period nobody meant.
  */
 #include "config/period.h"
@@ -12,7 +12,7 @@
 
 enum {
 	YEAR_MIN = 1900,
-	YEAR_MAX = 2999,
+	YEAR_MAX = 2200,
 	CODE_SHIFT = 24,
 	ORDINAL_MASK = (1 << CODE_SHIFT) - 1,
 	RULE_DAY_MAX = 31,
