@@ -16,6 +16,7 @@
 struct item {
 	size_t statement_at; /* offsets into batch->bytes */
 	size_t statement_size;
+	struct hash digest;
 };
 
 struct batch {
@@ -97,7 +98,8 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 	sizes[0] = (uint32_t)packed.size;
 	sizes[1] = (uint32_t)body.size;
 	buffer_append(&batch->bytes, sizes, sizeof(sizes));
-	batch->items[batch->count] = (struct item){ batch->bytes.size, packed.size };
+	batch->items[batch->count] =
+		(struct item){ batch->bytes.size, packed.size, statement->digest };
 	buffer_append(&batch->bytes, packed.data, packed.size);
 	buffer_append(&batch->bytes, body.data, body.size);
 	if (batch->bytes.failed) {
@@ -105,6 +107,11 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 	}
 	hash_leaf(packed, &batch->leaves[batch->count]);
 	return (int)batch->count++;
+}
+
+void batch_digest(const struct batch *batch, uint32_t index, struct hash *ret)
+{
+	*ret = batch->items[index].digest;
 }
 
 int batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic)

@@ -27,6 +27,9 @@ uint64_t batch_next_seq(const struct batch *batch);
  */
 int batch_add(struct batch *batch, struct statement *statement, struct bytes body);
 
+/* The digest of the body of an entry that was added. */
+void batch_digest(const struct batch *batch, uint32_t index, struct hash *ret);
+
 /* Computes the root and signs. After that receipts can be written, but are to be sent only after the commit. 0 or -ENOMEM. */
 int batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic);
 void batch_append(const struct batch *batch, struct txn *txn);

@@ -1,0 +1,74 @@
+/*
+ * intake.h - the one writer: takes the messages at hand, judges them, appends what counts to the
+ * ledger and folds it, commits once, and only then writes the answers.
+ */
+#pragma once
+
+#include "daemon/fold.h"
+#include "daemon/ledger.h"
+
+struct intake; /* opaque; one thread */
+
+enum {
+	INTAKE_E_FULL = 1, /* nothing was written; every answer says "later" */
+	INTAKE_E_FORMAT,   /* the store is of another node or of a newer format */
+};
+
+struct intake_options {
+	struct store *store;         /* borrowed */
+	const struct key_pair *pair; /* borrowed */
+};
+
+/* Reads identity, ledger end and catalog from the store. 0, INTAKE_E_FORMAT, -EBADMSG, -errno. */
+int intake_new(const struct intake_options *options, struct intake **ret);
+void intake_free(struct intake *intake);
+void intake_freep(struct intake **intake);
+
+/* Makes entry 1 in a new store. */
+int intake_init(struct store *store, const struct key_pair *pair, const struct node_init *init,
+	struct instant now);
+
+const struct node_init *intake_identity(const struct intake *intake);
+const struct catalog *intake_catalog(const struct intake *intake);
+uint64_t intake_seq(const struct intake *intake);
+uint64_t intake_commits(const struct intake *intake); /* since start */
+/* Instants never decrease: now, or the instant of the last commit if that is later. */
+struct instant intake_instant(const struct intake *intake, struct instant now);
+/* Since the store was made; kept at the next commit. */
+uint64_t intake_refusals(const struct intake *intake, enum judgement code);
+void intake_count_refusal(struct intake *intake, enum judgement code);
+
+/* submit, rollup or publish; the sender's rights have been checked. */
+struct intake_message {
+	int64_t type;
+	int64_t request;
+	struct bytes body;                  /* borrowed until intake_run returns */
+	const struct catalog_key *key;      /* of the connection */
+	void *peer;                         /* the caller's, handed to reply */
+};
+
+/* frame is one message to the peer; borrowed for the call. */
+typedef void intake_reply_fn(void *data, void *peer, struct bytes frame);
+
+/* Does this body want to be alone in its commit? Publications do: the catalog changes with them. */
+bool intake_is_alone(int64_t type);
+
+/*
+ * Takes count messages (at most LIMIT_BATCH_MESSAGES) in one commit and answers each.
+ *
+ * ret_changed  set to whether figures changed
+ *
+ * Returns 0, INTAKE_E_FULL (answered as such), or -errno: the store has failed, the answers said
+ * so, and the process must stop.
+ */
+int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
+	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed);
+
+/* How many reports or cells a body holds, to bound a commit; 1 if it cannot be told. */
+size_t intake_weight(int64_t type, struct bytes body);
+
+/* Writes the receipt of (party, counter), if there is one: for the message receipt. */
+int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer);
+
+/* Keeps the refusal counts; at a clean stop. */
+void intake_flush(struct intake *intake);

@@ -1,0 +1,30 @@
+/*
+ * query.h - answers to readers, each from one short snapshot of the store.
+ *
+ * Writes the data part of an answer (docs/protocol.md, "Answers"); changes nothing.
+ */
+#pragma once
+
+#include "daemon/catalog.h"
+#include "daemon/cell.h"
+
+struct query {
+	struct txn *txn;
+	const struct catalog *catalog;
+	uint32_t node_unit;
+};
+
+enum {
+	QUERY_E_BODY = 1,      /* the body is not one of its type */
+	QUERY_E_PLAN,          /* no such plan */
+	QUERY_E_FORM,          /* no such form */
+	QUERY_E_PERIOD,        /* no such period */
+	QUERY_E_NOT_FOUND,     /* nothing held */
+};
+
+/* 0, one of the outcomes above, or -errno. Nothing useful is in writer unless 0. */
+int query_list(const struct query *query, struct writer *writer);
+int query_get(const struct query *query, struct bytes body, struct writer *writer);
+int query_figures(const struct query *query, struct bytes body, struct writer *writer);
+int query_report(const struct query *query, struct bytes body, struct writer *writer);
+int query_keys(const struct query *query, struct writer *writer);

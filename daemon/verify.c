@@ -1,0 +1,302 @@
+#include "daemon/verify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Tables that are derived from the ledger, and so must come out the same. */
+static const enum store_table derived[] = { TABLE_KEY, TABLE_PUBLICATION, TABLE_ID, TABLE_OWN,
+	TABLE_CELL, TABLE_CHANGE, TABLE_LINK };
+
+struct verify {
+	struct store *scratch;
+	struct txn *out; /* open over several batches */
+	struct fold fold;
+	struct catalog *catalog;
+	struct node_init identity;
+	struct verify_result *result;
+};
+
+static void difference(struct verify_result *result, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void difference(struct verify_result *result, const char *format, ...)
+{
+	va_list arguments;
+
+	result->differences++;
+	if (result->detail_count < VERIFY_DETAILS_MAX) {
+		va_start(arguments, format);
+		vsnprintf(result->details[result->detail_count++], LIMIT_PLACE_BYTES, format, arguments);
+		va_end(arguments);
+	}
+}
+
+static int reload_catalog(struct verify *verify)
+{
+	catalog_free(verify->catalog);
+	verify->catalog = NULL;
+	return catalog_load(verify->out, &verify->catalog);
+}
+
+/* The sender's own signature, beside what the node signed. */
+static void check_signature(struct verify *verify, const struct entry *entry)
+{
+	if (!sign_check(&entry->statement.sender, entry->body, &entry->statement.signature)) {
+		difference(verify->result, "entry %" PRIu64 ": the sender's signature does not fit",
+			entry->statement.seq);
+	}
+}
+
+static int fold_again_submission(struct verify *verify, const struct entry *entry,
+	struct problems *problems)
+{
+	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
+	struct submission submission;
+	struct fold_signer signer;
+	uint32_t counted;
+	int r;
+
+	if (submission_read(entry->body, &submission) ||
+		!fold_signer_find(&verify->fold, &submission.sender, &signer, problems)) {
+		return 1;
+	}
+	r = fold_submission(&verify->fold, &submission, entry->body, &signer, entry->statement.seq,
+		judgements, &counted, problems);
+	if (r == 0 && (submission.report_count != entry->statement.judgement_count ||
+			      memcmp(judgements, entry->judgements, submission.report_count) != 0)) {
+		difference(verify->result, "entry %" PRIu64 ": it is judged otherwise now",
+			entry->statement.seq);
+	}
+	return r;
+}
+
+static int fold_again_rollup(struct verify *verify, const struct entry *entry,
+	struct problems *problems)
+{
+	struct fold_signer signer;
+	struct rollup rollup;
+	uint32_t changed;
+
+	if (rollup_read(entry->body, &rollup) ||
+		!fold_signer_find(&verify->fold, &rollup.sender, &signer, problems)) {
+		return 1;
+	}
+	return fold_rollup(&verify->fold, &rollup, entry->body, &signer, entry->statement.seq,
+		&changed, problems);
+}
+
+/* Folds one entry. 0, 1 if it does not fold, or -errno. */
+static int fold_again(struct verify *verify, const struct entry *entry, bool *ret_reload)
+{
+	struct problems problems = { 0 };
+	struct publication publication;
+	int r = 1;
+
+	check_signature(verify, entry);
+	switch (entry->statement.kind) {
+	case ENTRY_INIT:
+		if (node_init_read(entry->body, &verify->identity)) {
+			r = fold_init(&verify->fold, &verify->identity);
+			*ret_reload = true;
+		}
+		break;
+	case ENTRY_PUBLICATION:
+		if (!publication_read(entry->body, &publication)) {
+			r = fold_publication(&verify->fold, &publication, entry->statement.seq,
+				&problems);
+			*ret_reload = true;
+		}
+		break;
+	case ENTRY_SUBMISSION:
+		r = fold_again_submission(verify, entry, &problems);
+		break;
+	case ENTRY_ROLLUP:
+		r = fold_again_rollup(verify, entry, &problems);
+		break;
+	}
+	if (r == 1 || r == -EBADMSG) {
+		difference(verify->result, "entry %" PRIu64 " does not fold: %s", entry->statement.seq,
+			problems.count > 0 ? problems.list[0].place : "it is malformed");
+		r = 0;
+	}
+	return r;
+}
+
+static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
+{
+	uint64_t expected = verify->result->entries + 1;
+	struct batch_view view;
+	struct entry entry;
+	const char *why = "it is malformed";
+	bool reload = false;
+	int r;
+
+	if (batch_view_read(record, &view)) {
+		if (expected == 1 && batch_view_next(&(struct batch_view){ view.commit, view.commit_bytes,
+					     view.signature, view.entries }, &entry) &&
+			node_init_read(entry.body, &verify->identity)) {
+			/* entry 1 says whose signatures the ledger has */
+		}
+		why = batch_view_check(view, &verify->identity.node);
+	}
+	if (why || key != expected || view.commit.first_seq != expected) {
+		difference(verify->result, "batch at %" PRIu64 ": %s", key,
+			why ? why : "it is out of sequence");
+		if (why && !batch_view_read(record, &view)) {
+			return 0;
+		}
+	}
+	r = fold_begin(&verify->fold, verify->out, verify->catalog, view.commit.instant);
+	for (uint32_t i = 0; r == 0 && i < view.commit.count && batch_view_next(&view, &entry); i++) {
+		entry.statement.judgements = entry.judgements;
+		r = fold_again(verify, &entry, &reload);
+		verify->result->entries++;
+	}
+	if (r == 0) {
+		fold_end(&verify->fold);
+		r = txn_error(verify->out);
+	}
+	return r == 0 && reload ? reload_catalog(verify) : r;
+}
+
+static int fold_ledger(struct verify *verify, struct txn *txn, const bool *stop)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, record;
+	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
+
+	for (bool more = r == 0 && cursor_first(cursor, &key, &record); r == 0 && more;
+		more = cursor_next(cursor, &key, &record)) {
+		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+			return -ECANCELED;
+		}
+		r = fold_batch(verify, key.size == 8 ? get_be64(key.data) : 0, record);
+	}
+	return r > 0 ? -EIO : r;
+}
+
+static void name_record(enum store_table table, struct bytes key, char *ret, size_t size)
+{
+	struct cell_key cell;
+	char label[PERIOD_LABEL_SIZE];
+	char hex[2 * 40 + 1];
+
+	if ((table == TABLE_OWN || table == TABLE_CELL) && key.size == CELL_KEY_SIZE) {
+		cell_key_read(key.data, &cell);
+		period_label(cell.period, label);
+		snprintf(ret, size, "plan %u form %u period %s unit %u", cell.plan, cell.form, label,
+			cell.unit);
+		return;
+	}
+	bytes_to_hex(key.data, key.size < 40 ? key.size : 40, hex);
+	snprintf(ret, size, "key %s", hex);
+}
+
+static int compare_keys(struct bytes a, struct bytes b)
+{
+	size_t size = a.size < b.size ? a.size : b.size;
+	int order = memcmp(a.data, b.data, size);
+
+	return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+/* Walks both tables side by side. */
+static int compare_table(struct verify *verify, struct txn *txn, enum store_table table)
+{
+	CLEANUP(cursor_closep) struct cursor *held = NULL;
+	CLEANUP(cursor_closep) struct cursor *made = NULL;
+	struct bytes held_key, held_value, made_key, made_value;
+	bool more_held, more_made;
+	int r = cursor_open(txn, table, &held);
+
+	if (r == 0) {
+		r = cursor_open(verify->out, table, &made);
+	}
+	if (r < 0) {
+		return r;
+	}
+	more_held = cursor_first(held, &held_key, &held_value);
+	more_made = cursor_first(made, &made_key, &made_value);
+	while (more_held || more_made) {
+		int order = !more_held ? 1 : !more_made ? -1 : compare_keys(held_key, made_key);
+		char name[LIMIT_PLACE_BYTES / 2 + 20];
+
+		if (order != 0 || !bytes_equal(held_value, made_value)) {
+			name_record(table, order <= 0 ? held_key : made_key, name, sizeof(name));
+			difference(verify->result, "%s: %s %s", table_name(table), name,
+				order < 0 ? "is not in the ledger" :
+				order > 0 ? "is missing" :
+					    "differs");
+		}
+		verify->result->cells += table == TABLE_OWN || table == TABLE_CELL;
+		if (order <= 0) {
+			more_held = cursor_next(held, &held_key, &held_value);
+		}
+		if (order >= 0) {
+			more_made = cursor_next(made, &made_key, &made_value);
+		}
+	}
+	return 0;
+}
+
+static void remove_scratch(const char *folder)
+{
+	static const char *const files[] = { "baocao.mdb", "baocao.mdb-lock", "lock" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		unlink(path);
+	}
+}
+
+static int recount_and_compare(struct verify *verify, struct txn *txn, const bool *stop)
+{
+	int r = txn_begin(verify->scratch, true, &verify->out);
+
+	if (r) {
+		return r > 0 ? -EIO : r;
+	}
+	r = reload_catalog(verify);
+	if (r == 0) {
+		r = fold_ledger(verify, txn, stop);
+	}
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(derived); i++) {
+		r = compare_table(verify, txn, derived[i]);
+	}
+	txn_abort(verify->out);
+	return r;
+}
+
+int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
+	struct verify_result *ret)
+{
+	struct store_options options = {
+		.folder = scratch_folder,
+		.map_bytes = map_bytes,
+		.create = true,
+		.scratch = true,
+	};
+	struct verify verify = { .result = ret };
+	int r;
+
+	*ret = (struct verify_result){ 0 };
+	remove_scratch(scratch_folder);
+	r = store_open(&options, &verify.scratch);
+	if (r) {
+		return r > 0 ? -EIO : r;
+	}
+	r = cells_new(&verify.fold.cells);
+	if (r == 0) {
+		r = recount_and_compare(&verify, txn, stop);
+	}
+	cells_free(verify.fold.cells);
+	catalog_free(verify.catalog);
+	store_close(verify.scratch);
+	remove_scratch(scratch_folder);
+	return r;
+}

@@ -1,0 +1,32 @@
+/*
+ * verify.h - the recount: folds the whole ledger into a scratch store and compares every record.
+ *
+ * Also checks each batch: digests, roots, the node's signatures, the senders' signatures and the
+ * judgements. Works on a snapshot; runs in a thread of its own beside the writer.
+ */
+#pragma once
+
+#include "daemon/fold.h"
+#include "daemon/ledger.h"
+
+enum {
+	VERIFY_DETAILS_MAX = 16,
+};
+
+struct verify_result {
+	uint64_t entries;
+	uint64_t cells;       /* records of own reports and sums that were compared */
+	uint64_t differences; /* must be 0 */
+	size_t detail_count;
+	char details[VERIFY_DETAILS_MAX][LIMIT_PLACE_BYTES]; /* the first of them */
+};
+
+/*
+ * txn            a read transaction, borrowed
+ * scratch_folder an existing folder for the scratch store; what is made there is removed
+ * stop           becomes true to end early (-ECANCELED)
+ *
+ * Returns 0 with *ret filled, or -errno when it could not be done.
+ */
+int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
+	struct verify_result *ret);
