@@ -12,7 +12,7 @@ import harness
 from harness import CITY, DISTRICT_A, DISTRICT_B, PLAN, client, key_of, month_report
 
 WARD = key_of('ward 11')
-TOP = (1 << 63) - 1
+TOP = (1 << 62) - 1  # the largest value and sum that a node keeps
 
 
 class BadInput(harness.NodeCase):
@@ -270,10 +270,14 @@ class BadInput(harness.NodeCase):
         self.before = self.snapshot()
         self.assert_refused('overflow', month_report(11, '2022-03', 1, values={'hoc-vien': 1}))
 
+    def test_a_number_that_no_sum_could_hold_is_refused(self):
+        self.assert_refused('overflow', month_report(11, '2022-02', 1,
+                                                     values={'hoc-vien': TOP + 1}))
+
     def test_an_integer_outside_64_signed_bits_is_refused(self):
         made = client.submission(WARD, 503, [month_report(
-            11, '2022-02', 1, values={'hoc-vien': TOP})])
-        data = made.data.replace(b'\xcf' + struct.pack('>Q', TOP),
+            11, '2022-02', 1, values={'hoc-vien': (1 << 63) - 1})])
+        data = made.data.replace(b'\xcf' + struct.pack('>Q', (1 << 63) - 1),
                                  b'\xcf' + struct.pack('>Q', 1 << 63))
         self.assertNotEqual(data, made.data)
         self.assert_refused('malformed', made=client.Signed(data, WARD.sign(data)))
@@ -404,8 +408,12 @@ class BadInput(harness.NodeCase):
     def test_a_rollup_of_a_unit_outside_the_childs_subtree_is_refused(self):
         self.assert_rollup_refused('not-your-unit', self.cell(unit=21))
 
-    def test_a_rollup_with_the_wrong_number_of_values_is_refused(self):
-        self.assert_rollup_refused('malformed', self.cell(values=(1, 2)))
+    def test_a_rollup_with_more_values_than_the_form_has_is_refused(self):
+        self.assert_rollup_refused('unknown-field', self.cell(values=(1,) + (None,) * 6))
+
+    def test_a_rollup_with_a_value_of_another_type_is_refused(self):
+        self.assert_rollup_refused('wrong-type', self.cell(
+            values=(1, None, None, None, 7, None)))
 
     def test_a_rollup_that_overflows_a_sum_is_refused_whole(self):
         harness.submit(self.city, 12, month_report(12, '2022-09', 1, values={'hoc-vien': TOP}))
