@@ -311,6 +311,26 @@ static void no_units_at_all_are_a_tree_too(void **state)
 	assert_false(unit_was_within(units, 1, 1));
 }
 
+static void the_example_of_the_reference_is_read(void **state)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	CLEANUP(units_freep) struct units *units = NULL;
+	char *start;
+	char *end;
+
+	(void)state;
+	assert_int_equal(file_read(SOURCE_DIR "/docs/plan-language.md", 1 << 20, &text), 0);
+	buffer_append(&text, "", 1);
+	start = strstr((char *)text.data, "\n```units\n");
+	assert_non_null(start);
+	start += strlen("\n```units\n");
+	end = strstr(start, "\n```");
+	assert_non_null(end);
+	end[1] = '\0';
+	units = units_of(start);
+	assert_int_equal(units_count(units), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest shipped[] = {
@@ -331,6 +351,7 @@ int main(void)
 		cmocka_unit_test(a_tree_that_is_too_deep_is_an_error),
 		cmocka_unit_test(a_cell_of_the_wrong_kind_is_named),
 		cmocka_unit_test(no_units_at_all_are_a_tree_too),
+		cmocka_unit_test(the_example_of_the_reference_is_read),
 	};
 	int failed = cmocka_run_group_tests(shipped, shipped_set_up, shipped_tear_down);
 
