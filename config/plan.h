@@ -171,5 +171,10 @@ bool plan_is_compatible(const struct plan *current, const struct plan *next, cha
 void plan_check_units(const struct plan *plan, const struct units *units,
 	struct table_errors *errors);
 
+/* The words of the tables for these: "integer", "flow", "sum", … */
+const char *field_type_name(enum field_type type);
+const char *field_nature_name(enum field_nature nature);
+const char *aggregation_name(enum aggregation aggregation);
+
 extern const struct table_schema plan_schemas[]; /* plan, form, due, duty, field, note */
 extern const size_t plan_schema_count;
