@@ -151,21 +151,19 @@ class Plan:
 
     def due(self, form, period):
         """The instant before which a report is on time; None where unstated."""
-        for row in form.dues:
-            if row.get('position') and row['position'] != position_of(period):
-                continue
-            if row['rule'] == 'unstated':
-                return None
-            operator, day = row['rule'].split()
-            if day.startswith('+'):
-                due = period.end + datetime.timedelta(days=int(day) - 1)
-            else:
-                month, number = day.split('-')
-                due = datetime.date(period.start.year, int(month), int(number))
-            if operator == 'on':
-                due += datetime.timedelta(days=1)
-            return datetime.datetime.combine(due, datetime.time(), ZONE)
-        return None
+        own = [row for row in form.dues if row.get('position') == position_of(period)]
+        rules = [row['rule'] for row in own or form.dues if row in own or not row.get('position')]
+        if not rules or rules[0] == 'unstated':
+            return None
+        operator, day = rules[0].split()
+        if day.startswith('+'):
+            due = period.end + datetime.timedelta(days=int(day) - 1)
+        else:
+            month, number = day.split('-')
+            due = datetime.date(period.start.year, int(month), int(number))
+        if operator == 'on':
+            due += datetime.timedelta(days=1)
+        return datetime.datetime.combine(due, datetime.time(), ZONE)
 
 
 def shipped_units(source):

@@ -18,7 +18,6 @@ import nodes  # noqa: E402
 
 RETRY_SECONDS = 60
 SETTLE_SECONDS = 150
-EXIT_REFUSED = 4  # some reports were refused; told on standard error
 
 
 class DemoError(Exception):
@@ -238,14 +237,13 @@ class Tree:
 class Chaos:
     """Ends processes with kill -9 in the middle: each node in turn, and clients of each verb."""
 
-    def __init__(self, seed, total):
+    def __init__(self, total):
         self.total = max(total, 1)
         self.seen = 0
         self.killed = []
         self.lock = threading.Lock()
         self.victims = []
         self.verbs = set()
-        self.seed = seed
 
     def choose(self, tree):
         """From now on every node will be killed once, evenly over the steps."""
