@@ -60,8 +60,12 @@ def main():
     parser.add_argument('--keep', action='store_true', help='keep running, with the page')
     parser.add_argument('--kill', action='store_true',
                         help='end every process once with kill -9 in the middle')
+    parser.add_argument('--plan', action='append', default=[], metavar='CODE',
+                        help='only this plan; may be given again')
     parser.add_argument('--seed', type=int, default=SEED, help='of the synthetic values')
     arguments = parser.parse_args()
+    if arguments.data and (arguments.kill or arguments.plan):
+        parser.error('--kill and --plan are for the five plans, not for --data')
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = tempfile.mkdtemp(prefix='baocao-demo-')
     demo = None
@@ -70,9 +74,10 @@ def main():
             if not os.access(path, os.X_OK):
                 raise DemoError(f'{path} is not built')
         if arguments.data:
-            demo = FileDemo(arguments.data, folder, arguments.kill)
+            demo = FileDemo(arguments.data, folder)
         else:
-            demo = CityDemo(nodes.SOURCE, folder, arguments.seed, arguments.kill)
+            demo = CityDemo(nodes.SOURCE, folder, arguments.seed, arguments.plan,
+                            arguments.kill)
         differences = run(demo, arguments)
     except (DemoError, OSError) as error:
         print(f'demo: {error}', file=sys.stderr)

@@ -11,7 +11,7 @@ import subprocess
 import unicodedata
 from typing import NamedTuple
 
-from tree import DemoError, Progress, Tree
+from tree import Demo, DemoError, Tree
 
 COLUMNS = ['unit_id', 'unit_name', 'parent_path', 'period', 'indicator', 'value']
 PLAN = 'data'
@@ -180,12 +180,10 @@ def slug_field(name):
     return re.sub(r'[^a-z0-9_.-]+', '-', name.lower()).strip('-')
 
 
-class FileDemo:
+class FileDemo(Demo):
     def __init__(self, path, folder):
         self.data = DataFile(path)
-        self.folder = folder
-        self.progress = Progress(2 * len(self.data.nodes()) + 2)
-        self.tree = None
+        super().__init__(folder, 2 * len(self.data.nodes()) + 1)
         self.names = {}  # path of slugs -> name of the node
 
     def file(self, name):

@@ -271,3 +271,22 @@ class Chaos:
                 return
             self.verbs.add(name)
         process.kill()
+
+
+class Demo:
+    """What both demonstrations have: a folder, a tree, and perhaps chaos."""
+
+    def __init__(self, folder, steps, chaos=None):
+        self.folder = folder
+        self.chaos = chaos
+        self.progress = Progress(steps)
+        self.tree = None
+        self.page = None
+
+    def report_kills(self):
+        if self.chaos is not None:
+            restarts = sum(max(node.restarts, 0) for node in self.tree.nodes.values())
+            self.progress.line(f'killed: {" ".join(self.chaos.killed)}; '
+                               f'clients: {", ".join(sorted(self.chaos.verbs))}; '
+                               f'restarts {restarts}, repeated commands '
+                               f'{self.tree.commands.retries}')
