@@ -73,9 +73,8 @@ class Refused(Exception):
     """The node answered with `refused`."""
 
     def __init__(self, code, detail):
-        super().__init__(f'{CODE_NAMES.get(code, code)}: {detail}')
+        super().__init__(f'{code}: {detail}')
         self.code = code
-        self.name = CODE_NAMES.get(code, str(code))
         self.detail = detail
 
 
@@ -309,16 +308,12 @@ class Receipt:
 
 class Problem(NamedTuple):
     index: int
-    code: int
+    code: str
     place: str
-
-    @property
-    def name(self):
-        return CODE_NAMES.get(self.code, str(self.code))
 
 
 def problems_of(value):
-    return [Problem(*_shape(item, 'problem', int, int, str)) for item in value]
+    return [Problem(*_shape(item, 'problem', int, str, str)) for item in value]
 
 
 class Outcome(NamedTuple):
@@ -330,7 +325,7 @@ class Outcome(NamedTuple):
 
     @property
     def codes(self):
-        return [problem.name for problem in self.problems]
+        return [problem.code for problem in self.problems]
 
 
 def _receipt_or_none(value):
@@ -423,7 +418,7 @@ class Session:
         """Sends and returns the body of the answer, which must be of that type."""
         message = self.answer_to(self.send(name, body), timeout)
         if message.type == TYPES['refused']:
-            raise Refused(*_shape(message.body, 'refused', int, str))
+            raise Refused(*_shape(message.body, 'refused', str, str))
         if message.name != expected:
             raise ProtocolError(f'{name} was answered with {message.name}')
         return message.body
@@ -580,7 +575,7 @@ def command_submit(arguments):
     with Session(arguments.endpoint, node, key, arguments.timeout) as session:
         outcome, = session.submit(made)
     for problem in outcome.problems:
-        print(f'problem {problem.name}: {problem.place}', file=sys.stderr)
+        print(f'problem {problem.code}: {problem.place}', file=sys.stderr)
     if outcome.receipt is None:
         return 1
     outcome.receipt.verify(node, made)

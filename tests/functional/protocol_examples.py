@@ -125,7 +125,7 @@ def make():
     request = 7
     bodies = {
         'submit': [[[submission.data, submission.signature, 0]]],
-        'receipts': [[[7, receipt, [[2, 18, 'half-year: 2022-H1']], 0]]],
+        'receipts': [[[7, receipt, [[2, 'unknown-period', 'half-year: 2022-H1']], 0]]],
         'rollup': list(rollup),
         'rollup-ack': [1640995200000, 58, rollup_receipt, []],
         'hello': [764, 1640995200000],
@@ -149,7 +149,7 @@ def make():
         'verify': [],
         'keys': [],
         'clock': [1654362000000],
-        'refused': [76, 'keys khong-co'],
+        'refused': ['not-found', 'keys khong-co'],
     }
     for name, number in client.TYPES.items():
         add(f'{number} {name}', client.envelope(name, 0 if name == 'event' else request,

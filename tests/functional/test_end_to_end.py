@@ -151,7 +151,7 @@ class EndToEnd(TreeCase):
     def test_a_refused_report_in_a_submission_names_its_index(self):
         _, outcome = submit(self.a, 13, month_report(13, '2023-05', 1),
                             month_report(13, '2031-01', 1))
-        self.assertEqual([(problem.index, problem.name) for problem in outcome.problems],
+        self.assertEqual([(problem.index, problem.code) for problem in outcome.problems],
                          [(1, 'unknown-period')])
 
     def test_a_collector_submits_for_the_units_below_its_own(self):
@@ -281,7 +281,7 @@ class MadeUpClock(TreeCase):
         real = self.node('real', DISTRICT_A)
         with real.session() as session, self.assertRaises(client.Refused) as caught:
             session.clock(ms_of('2022-01-01T00:00:00+07:00'))
-        self.assertEqual(caught.exception.name, 'not-synthetic')
+        self.assertEqual(caught.exception.code, 'not-synthetic')
 
 
 class Linking(harness.NodeCase):
