@@ -231,7 +231,7 @@ void plan_check_units(
 					"reporter", errors);
 			} else if (!group_has_unit(plan, units, duty, duty->word_list[j])) {
 				table_errors_add(errors, line, "duty", "reporter",
-					"no unit of the group \"%.40s\" below \"%.40s\" in the horizon",
+					"no unit of the group \"%.40s\" below \"%.40s\" then",
 					duty->word_list[j], duty->under);
 			}
 		}

@@ -39,7 +39,7 @@ enum source_state {
 
 struct source {
 	enum source_state state;
-	const char *place; /* "S4:L309", or several; where proposed, the line that suggests it or "" */
+	const char *place; /* "S4:L309", or several; where proposed, what suggests it or "" */
 	const char *quote; /* the words of the document */
 	bool confirmed;    /* an officer confirmed the reading */
 	const char *ambiguity; /* what the words leave open; "" if nothing */

@@ -425,7 +425,7 @@ static void read_due(const struct row_reading *row)
 
 	if (!due_rule_parse(row_cell(row, DUE_RULE), &rule)) {
 		row_error(row, DUE_RULE,
-			"\"%.40s\" is no rule: unstated, before MM-DD, on MM-DD, before +N or on +N",
+			"\"%.40s\" is no rule: unstated, or before or on MM-DD or +N",
 			row_cell(row, DUE_RULE));
 		return;
 	}

@@ -441,7 +441,7 @@ static void reading_begin_table(struct reading *reading, struct bytes line, size
 	}
 	if (line.size == 0 || !bytes_copy_text(line, name, sizeof(name))) {
 		table_errors_add(reading->errors, number, "", "",
-			"a table's name of 1 to %d bytes follows \"#\"; a remark begins with \"##\"",
+			"\"#\" needs a table's name of at most %d bytes; remarks begin with \"##\"",
 			NAME_BYTES_MAX);
 		return;
 	}

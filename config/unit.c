@@ -273,27 +273,49 @@ static void check_codes(const struct units *units, struct table_errors *errors)
 }
 
 /* Does the parent exist on every day of the state? */
-static void check_parent(
-	const struct units *units, const struct unit_state *state, struct table_errors *errors)
+static void check_parent(const struct units *units, const struct unit_state *state,
+	const struct date *unbroken_to, struct table_errors *errors)
 {
-	struct date day = state->from;
+	struct date gap = state->from;
+	size_t index;
 	char text[DATE_TEXT_SIZE];
 
 	if (state->parent == 0) {
 		return;
 	}
-	while (day.day < state->to.day) {
-		const struct unit_state *parent = unit_on(units, state->parent, day);
-
-		if (!parent) {
-			date_format(day, text, sizeof(text));
-			table_errors_add(errors, state->line, table_name, "parent",
-				"unit %u does not exist on %s, when unit %u does", state->parent,
-				text, state->unit);
-			return;
-		}
-		day = parent->to;
+	index = last_begun(units, state->parent, state->from);
+	if (index < units->count && units->states[index].to.day > state->from.day) {
+		gap = unbroken_to[index];
 	}
+	if (gap.day < state->to.day) {
+		date_format(gap, text, sizeof(text));
+		table_errors_add(errors, state->line, table_name, "parent",
+			"unit %u does not exist on %s, when unit %u does", state->parent, text,
+			state->unit);
+	}
+}
+
+static int check_parents(const struct units *units, struct table_errors *errors)
+{
+	/* For each state, until when its unit exists without a gap. */
+	CLEANUP(freep) struct date *unbroken_to = calloc(units->count + 1, sizeof(*unbroken_to));
+
+	if (!unbroken_to) {
+		return -ENOMEM;
+	}
+	for (size_t i = units->count; i-- > 0;) {
+		const struct unit_state *state = &units->states[i];
+
+		unbroken_to[i] = state->to;
+		if (i + 1 < units->count && state[1].unit == state->unit &&
+			state[1].from.day <= state->to.day) {
+			unbroken_to[i] = unbroken_to[i + 1];
+		}
+	}
+	for (size_t i = 0; i < units->count; i++) {
+		check_parent(units, &units->states[i], unbroken_to, errors);
+	}
+	return 0;
 }
 
 enum walk {
@@ -334,16 +356,15 @@ static int walk_up(const struct units *units, uint32_t unit, uint32_t top, struc
 	return 0;
 }
 
-/* Does following the parents from the state end at a root, within the depth and without a circle? */
-static void check_depth(
+/*
+ * Does following the parents from the state end at a root, within the depth and without a circle?
+ * Returns true if so.
+ */
+static bool check_depth(
 	const struct units *units, const struct unit_state *state, struct table_errors *errors)
 {
-	int found;
+	int found = walk_up(units, state->parent, state->unit, state->from, state->to, 1);
 
-	if (state->parent == 0) {
-		return;
-	}
-	found = walk_up(units, state->parent, state->unit, state->from, state->to, 1);
 	if (found == WALK_FOUND) {
 		table_errors_add(errors, state->line, table_name, "parent",
 			"a circle: unit %u is above itself", state->unit);
@@ -351,6 +372,26 @@ static void check_depth(
 		table_errors_add(errors, state->line, table_name, "parent",
 			"more than %d levels above unit %u, or a circle there", LIMIT_TREE_DEPTH,
 			state->unit);
+	}
+	return found == 0;
+}
+
+static void check_depths(const struct units *units, struct table_errors *errors)
+{
+	const struct unit_state *sound = NULL;
+
+	for (size_t i = 0; i < units->count; i++) {
+		const struct unit_state *state = &units->states[i];
+
+		/* Siblings of the same days share all that is above them. */
+		if (state->parent == 0 || (sound && sound->parent == state->parent &&
+						  sound->from.day == state->from.day &&
+						  sound->to.day == state->to.day)) {
+			continue;
+		}
+		if (check_depth(units, state, errors)) {
+			sound = state;
+		}
 	}
 }
 
@@ -389,14 +430,12 @@ int units_read(const struct bytes *texts, size_t text_count, struct table_errors
 	}
 	check_overlaps(units, errors);
 	check_codes(units, errors);
-	for (size_t i = 0; i < units->count; i++) {
-		check_parent(units, &units->states[i], errors);
+	if (check_parents(units, errors) < 0) {
+		return -ENOMEM;
 	}
-	/* Where states overlap or parents lack, a circle would be a second name for the same mistake. */
+	/* Where states overlap or parents lack, a circle would be a second name for the mistake. */
 	if (errors->count == count) {
-		for (size_t i = 0; i < units->count; i++) {
-			check_depth(units, &units->states[i], errors);
-		}
+		check_depths(units, errors);
 	}
 	if (errors->count > count) {
 		return 1;
