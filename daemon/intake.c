@@ -250,7 +250,7 @@ static int outcome_keep(struct outcome *outcome, const struct problems *problems
 static bool may_deliver(const struct intake_message *message, const struct public_key *sender,
 	struct problems *problems)
 {
-	if (public_key_equal(&message->key->key, sender) || message->key->role == ROLE_CARRIER) {
+	if (public_key_equal(&message->key.key, sender) || message->key.role == ROLE_CARRIER) {
 		return true;
 	}
 	problems_add(problems, -1, REFUSED_WRONG_SENDER,
@@ -693,7 +693,7 @@ static void log_problems(struct intake *intake, const struct intake_message *mes
 	for (size_t i = 0; i < outcome->problems->count; i++) {
 		intake->refusals[outcome->problems->list[i].code]++;
 	}
-	public_key_format(&message->key->key, sender);
+	public_key_format(&message->key.key, sender);
 	log_event(events[message->type],
 		LOG_FIELDS(LOG_TEXT("CODE", judgement_name(first->code)),
 			LOG_TEXT("PLACE", first->place), LOG_TEXT("SENDER", sender),

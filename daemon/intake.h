@@ -43,7 +43,7 @@ struct intake_message {
 	int64_t type;
 	int64_t request;
 	struct bytes body;                  /* borrowed until intake_run returns */
-	const struct catalog_key *key;      /* of the connection */
+	struct catalog_key key;             /* of the connection; a copy, the catalog may change */
 	void *peer;                         /* the caller's, handed to reply */
 };
 

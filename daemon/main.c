@@ -1,0 +1,229 @@
+/* main.c - baocaod: options, settings, exit codes. Everything else is node.c. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/node.h"
+
+static const char usage[] =
+	"usage: baocaod --config FILE [--check-config | --init --operator KEY [--if-empty]]\n"
+	"       baocaod --sample-config | --version | --help\n"
+	"\n"
+	"  --config FILE     the settings of this node\n"
+	"  --check-config    read the settings, say what is wrong, and end\n"
+	"  --init            make a new store\n"
+	"  --operator KEY    public key of the first operator: 64 digits, or a file that has them\n"
+	"  --if-empty        with --init: do nothing if there is a store\n"
+	"  --sample-config   print a settings file with every setting and its default\n";
+
+struct options {
+	const char *config;
+	const char *operator;
+	bool check;
+	bool init;
+	bool if_empty;
+};
+
+static void print_error(void *data, const struct table_error *error)
+{
+	const char *path = data;
+
+	if (error->line > 0) {
+		fprintf(stderr, "%s:%zu: %s%s%s\n", path, error->line, error->column,
+			*error->column ? ": " : "", error->text);
+	} else {
+		fprintf(stderr, "%s: %s%s%s\n", path, error->column, *error->column ? ": " : "",
+			error->text);
+	}
+}
+
+/* An empty path is filled from the folder that the service manager names in the environment. */
+static int fill_path(char **path, const char *variable, const char *file, const char *setting)
+{
+	const char *folder = getenv(variable);
+
+	if (**path) {
+		return 0;
+	}
+	if (!folder) {
+		fprintf(stderr, "%s is not set, and neither is $%s\n", setting, variable);
+		return EX_CONFIG;
+	}
+	free(*path);
+	if (asprintf(path, file ? "%s/%s" : "%s", folder, file) < 0) {
+		*path = NULL;
+		return EX_OSERR;
+	}
+	return 0;
+}
+
+static int read_settings(const char *path, struct settings *ret)
+{
+	struct table_errors errors = { print_error, (void *)path, 0 };
+	int r = settings_read(path, &errors, ret);
+
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", path, strerror(-r));
+	}
+	return r ? EX_CONFIG : 0;
+}
+
+/* A key in 64 digits, or the path of a file that has them. */
+static int read_operator(const char *text, struct public_key *ret)
+{
+	CLEANUP(buffer_free) struct buffer buffer = { 0 };
+	char digits[KEY_TEXT_SIZE] = "";
+	int r;
+
+	if (strchr(text, '/')) {
+		r = file_read(text, 4096, &buffer);
+		if (r < 0) {
+			fprintf(stderr, "%s: %s\n", text, strerror(-r));
+			return EX_CONFIG;
+		}
+		bytes_copy_text(buffer_bytes(&buffer), digits, sizeof(digits));
+		text = digits;
+	}
+	if (!public_key_parse(text, ret)) {
+		fprintf(stderr, "--operator: not a public key in 64 hexadecimal digits\n");
+		return EX_CONFIG;
+	}
+	return 0;
+}
+
+static int exit_code(int outcome)
+{
+	switch (outcome) {
+	case 0:
+		return EX_OK;
+	case NODE_E_CONFIG:
+		return EX_CONFIG;
+	default:
+		return EX_IOERR;
+	}
+}
+
+static int run_init(const struct options *options, const struct settings *settings)
+{
+	struct public_key operator;
+	int r;
+
+	if (options->if_empty && node_has_store(settings)) {
+		return EX_OK;
+	}
+	r = read_operator(options->operator, &operator);
+	if (r) {
+		return r;
+	}
+	r = node_init(settings, &operator);
+	if (r == -EEXIST) {
+		fprintf(stderr, "%s: there is a store already; nothing was changed\n", settings->state);
+		return EX_CONFIG;
+	}
+	return exit_code(r);
+}
+
+static int run_node(const struct settings *settings)
+{
+	CLEANUP(node_freep) struct node *node = NULL;
+	int r = node_new(settings, &node);
+
+	return exit_code(r ? r : node_run(node));
+}
+
+static int run(const struct options *options, struct settings *settings)
+{
+	int r;
+
+	if (options->check) {
+		return EX_OK;
+	}
+	r = fill_path(&settings->key, "CREDENTIALS_DIRECTORY", "node.key", "key");
+	if (r == 0) {
+		r = fill_path(&settings->state, "STATE_DIRECTORY", NULL, "state");
+	}
+	if (r) {
+		return r;
+	}
+	if (sign_init() < 0) {
+		fprintf(stderr, "no source of random numbers\n");
+		return EX_OSERR;
+	}
+	return options->init ? run_init(options, settings) : run_node(settings);
+}
+
+static int print_sample(void)
+{
+	CLEANUP(buffer_free) struct buffer buffer = { 0 };
+
+	settings_write_sample(&buffer);
+	fwrite(buffer.data, 1, buffer.size, stdout);
+	return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, 'k' },
+		{ "init", no_argument, NULL, 'i' },
+		{ "operator", required_argument, NULL, 'o' },
+		{ "if-empty", no_argument, NULL, 'e' },
+		{ "sample-config", no_argument, NULL, 's' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct options options = { 0 };
+	struct settings settings;
+	int option;
+	int r;
+
+	log_open();
+	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options.config = optarg;
+			break;
+		case 'k':
+			options.check = true;
+			break;
+		case 'i':
+			options.init = true;
+			break;
+		case 'o':
+			options.operator = optarg;
+			break;
+		case 'e':
+			options.if_empty = true;
+			break;
+		case 's':
+			return print_sample();
+		case 'v':
+			puts("baocaod " BAOCAO_VERSION);
+			return EX_OK;
+		case 'h':
+			fputs(usage, stdout);
+			return EX_OK;
+		default:
+			fputs(usage, stderr);
+			return EX_USAGE;
+		}
+	}
+	if (!options.config || optind < argc || options.init != (options.operator != NULL) ||
+		(options.if_empty && !options.init)) {
+		fputs(usage, stderr);
+		return EX_USAGE;
+	}
+	r = read_settings(options.config, &settings);
+	if (r) {
+		return r;
+	}
+	r = run(&options, &settings);
+	settings_free(&settings);
+	return r;
+}
