@@ -22,7 +22,7 @@ enum cadence cadence_from_name(const char *name); /* CADENCE_NONE if there is no
 unsigned cadence_per_year(enum cadence cadence);  /* 12, 4, 2, 1; 0 for CADENCE_NONE */
 
 enum {
-	PERIOD_LABEL_SIZE = 16,
+	PERIOD_LABEL_SIZE = 24,
 	PERIOD_POSITIONS_MAX = 12, /* positions of a cadence in its year: the months */
 };
 
