@@ -9,7 +9,6 @@
  */
 #include "daemon/node.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -663,14 +662,11 @@ static void flush(struct node *node)
 	node->weight = 0;
 }
 
-/* Keeps a message for the next commit. True when the peer's frames are now the node's. */
-static bool queue(struct node *node, struct peer *peer, const struct catalog_key *key,
-	const struct envelope *envelope)
+/* Keeps a message for the next commit; its frames stand in peers[message_count] already. */
+static void queue(struct node *node, const struct catalog_key *key, const struct envelope *envelope)
 {
 	struct peer *kept = &node->peers[node->message_count];
 
-	/* The peer stands in its place already, see receive(). */
-	assert(kept == peer);
 	node->messages[node->message_count++] = (struct intake_message){
 		.type = envelope->type,
 		.request = envelope->request,
@@ -679,7 +675,6 @@ static bool queue(struct node *node, struct peer *peer, const struct catalog_key
 		.peer = kept,
 	};
 	node->weight += intake_weight(envelope->type, envelope->body);
-	return true;
 }
 
 /* The enrolled key of the connection, valid now; NULL if there is none. */
@@ -739,7 +734,8 @@ static bool dispatch(struct node *node, struct peer *peer)
 		handlers[envelope.type](node, peer, key, &envelope);
 		return false;
 	}
-	return queue(node, peer, key, &envelope);
+	queue(node, key, &envelope);
+	return true;
 }
 
 /* Drops what follows the second frame; true if there was something. */
