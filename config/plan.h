@@ -67,7 +67,7 @@ struct form {
 	enum cadence cadence;
 	struct due_rule due; /* of every position without a rule of its own */
 	struct due_rule due_at[PERIOD_POSITIONS_MAX]; /* what holds, by period_position() */
-	struct source due_source;                     /* of the last due row; all zero if none */
+	struct source due_source;                     /* of the last due row; empty if none */
 	uint16_t positions; /* bit i: the period with position i is reported; never 0 */
 	struct source source;
 	const struct field *fields; /* in order of the file; cells keep this order */

@@ -353,7 +353,8 @@ static void read_form(const struct row_reading *row)
 {
 	static const char *const cadences[] = { "month", "quarter", "half-year", "year" };
 	struct plan_reading *reading = row->reading;
-	struct form form = { .line = row->row->line };
+	struct form form = { .line = row->row->line,
+		.due_source = { .place = "", .quote = "", .ambiguity = "" } };
 	int choice = row_choice(row, FORM_CADENCE, cadences, ARRAY_SIZE(cadences));
 	int other = form_index(reading, row_cell(row, FORM_CODE));
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <unistd.h>
 
 /* A plan of one form that any test can vary; %s is what follows the tables. */
 #define PLAN_HEAD                                                               \
@@ -316,7 +317,8 @@ static void a_field_keeps_its_bounds_in_its_scale(void **state)
 {
 	CLEANUP(plan_freep)
 	struct plan *plan = plan_of(PLAN_HEAD PLAN_DUTY
-		"# field\nform,code,label,type,scale,unit,nature,over_time,over_units,required,min,max,source\n"
+		"# field\nform,code,label,type,scale,unit,nature,over_time,over_units,required,"
+		"min,max,source\n"
 		"f,a,A,decimal,2,%,stock,last,none,yes,-1.5,100,proposed\n"
 		"f,b,B,yes-no,,,stock,last,sum,no,,,proposed\n");
 	const struct field *field = &plan->forms[0].fields[0];
@@ -455,6 +457,108 @@ static void a_new_version_may_only_add_at_the_end(void **state)
 		"from month to year");
 }
 
+/*
+ * The documents themselves lie beside the project where it is worked on, and nowhere else; their
+ * files begin with 000_ to 004_ for S0 to S4.
+ */
+#define DOCUMENTS SOURCE_DIR "/../shared/seeds"
+
+static bool document_of(char number, struct buffer *ret)
+{
+	DIR *folder = opendir(DOCUMENTS);
+	char path[512] = "";
+
+	if (!folder) {
+		return false;
+	}
+	for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+		if (strncmp(entry->d_name, "00", 2) == 0 && entry->d_name[2] == number) {
+			snprintf(path, sizeof(path), DOCUMENTS "/%s", entry->d_name);
+		}
+	}
+	closedir(folder);
+	return path[0] && file_read(path, 1 << 20, ret) == 0;
+}
+
+/* Adds the lines of the text that the places name, with single spaces for all white space. */
+static void lines_of(const struct buffer *text, const char *places, struct buffer *ret)
+{
+	for (const char *place = strstr(places, ":L"); place; place = strstr(place + 2, ":L")) {
+		unsigned first = 0;
+		unsigned last = 0;
+		unsigned line = 1;
+		size_t before = ret->size;
+
+		if (sscanf(place, ":L%u-%u", &first, &last) < 2) {
+			last = first;
+		}
+		for (size_t i = 0; i < text->size; i++) {
+			bool space = text->data[i] <= ' ';
+
+			if (line >= first && line <= last &&
+				!(space && ret->size > 0 && ret->data[ret->size - 1] == ' ')) {
+				buffer_append(ret, space ? " " : (const char *)&text->data[i], 1);
+			}
+			line += text->data[i] == '\n';
+		}
+		/* A place is never an empty line or one behind the end. */
+		assert_true(ret->size > before + 1);
+	}
+	buffer_append(ret, "", 1);
+}
+
+static size_t check_quote(
+	const struct source *source, const struct buffer *text, bool exact, size_t line)
+{
+	CLEANUP(buffer_free) struct buffer lines = { 0 };
+
+	if (source->place[0] == '\0') {
+		return 0;
+	}
+	lines_of(text, source->place, &lines);
+	if (exact && !strstr((const char *)lines.data, source->quote)) {
+		fprintf(stderr, "line %zu: not at %s: %s\n", line, source->place, source->quote);
+		return 1;
+	}
+	return 0;
+}
+
+static void quotes_stand_at_the_lines_that_are_cited(void **state)
+{
+	size_t failed = 0;
+
+	(void)state;
+	if (access(DOCUMENTS, R_OK) < 0) {
+		skip(); /* before anything is allocated: it does not return */
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(shipped_plans); i++) {
+		CLEANUP(plan_freep) struct plan *plan = shipped(shipped_plans[i].path);
+		CLEANUP(buffer_free) struct buffer text = { 0 };
+		bool exact = strcmp(plan->document, "S4") != 0; /* a scan that lost its accents */
+
+		assert_true(document_of(plan->document[1], &text));
+		for (size_t j = 0; j < plan->form_count; j++) {
+			const struct form *form = &plan->forms[j];
+
+			failed += check_quote(&form->source, &text, exact, form->line);
+			failed += check_quote(&form->due_source, &text, exact, form->line);
+			for (size_t k = 0; k < form->field_count; k++) {
+				failed += check_quote(&form->fields[k].source, &text, exact,
+					form->fields[k].line);
+			}
+		}
+		for (size_t j = 0; j < plan->duty_count; j++) {
+			failed += check_quote(
+				&plan->duties[j].source, &text, exact, plan->duties[j].line);
+		}
+		for (size_t j = 0; j < plan->note_count; j++) {
+			failed += check_quote(
+				&plan->notes[j].source, &text, exact, plan->notes[j].line);
+		}
+	}
+	assert_int_equal(failed, 0);
+}
+
 /* Runs each fenced block of the language reference that says what it is. */
 static size_t read_examples(char *text)
 {
@@ -535,6 +639,7 @@ int main(void)
 		cmocka_unit_test(reports_on_request_are_told_and_not_expected),
 		cmocka_unit_test(a_source_keeps_place_quote_and_doubt),
 		cmocka_unit_test(a_field_keeps_its_bounds_in_its_scale),
+		cmocka_unit_test(quotes_stand_at_the_lines_that_are_cited),
 		cmocka_unit_test(each_bad_plan_has_the_error_it_announces),
 		cmocka_unit_test(an_empty_plan_lacks_its_row),
 		cmocka_unit_test(a_plan_over_its_limits_is_refused),
