@@ -174,10 +174,13 @@ def wait_for(daemon, question, seconds=FLOW_SECONDS):
                 pass
 
 
-def nothing_pending(session):
-    """Has the parent acknowledged everything of this node?"""
-    upstream = session.status()['upstream']
-    return upstream is not None and upstream['pending'] == 0 and upstream['acknowledged'] > 0
+def wait_until(condition, seconds=ANSWER_SECONDS):
+    """For what nothing tells of, such as a file that another process writes."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            raise TimeoutError('the condition did not become true')
+        time.sleep(0.01)
 
 
 def monitored(daemon, key, events, action=None, seconds=ANSWER_SECONDS):

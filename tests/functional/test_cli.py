@@ -1,0 +1,365 @@
+#!/usr/bin/python3
+"""The program baocao against a real node: every verb, its exit codes, and its durable outbox."""
+
+import csv
+import glob
+import json
+import os
+import signal
+import subprocess
+
+import harness
+from harness import CITY, PLAN, Tool, client, key_of
+
+DONE, USAGE, INVALID, REFUSED, ABSENT, QUEUED = 0, 2, 3, 4, 5, 75
+
+
+class ToolCase(harness.NodeCase):
+    """A node, an operator's home and the home of ward 11, which has one key and one context."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        harness.need_binaries(harness.BAOCAO)
+        cls.city = cls.node('city', CITY, clock='2022-06-01T08:00:00+07:00')
+        harness.furnish(cls.city)
+        cls.office = cls.home('office', 'operator')
+        cls.office('context', 'add', 'city', *cls.at_city('operator'))
+        cls.ward = cls.home('ward', 'ward 11')
+        cls.ward('context', 'add', 'city', *cls.at_city('ward-11'), '--unit', 11)
+
+    @classmethod
+    def home(cls, name, *keys):
+        """A home whose key ring holds these test keys."""
+        tool = Tool(cls.folder, name)
+        os.makedirs(os.path.join(tool.home, 'keys'), mode=0o700, exist_ok=True)
+        for key in keys:
+            key_of(key).save(os.path.join(tool.home, 'keys', f'{key.replace(" ", "-")}.key'))
+        return tool
+
+    @classmethod
+    def at_city(cls, key):
+        return ('--endpoint', cls.city.endpoint, '--node-key', cls.city.key.hex, '--key', key)
+
+    def form(self, tool, name, period, *values, form='thang', unit=None):
+        """The path of a filled form."""
+        path = os.path.join(tool.home, f'{name}.csv')
+        tool('report', 'new', PLAN, form, period, '-o', path,
+             *(['--unit', unit] if unit else []))
+        if values:
+            tool('report', 'fill', path, *values)
+        return path
+
+    def sum_of(self, period, unit=11, field=0):
+        return harness.sum_of(self.city, period, unit, field)[0]
+
+
+class Words(ToolCase):
+    def test_help_names_every_noun(self):
+        text = self.ward('help')
+        for noun in ('context', 'key', 'unit', 'plan', 'report', 'rollup', 'node'):
+            self.assertIn(noun, text)
+
+    def test_an_unknown_verb_is_a_usage_error_with_the_nearest_name(self):
+        done = self.ward.run('report', 'sned')
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn('send', done.stderr)
+
+    def test_a_missing_argument_is_a_usage_error(self):
+        self.assertEqual(self.ward.run('report', 'new', PLAN).returncode, USAGE)
+
+    def test_a_command_without_any_context_is_an_error_that_says_what_to_do(self):
+        done = Tool(self.folder, 'empty').run('node', 'status')
+        self.assertNotEqual(done.returncode, DONE)
+        self.assertIn('context add', done.stderr)
+
+
+class Operator(ToolCase):
+    def test_a_new_key_is_printed_and_can_be_listed(self):
+        public = self.office('key', 'new', 'fresh').strip()
+        self.assertIn(public, self.office('key', 'ls'))
+
+    def test_a_new_key_file_can_be_read_by_the_independent_client(self):
+        public = self.office('key', 'new', 'readable').strip()
+        path = os.path.join(self.office.home, 'keys', 'readable.key')
+        self.assertEqual((client.Key.load(path).hex, os.stat(path).st_mode & 0o777),
+                         (public, 0o600))
+
+    def test_a_key_that_exists_is_not_made_again(self):
+        self.office('key', 'new', 'once')
+        self.assertNotEqual(self.office.run('key', 'new', 'once').returncode, DONE)
+
+    def test_an_enrolled_key_may_report(self):
+        other = self.home('other')
+        public = other('key', 'new', 'me').strip()
+        self.office('key', 'enrol', public, '--unit', 12, '--role', 'reporter',
+                    '--from', '2022-01-01', '--name', 'Phường 2')
+        other('context', 'add', 'city', *self.at_city('me'), '--unit', 12)
+        other('report', 'send', self.form(other, 'f', '2022-01', 'lop=2'))
+        self.assertEqual(self.sum_of('2022-01', 12), 2)
+
+    def test_keys_are_enrolled_from_a_file(self):
+        path = os.path.join(self.folder, 'more.keys')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(client.keys_text([(key_of('from file').hex, 13, 'reporter', '2022-01-01',
+                                          '', 'Phường 3')]))
+        self.office('key', 'enrol', '--file', path)
+        self.assertIn(key_of('from file').hex, self.office('key', 'ls', '--node'))
+
+    def test_a_good_plan_passes_the_check(self):
+        path = os.path.join(harness.HERE, 'data', f'{PLAN}.plan')
+        self.office('plan', 'check', path)
+
+    def test_a_bad_plan_is_named_with_file_line_and_column(self):
+        path = os.path.join(self.folder, 'bad.plan')
+        text = harness.PLAN_TEXT.replace('integer,,lớp', 'integr,,lớp')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        line = [number for number, row in enumerate(text.splitlines(), 1) if 'integr,' in row][0]
+        done = self.office.run('plan', 'check', path)
+        self.assertEqual(done.returncode, INVALID)
+        self.assertIn(f'bad.plan:{line}', done.stdout + done.stderr)
+
+    def test_a_bad_plan_is_not_published(self):
+        path = os.path.join(self.folder, 'worse.plan')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(harness.PLAN_TEXT.replace('month,T:L1', 'moon,T:L1'))
+        self.assertEqual(self.office.run('plan', 'publish', path).returncode, INVALID)
+
+    def test_a_ward_may_not_publish_a_plan(self):
+        path = os.path.join(self.folder, 'later.plan')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(harness.PLAN_TEXT + '## later\n')
+        self.assertEqual(self.ward.run('plan', 'publish', path).returncode, REFUSED)
+
+    def test_the_plans_of_the_node_are_listed_and_shown(self):
+        self.assertIn(PLAN, self.office('plan', 'ls'))
+        self.assertIn('Số học viên', self.office('plan', 'show', PLAN))
+
+    def test_a_plan_that_no_one_has_is_absent(self):
+        self.assertEqual(self.office.run('plan', 'show', 'kt-1999').returncode, ABSENT)
+
+    def test_the_status_of_the_node_says_that_it_is_synthetic(self):
+        status = json.loads(self.office('--json', 'node', 'status'))
+        self.assertIs(status['synthetic'], True)
+
+    def test_the_recount_ends_with_the_differences(self):
+        self.assertEqual(self.office('node', 'verify').splitlines()[-1], 'differences: 0')
+
+
+class Reports(ToolCase):
+    def test_a_filled_form_is_sent_and_counts(self):
+        self.ward('report', 'send', self.form(self.ward, 'a', '2022-01', 'lop=7'))
+        self.assertEqual(self.sum_of('2022-01'), 7)
+
+    def test_a_form_with_errors_is_kept_and_not_sent(self):
+        path = self.form(self.ward, 'b', '2022-02')
+        with open(path, encoding='utf-8') as file:
+            text = file.read()
+        rows = [line if not line.startswith('lop,') else 'lop,1.5.x' for line in
+                text.splitlines()]
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('\n'.join(rows) + '\n')
+        self.assertEqual([self.ward.run('report', verb, path).returncode
+                          for verb in ('check', 'send')], [INVALID, INVALID])
+
+    def test_a_value_out_of_range_is_found_before_it_is_sent(self):
+        path = self.form(self.ward, 'c', '2022-02')
+        done = self.ward.run('report', 'fill', path, 'lop=1001')
+        if done.returncode == DONE:
+            done = self.ward.run('report', 'check', path)
+        self.assertEqual(done.returncode, INVALID)
+
+    def test_a_number_with_a_dot_that_can_be_read_in_two_ways_is_refused(self):
+        path = self.form(self.ward, 'd', '2022-02')
+        done = self.ward.run('report', 'fill', path, 'hoc-vien=1.902')
+        if done.returncode == DONE:
+            done = self.ward.run('report', 'check', path)
+        self.assertEqual(done.returncode, INVALID)
+        self.assertIn('1902', done.stderr.replace(' ', ''))
+
+    def test_a_report_that_the_node_refuses_is_told_and_not_counted(self):
+        stranger = self.home('stranger', 'ward 12')
+        stranger('context', 'add', 'city', *self.at_city('ward-12'), '--unit', 13)
+        path = self.form(stranger, 'e', '2022-03', 'lop=1')
+        done = stranger.run('report', 'send', path)
+        self.assertEqual(done.returncode, REFUSED)
+        self.assertIn('not-your-unit', done.stderr)
+
+    def test_a_form_for_a_plan_that_no_one_has_is_absent(self):
+        self.assertEqual(self.ward.run('report', 'new', 'kt-1999', 'x', '2022-01').returncode,
+                         ABSENT)
+
+    def test_a_correction_replaces_the_figure(self):
+        self.ward('report', 'send', self.form(self.ward, 'f', '2022-04', 'lop=3'))
+        path = self.form(self.ward, 'f2', '2022-04', 'lop=5')
+        self.ward('report', 'send', path, '--note', 'đếm lại')
+        self.assertEqual(self.sum_of('2022-04'), 5)
+
+    def test_the_same_form_again_changes_nothing(self):
+        path = self.form(self.ward, 'g', '2022-05', 'lop=4')
+        self.ward('report', 'send', path)
+        with self.city.session() as session:
+            before = session.status()['seq']
+            self.ward('report', 'send', path)
+            self.assertEqual(session.status()['seq'], before)
+
+    def test_status_lists_what_was_sent(self):
+        self.ward('report', 'send', self.form(self.ward, 'h', '2022-06', 'lop=4'))
+        self.assertIn('2022-06', self.ward('report', 'status'))
+
+    def test_the_figures_are_shown(self):
+        self.ward('report', 'send', self.form(self.ward, 'i', '2022-07', 'lop=61'))
+        text = self.office('rollup', 'show', PLAN, '--period', '2022-07', '--unit', 10)
+        self.assertIn('61', text)
+        self.assertIn('1/3', text)
+
+
+class Outbox(ToolCase):
+    """Each test has a home of its own, so that one queue does not fill another's."""
+
+    def setUp(self):
+        self.ward = self.home(self._testMethodName[:60], 'ward 11', 'ward 12')
+        self.ward('context', 'add', 'city', *self.at_city('ward-11'), '--unit', 11)
+        # A counter far from those of the other homes with the same key.
+        number = 1000 * (1 + sorted(name for name in dir(self) if name.startswith('test_'))
+                         .index(self._testMethodName))
+        for key in ('ward-11', 'ward-12'):
+            path = os.path.join(self.ward.home, 'keys', f'{key}.counter')
+            with open(path, 'w', encoding='ascii') as file:
+                file.write(f'{number}\n')
+
+    def tearDown(self):
+        if not self.city.alive():
+            self.city.start()
+
+    def test_a_report_to_a_silent_node_is_queued_and_a_later_send_delivers_it(self):
+        path = self.form(self.ward, 'a', '2022-01', 'lop=11')
+        self.city.stop()
+        done = self.ward.run('--timeout', 1, 'report', 'send', path)
+        self.assertEqual(done.returncode, QUEUED)
+        self.city.start()
+        self.ward('report', 'send')
+        self.assertEqual(self.sum_of('2022-01'), 11)
+
+    def test_a_queued_report_is_delivered_by_status(self):
+        path = self.form(self.ward, 'b', '2022-02', 'lop=12')
+        self.city.stop()
+        self.assertEqual(self.ward.run('--timeout', 1, 'report', 'send', path).returncode, QUEUED)
+        self.city.start()
+        self.ward('report', 'status')
+        self.assertEqual(self.sum_of('2022-02'), 12)
+
+    def test_what_is_queued_is_listed_without_the_node(self):
+        path = self.form(self.ward, 'c', '2022-03', 'lop=13')
+        self.city.stop()
+        self.ward.run('--timeout', 1, 'report', 'send', path)
+        self.assertIn('2022-03', self.ward('report', 'status', '--offline'))
+
+    def test_a_receipt_is_verified_without_the_node(self):
+        self.ward('report', 'send', self.form(self.ward, 'd', '2022-04', 'lop=14'))
+        receipt, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
+        self.city.stop()
+        self.ward('report', 'receipt', receipt, '--node-key', self.city.key.hex)
+
+    def test_a_receipt_is_refused_for_another_nodes_key(self):
+        self.ward('report', 'send', self.form(self.ward, 'e', '2022-05', 'lop=15'))
+        receipt, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
+        done = self.ward.run('report', 'receipt', receipt, '--node-key', key_of('x').hex)
+        self.assertNotEqual(done.returncode, DONE)
+
+    def test_the_receipt_that_is_kept_is_verified_by_the_independent_client(self):
+        self.ward('report', 'send', self.form(self.ward, 'f', '2022-06', 'lop=16'))
+        path, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
+        with open(path, 'rb') as file:
+            receipt = client.Receipt(file.read()).verify(self.city.key.public)
+        self.assertEqual(receipt.sender, key_of('ward 11').public)
+
+    def test_a_receipt_that_does_not_exist_is_absent(self):
+        self.assertEqual(self.ward.run('report', 'receipt', 424242).returncode, ABSENT)
+
+    def test_a_client_killed_while_sending_delivers_with_the_next_send(self):
+        path = self.form(self.ward, 'g', '2022-07', 'lop=17')
+        self.city.process.popen.send_signal(signal.SIGSTOP)
+        try:
+            process = subprocess.Popen(
+                [harness.BAOCAO, 'report', 'send', path], env=self.ward.environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            queue = os.path.join(self.ward.home, 'outbox', 'city')
+            harness.wait_until(lambda: glob.glob(os.path.join(queue, '*.submission')))
+            process.kill()
+            process.wait()
+        finally:
+            self.city.process.popen.send_signal(signal.SIGCONT)
+        self.ward('report', 'send')
+        self.assertEqual(self.sum_of('2022-07'), 17)
+
+    def test_the_queue_survives_a_restart_of_the_node_in_the_middle(self):
+        path = self.form(self.ward, 'h', '2022-08', 'lop=18')
+        self.ward('report', 'send', path)
+        self.city.kill()
+        self.city.start()
+        path = self.form(self.ward, 'h2', '2022-08', 'lop=19')
+        self.ward('report', 'send', path, '--note', 'sửa')
+        self.assertEqual(self.sum_of('2022-08'), 19)
+
+
+class Import(ToolCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tool = cls.home('collector', 'collector 10')
+        cls.tool('context', 'add', 'city', *cls.at_city('collector-10'), '--node-unit', CITY)
+
+    def write(self, name, rows):
+        path = os.path.join(self.folder, name)
+        with open(path, 'w', encoding='utf-8', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(['unit_id', 'unit_name', 'parent_path', 'period', 'indicator',
+                             'value'])
+            writer.writerows(rows)
+        return path
+
+    def load(self, path, *options, status=DONE):
+        return self.tool('report', 'import', path, '--plan', PLAN, '--form', 'thang', *options,
+                         status=status)
+
+    def test_a_file_becomes_one_report_per_unit_and_period(self):
+        self.load(self.write('a.csv', [
+            ('11', 'Phường 1', 'x', '2022-01', 'lop', 1),
+            ('11', 'Phường 1', 'x', '2022-01', 'hoc-vien', 30),
+            ('11', 'Phường 1', 'x', '2022-02', 'lop', 2),
+            ('12', 'Phường 2', 'x', '2022-01', 'lop', 3)]))
+        rows = harness.figures(self.city)
+        self.assertEqual([harness.row_of(rows, 'thang', *where).values[:2] for where in
+                          (('2022-01', 11), ('2022-02', 11), ('2022-01', 12))],
+                         [[1, 30], [2, None], [3, None]])
+
+    def test_the_same_file_again_sends_nothing(self):
+        path = self.write('b.csv', [('11', 'Phường 1', 'x', '2022-03', 'lop', 1)])
+        self.load(path)
+        with self.city.session() as session:
+            before = session.status()['seq']
+            self.load(path)
+            self.assertEqual(session.status()['seq'], before)
+
+    def test_a_file_with_an_unknown_unit_is_invalid_and_names_its_line(self):
+        path = self.write('c.csv', [('11', 'Phường 1', 'x', '2022-04', 'lop', 1),
+                                    ('999', 'Phường 9', 'x', '2022-04', 'lop', 1)])
+        done = self.tool.run('report', 'import', path, '--plan', PLAN, '--form', 'thang')
+        self.assertEqual(done.returncode, INVALID)
+        self.assertIn('c.csv:3', done.stderr)
+
+    def test_a_file_with_an_unknown_indicator_is_invalid(self):
+        path = self.write('d.csv', [('11', 'Phường 1', 'x', '2022-05', 'xyz', 1)])
+        self.load(path, status=INVALID)
+
+    def test_changed_figures_are_sent_as_a_correction_with_a_note(self):
+        self.load(self.write('e.csv', [('12', 'Phường 2', 'x', '2022-06', 'lop', 1)]))
+        self.load(self.write('e2.csv', [('12', 'Phường 2', 'x', '2022-06', 'lop', 9)]),
+                  '--note', 'số mới')
+        self.assertEqual(self.sum_of('2022-06', 12), 9)
+
+
+if __name__ == '__main__':
+    harness.main()
