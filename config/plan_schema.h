@@ -3,8 +3,10 @@
 
 #include "config/table.h"
 
-/* Each table's columns in the order of plan_schemas; the last name is the first of four columns:
- * source, quote, confirmed, ambiguity (in the table plan, ambiguity alone). */
+/*
+ * Each table's columns, the tables in the order of plan_schemas. X_SOURCE is the first of four:
+ * source, quote, confirmed, ambiguity.
+ */
 enum {
 	PLAN_CODE,
 	PLAN_TITLE,
