@@ -1,0 +1,281 @@
+/* Forms: made, filled, checked. */
+#include "clients/cli/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clients/cli/verbs.h"
+#include "clients/common/text.h"
+
+static void form_error_say(void *data, const struct form_error *error)
+{
+	const struct filled *filled = data;
+
+	if (error->line > 0) {
+		say_error(CODE_INVALID, error->remedy, "%s:%zu%s%s%s: %s", filled->path,
+			error->line, *error->field != '\0' ? " (" : "", error->field,
+			*error->field != '\0' ? ")" : "", error->cause);
+	} else {
+		say_error(CODE_INVALID, error->remedy, "%s%s%s%s: %s", filled->path,
+			*error->field != '\0' ? " (" : "", error->field,
+			*error->field != '\0' ? ")" : "", error->cause);
+	}
+}
+
+/* The plan of a form file: read once for all files of one call. */
+static int filled_plan(struct app *app, struct filled *filled, struct filled *before)
+{
+	const char *code = filled->file.head[FORM_PLAN].text;
+
+	for (; before != filled; before++) {
+		if (strcmp(before->file.head[FORM_PLAN].text, code) == 0) {
+			filled->plan = before->plan;
+			return CODE_DONE;
+		}
+	}
+	filled->owns_plan = true;
+	return app_plan(app, code, false, &filled->plan);
+}
+
+static int filled_read(struct app *app, struct filled *filled, struct filled *first)
+{
+	struct form_errors errors = { .report = form_error_say, .data = filled };
+	int r = app_read_file(filled->path, &filled->text);
+
+	if (r != CODE_DONE) {
+		return r;
+	}
+	r = form_file_read(buffer_bytes(&filled->text), &errors, &filled->file);
+	if (r < 0) {
+		return say_no_memory();
+	}
+	if (r == 1) {
+		return CODE_INVALID;
+	}
+	filled->read = true;
+	r = filled_plan(app, filled, first);
+	if (r != CODE_DONE) {
+		return r;
+	}
+	return form_file_check(&filled->file, filled->plan, &errors, &filled->report) ? CODE_INVALID
+										      : CODE_DONE;
+}
+
+void filled_list_free(struct filled_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct filled *filled = &list->list[i];
+
+		if (filled->owns_plan) {
+			plan_free(filled->plan);
+		}
+		if (filled->read) {
+			form_file_free(&filled->file);
+		}
+		buffer_free(&filled->text);
+	}
+	free(list->list);
+}
+
+int filled_list_read(
+	struct app *app, const char *const *paths, size_t count, struct filled_list *ret)
+{
+	int worst = CODE_DONE;
+
+	ret->list = calloc(count + 1, sizeof(*ret->list));
+	if (!ret->list) {
+		return say_no_memory();
+	}
+	for (size_t i = 0; i < count; i++) {
+		int r;
+
+		ret->list[i].path = paths[i];
+		ret->count++;
+		r = filled_read(app, &ret->list[i], ret->list);
+		worst = worst == CODE_DONE ? r : worst;
+		if (r != CODE_DONE && r != CODE_INVALID) {
+			return r;
+		}
+	}
+	return worst;
+}
+
+int report_unit(struct app *app, const char *given, uint32_t *ret)
+{
+	if (given) {
+		return app_unit_number(app, given, ret);
+	}
+	*ret = app->context->unit;
+	if (*ret == 0) {
+		return say_error(CODE_USAGE, _("give --unit, or: baocao context add NAME --unit N"),
+			_("the context %s does not say for which unit it reports"),
+			app->context->name);
+	}
+	return CODE_DONE;
+}
+
+/* The form and the period that are asked for, or an error that says which there are. */
+static int form_find(const struct plan *plan, const char *const *words, const struct form **ret,
+	struct period *period)
+{
+	int form = plan_form_index(plan, bytes_of(words[1]));
+
+	if (form < 0) {
+		CLEANUP(buffer_free) struct buffer remedy = { 0 };
+
+		buffer_printf(&remedy, "%s", _("its forms are:"));
+		for (size_t i = 0; i < plan->form_count; i++) {
+			buffer_printf(&remedy, " %s", plan->forms[i].code);
+		}
+		buffer_append(&remedy, "", 1);
+		return say_error(CODE_ABSENT, remedy.failed ? "" : (const char *)remedy.data,
+			_("plan %s has no form %s"), plan->code, words[1]);
+	}
+	*ret = &plan->forms[form];
+	if (!period_parse(bytes_of(words[2]), period)) {
+		return say_error(CODE_USAGE, _("write it like 2022-05, 2022-Q2, 2022-H1 or 2022"),
+			_("%s is not a period"), words[2]);
+	}
+	if (!form_has_period(plan, *ret, period)) {
+		char remedy[160];
+
+		snprintf(remedy, sizeof(remedy),
+			_("this form is reported by %s; see: baocao plan show %s"),
+			cadence_name((*ret)->cadence), plan->code);
+		return say_error(CODE_ABSENT, remedy, _("form %s of plan %s has no period %s"),
+			(*ret)->code, plan->code, words[2]);
+	}
+	return CODE_DONE;
+}
+
+static void unit_words(
+	struct app *app, uint32_t unit, const struct period *period, char *ret, size_t size)
+{
+	CLEANUP(units_freep)
+	struct units *units = app_units_if_known(app, session_is_silent(app->session));
+	const struct unit_state *state =
+		units ? unit_on(units, unit, (struct date){ period->to.day - 1 }) : NULL;
+
+	*ret = '\0';
+	if (state) {
+		snprintf(ret, size, "%s %s", state->code, state->name);
+	}
+}
+
+static int form_write(const char *path, struct bytes text)
+{
+	if (strcmp(path, "-") == 0) {
+		return fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0
+			       ? CODE_DONE
+			       : CODE_FAILED;
+	}
+	if (access(path, F_OK) == 0) {
+		return say_error(CODE_FAILED, _("choose another with -o, or move it away"),
+			_("there is a file %s already; it is left as it is"), path);
+	}
+	return app_write_file(path, text);
+}
+
+int run_report_new(struct app *app, const struct arguments *arguments)
+{
+	CLEANUP(plan_freep) struct plan *plan = NULL;
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	const char *const *words = arguments->list;
+	const char *path = arguments_option(arguments, "-o");
+	char name[4 * LIMIT_CODE_BYTES], unit_name[512];
+	const struct form *form = NULL;
+	struct period period;
+	uint32_t unit = 0;
+	int r = app_plan(app, words[0], false, &plan);
+
+	if (r == CODE_DONE) {
+		r = form_find(plan, words, &form, &period);
+	}
+	if (r == CODE_DONE) {
+		r = report_unit(app, arguments_option(arguments, "--unit"), &unit);
+	}
+	if (r != CODE_DONE) {
+		return r;
+	}
+	unit_words(app, unit, &period, unit_name, sizeof(unit_name));
+	form_template(plan, form, &period, unit, unit_name, &text);
+	if (text.failed) {
+		return say_no_memory();
+	}
+	if (!path) {
+		snprintf(name, sizeof(name), "%s-%s-%s.csv", plan->code, form->code, words[2]);
+		path = name;
+	}
+	r = form_write(path, buffer_bytes(&text));
+	if (r == CODE_DONE && strcmp(path, "-") != 0) {
+		printf("%s\n", path);
+		say(_("next: fill in the column value, then: baocao report check %s"), path);
+	}
+	return r;
+}
+
+/* FIELD=VALUE applied to *text. */
+static int assignment_apply(const char *path, const char *assignment, struct buffer *text)
+{
+	CLEANUP(buffer_free) struct buffer filled = { 0 };
+	const char *equals = strchr(assignment, '=');
+	char name[LIMIT_CODE_BYTES + 1];
+	int r;
+
+	if (!equals || (size_t)(equals - assignment) > LIMIT_CODE_BYTES) {
+		return say_error(CODE_USAGE, _("write FIELD=VALUE"),
+			_("\"%s\" is not of the form FIELD=VALUE"), assignment);
+	}
+	if (!bytes_is_utf8(bytes_of(assignment))) {
+		return say_error(CODE_USAGE, "", "%s", _("the value is not UTF-8"));
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)(equals - assignment), assignment);
+	r = form_fill(buffer_bytes(text), name, equals + 1, &filled);
+	if (r == FORM_E_UNKNOWN) {
+		return say_error(CODE_USAGE, _("its rows are in the file's first column"),
+			_("%s has no row %s"), path, name);
+	}
+	if (r < 0) {
+		return say_no_memory();
+	}
+	buffer_free(text);
+	*text = filled;
+	filled = (struct buffer){ 0 };
+	return CODE_DONE;
+}
+
+int run_report_fill(struct app *app, const struct arguments *arguments)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	const char *path = arguments->list[0];
+	int r = app_read_file(path, &text);
+
+	(void)app;
+	if (r == CODE_DONE && !bytes_is_utf8(buffer_bytes(&text))) {
+		r = say_error(
+			CODE_INVALID, _("save it as \"CSV UTF-8\""), _("%s is not UTF-8"), path);
+	}
+	for (size_t i = 1; r == CODE_DONE && i < arguments->count; i++) {
+		r = assignment_apply(path, arguments->list[i], &text);
+	}
+	if (r == CODE_DONE) {
+		r = app_write_file(path, buffer_bytes(&text));
+	}
+	if (r == CODE_DONE) {
+		say(_("filled %zu values; next: baocao report check %s"), arguments->count - 1,
+			path);
+	}
+	return r;
+}
+
+int run_report_check(struct app *app, const struct arguments *arguments)
+{
+	CLEANUP(filled_list_free) struct filled_list list = { 0 };
+	int r = filled_list_read(app, arguments->list, arguments->count, &list);
+
+	if (r == CODE_DONE) {
+		say(_("in order; next: baocao report send %s"), arguments->list[0]);
+	}
+	return r;
+}

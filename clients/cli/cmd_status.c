@@ -1,0 +1,330 @@
+/* What became of the reports, and the proof of it. */
+#include <unistd.h>
+
+#include "clients/cli/report.h"
+#include "clients/cli/sending.h"
+#include "clients/cli/verbs.h"
+#include "clients/common/text.h"
+
+static const struct listing_column status_columns[] = {
+	{ "state", false },
+	{ "word", false },
+	{ "plan", false },
+	{ "form", false },
+	{ "period", false },
+	{ "unit", true },
+	{ "revision", true },
+	{ "counter", true },
+	{ "seq", true },
+	{ "instant", false },
+	{ "judgement", false },
+};
+
+/* The words of the field are Vietnamese whatever the language of the screen. */
+static const struct {
+	const char *state;
+	const char *word;
+} words[] = {
+	{ "draft", "nháp" },
+	{ "queued", "chờ gửi" },
+	{ "sent", "đã gửi (chưa có biên nhận)" },
+	{ "received", "đã tiếp nhận" },
+	{ "refused", "bị từ chối" },
+};
+
+static size_t word_of(const struct history_report *report)
+{
+	switch (report->state) {
+	case OUTBOX_SENT:
+		return 3;
+	case OUTBOX_REFUSED:
+		return 4;
+	default:
+		return report->attempts > 0 ? 2 : 1;
+	}
+}
+
+static void status_row(struct listing *listing, const struct history_report *report)
+{
+	char unit[16], revision[16], counter[24], seq[24] = "", instant[INSTANT_TEXT_SIZE] = "";
+	const char *judgement = report->seq ? judgement_name(report->judgement) : "";
+	size_t word = word_of(report);
+
+	snprintf(unit, sizeof(unit), "%u", report->unit);
+	snprintf(revision, sizeof(revision), "%u", report->revision);
+	snprintf(counter, sizeof(counter), "%llu", (unsigned long long)report->counter);
+	if (report->seq) {
+		snprintf(seq, sizeof(seq), "%llu", (unsigned long long)report->seq);
+		instant_format(report->received, instant, sizeof(instant));
+	}
+	listing_row(listing, (const char *const[]){ words[word].state, words[word].word,
+				     report->plan, report->form, report->period, unit, revision,
+				     counter, seq, instant, judgement ? judgement : "unknown" });
+}
+
+/* Fits the words PLAN, FORM, PERIOD given, and the unit (0: any). */
+static bool is_asked(
+	const struct history_report *report, const struct arguments *arguments, uint32_t unit)
+{
+	const char *const fields[] = { report->plan, report->form, report->period };
+
+	for (size_t i = 0; i < arguments->count; i++) {
+		if (strcmp(fields[i], arguments->list[i]) != 0) {
+			return false;
+		}
+	}
+	return unit == 0 || report->unit == unit;
+}
+
+static int status_list(struct app *app, const struct arguments *arguments, uint32_t unit,
+	const struct outbox *outbox)
+{
+	CLEANUP(history_freep) struct history *history = NULL;
+	const struct history_report *const *list = NULL;
+	struct listing listing;
+	size_t count = 0, shown = 0;
+	int r = sending_load_history(app, app->context, outbox, &history);
+
+	if (r != CODE_DONE) {
+		return r;
+	}
+	if (history_sorted(history, &list, &count) < 0 ||
+		!listing_begin(&listing, app->json, "reports", status_columns,
+			ARRAY_SIZE(status_columns))) {
+		return say_no_memory();
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (is_asked(list[i], arguments, unit)) {
+			status_row(&listing, list[i]);
+			shown++;
+		}
+	}
+	if (shown == 0 && arguments->count == 3) {
+		char number[16] = "";
+
+		snprintf(number, sizeof(number), "%u", unit ? unit : app->context->unit);
+		listing_row(&listing,
+			(const char *const[]){ words[0].state, words[0].word, arguments->list[0],
+				arguments->list[1], arguments->list[2],
+				unit || app->context->unit ? number : "", "", "", "", "", "" });
+	}
+	return listing_end(&listing);
+}
+
+int run_report_status(struct app *app, const struct arguments *arguments)
+{
+	CLEANUP(outbox_freep) struct outbox *outbox = NULL;
+	const char *unit_given = arguments_option(arguments, "--unit");
+	struct sending sending = { 0 };
+	uint32_t unit = 0;
+	int sent = CODE_DONE;
+	int r = app_open_context(app);
+
+	if (r == CODE_DONE && unit_given) {
+		r = app_unit_number(app, unit_given, &unit);
+	}
+	if (r == CODE_DONE) {
+		r = sending_open_outbox(app, app->context, &outbox);
+	}
+	if (r == CODE_DONE && !arguments_option(arguments, "--offline")) {
+		r = sending_begin(&sending, app, app_timeout_ms(app, APP_TIMEOUT_MS), NULL);
+		if (r == CODE_DONE) {
+			r = sending_add(&sending, app->context, &app->pair, outbox);
+		}
+		if (r == CODE_DONE) {
+			sent = sending_run(&sending);
+		}
+		sending_end(&sending);
+	}
+	if (r == CODE_DONE) {
+		r = status_list(app, arguments, unit, outbox);
+	}
+	return r == CODE_DONE ? sent : r;
+}
+
+/* A receipt and, if there is one, the submission that it is for. */
+struct proof {
+	struct buffer receipt_file;
+	struct buffer submission_file;
+	struct bytes submission; /* data NULL: none */
+	char place[HOME_PATH_SIZE];
+};
+
+static void proof_free(struct proof *proof)
+{
+	buffer_free(&proof->receipt_file);
+	buffer_free(&proof->submission_file);
+}
+
+/* The signed bytes, whether the file is they themselves or one of the outbox. */
+static struct bytes submission_of_file(struct bytes file)
+{
+	struct reader reader = reader_make(file);
+
+	if (reader_array(&reader) == 5 && bytes_equal_text(reader_str(&reader), "baocao-outbox")) {
+		reader_int(&reader);
+		reader_int(&reader);
+		file = reader_bin(&reader);
+	}
+	return file;
+}
+
+static int proof_read_submission(struct proof *proof, const char *path)
+{
+	int r = app_read_file(path, &proof->submission_file);
+
+	if (r == CODE_DONE) {
+		proof->submission = submission_of_file(buffer_bytes(&proof->submission_file));
+		if (proof->submission.size == 0 || pack_check(proof->submission)) {
+			return say_error(CODE_FAILED, _("give the file that was sent"),
+				_("%s is not a submission"), path);
+		}
+	}
+	return r;
+}
+
+/* COUNTER names files of the context's sent reports; FILE.receipt may have FILE.submission beside. */
+static int proof_read(struct app *app, const struct arguments *arguments, struct proof *proof)
+{
+	const char *given = arguments->list[0];
+	const char *submission = arguments_option(arguments, "--submission");
+	char beside[HOME_PATH_SIZE];
+	uint64_t counter;
+	size_t size;
+	int r = CODE_DONE;
+
+	if (text_parse_number(given, INT64_MAX, &counter) && access(given, F_OK) != 0) {
+		r = app_open_context(app);
+		if (r != CODE_DONE) {
+			return r;
+		}
+		home_path(&app->home, proof->place, "sent/%s/%llu.receipt", app->context->name,
+			(unsigned long long)counter);
+	} else {
+		snprintf(proof->place, sizeof(proof->place), "%s", given);
+	}
+	r = app_read_file(proof->place, &proof->receipt_file);
+	size = strlen(proof->place);
+	if (r == CODE_DONE && submission) {
+		return proof_read_submission(proof, submission);
+	}
+	if (r == CODE_DONE && size > 8 && strcmp(proof->place + size - 8, ".receipt") == 0) {
+		snprintf(beside, sizeof(beside), "%.*s.submission", (int)size - 8, proof->place);
+		if (access(beside, F_OK) == 0) {
+			return proof_read_submission(proof, beside);
+		}
+	}
+	return r;
+}
+
+static void judgements_print(const struct receipt *receipt, struct bytes bytes)
+{
+	struct submission submission;
+	struct report report;
+	bool has_reports = bytes.data && !submission_read(bytes, &submission);
+
+	for (uint32_t i = 0; i < receipt->statement.judgement_count; i++) {
+		const char *name = judgement_name(receipt->judgements[i]);
+
+		printf("  %-4u %-18s", i + 1, name ? name : "unknown");
+		if (has_reports && i < submission.report_count &&
+			report_read(&submission.reports, &report)) {
+			char plan[LIMIT_CODE_BYTES + 1], form[LIMIT_CODE_BYTES + 1],
+				period[LIMIT_CODE_BYTES + 1];
+
+			printf(_("  %s %s %s, unit %u, revision %u%s"),
+				text_clean(report.plan, plan, sizeof(plan)),
+				text_clean(report.form, form, sizeof(form)),
+				text_clean(report.period, period, sizeof(period)), report.unit,
+				report.revision, report.nil ? _(", nothing to report") : "");
+		}
+		putchar('\n');
+	}
+}
+
+static int receipt_print(const struct receipt *receipt, const struct proof *proof)
+{
+	const struct statement *statement = &receipt->statement;
+	char node[KEY_TEXT_SIZE], sender[KEY_TEXT_SIZE], digest[2 * HASH_SIZE + 1];
+	char instant[INSTANT_TEXT_SIZE];
+
+	public_key_format(&receipt->commit.node, node);
+	public_key_format(&statement->sender, sender);
+	bytes_to_hex(statement->digest.data, HASH_SIZE, digest);
+	instant_format(statement->instant, instant, sizeof(instant));
+	if (receipt->commit.synthetic) {
+		printf("%s\n",
+			_("SYNTHETIC: the node's clock is made up; the figures are not real"));
+	}
+	printf("%s %s\n", _("RECEIPT of the node"), node);
+	printf(_("  entry %llu, received %s\n"), (unsigned long long)statement->seq, instant);
+	printf(_("  one of %u entries in the commit that begins at %llu\n"), receipt->commit.count,
+		(unsigned long long)receipt->commit.first_seq);
+	printf("%s %s\n", _("  from "), sender);
+	printf("%s %s\n", _("  bytes (SHA-256)"), digest);
+	printf("%s\n", _("reports"));
+	judgements_print(receipt, proof->submission);
+	printf("%s\n",
+		proof->submission.data
+			? _("verified: the node's signature, the path to its signed root, the "
+			    "submission's bytes and its sender's signature")
+			: _("verified: the node's signature and the path to its signed root; no "
+			    "submission was given"));
+	return fflush(stdout) == 0 ? CODE_DONE : CODE_FAILED;
+}
+
+static int receipt_json(const struct receipt *receipt, const struct proof *proof)
+{
+	const struct statement *statement = &receipt->statement;
+	char node[KEY_TEXT_SIZE], sender[KEY_TEXT_SIZE], digest[2 * HASH_SIZE + 1];
+	char instant[INSTANT_TEXT_SIZE];
+	json_t *judgements = json_array();
+
+	public_key_format(&receipt->commit.node, node);
+	public_key_format(&statement->sender, sender);
+	bytes_to_hex(statement->digest.data, HASH_SIZE, digest);
+	instant_format(statement->instant, instant, sizeof(instant));
+	for (uint32_t i = 0; i < statement->judgement_count; i++) {
+		const char *name = judgement_name(receipt->judgements[i]);
+
+		json_array_append_new(judgements, json_string(name ? name : "unknown"));
+	}
+	return json_print(json_pack("{s:s, s:I, s:s, s:b, s:s, s:s, s:b, s:o}", "node", node, "seq",
+		(json_int_t)statement->seq, "instant", instant, "synthetic",
+		receipt->commit.synthetic, "sender", sender, "digest", digest, "submission_checked",
+		proof->submission.data != NULL, "judgements", judgements));
+}
+
+int run_report_receipt(struct app *app, const struct arguments *arguments)
+{
+	CLEANUP(proof_free) struct proof proof = { 0 };
+	const char *hex = arguments_option(arguments, "--node-key");
+	struct public_key node;
+	struct receipt receipt;
+	const char *why;
+	int r = CODE_DONE;
+
+	if (hex && !public_key_parse(hex, &node)) {
+		return say_error(CODE_USAGE, _("give 64 hexadecimal digits"),
+			_("--node-key %s is not a public key"), hex);
+	}
+	if (!hex) {
+		r = app_open_context(app);
+		if (r == CODE_DONE) {
+			node = app->context->node;
+		}
+	}
+	if (r == CODE_DONE) {
+		r = proof_read(app, arguments, &proof);
+	}
+	if (r != CODE_DONE) {
+		return r;
+	}
+	why = receipt_verify(buffer_bytes(&proof.receipt_file), &node, proof.submission, &receipt);
+	if (why) {
+		return say_error(CODE_FAILED,
+			_("is it the right node key, and are the files as they were written?"),
+			_("%s does not hold: %s"), proof.place, why);
+	}
+	return app->json ? receipt_json(&receipt, &proof) : receipt_print(&receipt, &proof);
+}

@@ -1,0 +1,204 @@
+#include "clients/cli/verbs.h"
+
+#include <stdio.h>
+
+#include "clients/common/text.h"
+
+static const char *const codes[][2] = {
+	{ "0", N_("done") },
+	{ "1", N_("failed") },
+	{ "2", N_("the command line is wrong") },
+	{ "3", N_("the data has errors; it is kept and was not sent") },
+	{ "4", N_("the node refused") },
+	{ "5", N_("not found") },
+	{ "75", N_("safely queued, no receipt yet") },
+};
+
+static void options_print(FILE *out, const struct option_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count && rows[i].name; i++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%s%s%s", rows[i].name, rows[i].value ? " " : "",
+			rows[i].value ? rows[i].value : "");
+		fprintf(out, "  %-26s %s\n", left, _(rows[i].meaning));
+	}
+}
+
+static void verb_print(FILE *out, const struct verb *verb)
+{
+	char left[64];
+
+	snprintf(left, sizeof(left), "%s%s%s%s%s", verb->noun, *verb->name != '\0' ? " " : "",
+		verb->name, *verb->arguments != '\0' ? " " : "", verb->arguments);
+	fprintf(out, "  %-36s %s\n", left, _(verb->summary));
+}
+
+void help_all(void)
+{
+	printf("%s\n\n", _("baocao - fill, check, send and follow reports"));
+	for (size_t i = 0; i < verb_count; i++) {
+		verb_print(stdout, &verbs[i]);
+	}
+	printf("\n%s\n", _("Options of every verb:"));
+	options_print(stdout, global_options, global_option_count);
+	printf("\n%s\n", _("Exit codes:"));
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		printf("  %-4s %s\n", codes[i][0], _(codes[i][1]));
+	}
+	printf("\n%s\n", _("More: baocao NOUN VERB --help"));
+}
+
+void help_noun(const char *noun)
+{
+	for (size_t i = 0; i < verb_count; i++) {
+		if (strcmp(verbs[i].noun, noun) == 0) {
+			verb_print(stdout, &verbs[i]);
+		}
+	}
+	printf("\n%s\n", _("More: baocao NOUN VERB --help"));
+}
+
+void help_verb(const struct verb *verb)
+{
+	printf("baocao %s%s%s %s\n  %s\n", verb->noun, *verb->name != '\0' ? " " : "", verb->name,
+		verb->arguments, _(verb->summary));
+	if (verb->options[0].name) {
+		printf("\n%s\n", _("Options:"));
+		options_print(stdout, verb->options, OPTIONS_MAX);
+	}
+	printf("\n%s\n", _("Options of every verb:"));
+	options_print(stdout, global_options, global_option_count);
+}
+
+int run_help(struct app *app, const struct arguments *arguments)
+{
+	const struct verb *verb;
+
+	(void)app;
+	if (arguments_option(arguments, "--manual")) {
+		help_manual();
+		return CODE_DONE;
+	}
+	if (arguments_option(arguments, "--completion")) {
+		help_completion();
+		return CODE_DONE;
+	}
+	if (arguments->count == 0) {
+		help_all();
+		return CODE_DONE;
+	}
+	verb = verb_find(arguments->list[0], arguments->count > 1 ? arguments->list[1] : "");
+	if (verb) {
+		help_verb(verb);
+		return CODE_DONE;
+	}
+	for (size_t i = 0; i < verb_count && arguments->count == 1; i++) {
+		if (strcmp(verbs[i].noun, arguments->list[0]) == 0) {
+			help_noun(verbs[i].noun);
+			return CODE_DONE;
+		}
+	}
+	return say_error(CODE_USAGE, _("see: baocao help"), _("there is no %s here"),
+		arguments->list[arguments->count - 1]);
+}
+
+static void manual_options(const struct option_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count && rows[i].name; i++) {
+		printf("*%s*", rows[i].name);
+		if (rows[i].value) {
+			printf(" _%s_", rows[i].value);
+		}
+		printf("++\n%s\n\n", rows[i].meaning);
+	}
+}
+
+static void manual_verbs(void)
+{
+	for (size_t i = 0; i < verb_count; i++) {
+		const struct verb *verb = &verbs[i];
+
+		printf("## %s%s%s\n\n*baocao %s%s%s*", verb->noun, *verb->name != '\0' ? " " : "",
+			verb->name, verb->noun, *verb->name != '\0' ? " " : "", verb->name);
+		printf("%s%s\n\n%c%s.\n\n", *verb->arguments != '\0' ? " " : "", verb->arguments,
+			verb->summary[0] - 'a' + 'A', verb->summary + 1);
+		manual_options(verb->options, OPTIONS_MAX);
+	}
+}
+
+static const char manual_head[] =
+	"baocao(1)\n\n"
+	"# NAME\n\n"
+	"baocao - fill, check, send and follow reports\n\n"
+	"# SYNOPSIS\n\n"
+	"*baocao* _NOUN_ _VERB_ [_ARGUMENTS_] [_OPTIONS_]\n\n"
+	"# DESCRIPTION\n\n"
+	"Talks to a node of a reporting tree (*baocaod*(8)). A report is filled in a CSV file, checked\n"
+	"against its plan, signed, and kept in an outbox before it is sent; it leaves the outbox only\n"
+	"with the node's receipt, which is verified on arrival and can be verified again without a\n"
+	"connection. Without a connection a report stays queued, and the next _report send_ or\n"
+	"_report status_ delivers it.\n\n"
+	"Data goes to standard output, tab-separated and without a header; words go to standard error.\n\n"
+	"# OPTIONS OF EVERY VERB\n\n";
+
+static const char manual_tail[] =
+	"# ENVIRONMENT\n\n"
+	"*BAOCAO_HOME*\n"
+	"\tFolder of keys, contexts and outbox. Without it _$XDG_DATA_HOME/baocao_, or\n"
+	"\t_~/.local/share/baocao_.\n\n"
+	"# FILES\n\n"
+	"_$BAOCAO_HOME/keys/NAME.key_\n"
+	"\tA secret key, mode 0600. _NAME.counter_ beside it is the next number of a submission; it\n"
+	"\tmust never go back.\n\n"
+	"_$BAOCAO_HOME/contexts_\n"
+	"\tThe nodes, as a table file.\n\n"
+	"_$BAOCAO_HOME/outbox/CONTEXT/COUNTER.submission_\n"
+	"\tSigned and not yet receipted.\n\n"
+	"_$BAOCAO_HOME/sent/CONTEXT/COUNTER.submission_, _COUNTER.receipt_\n"
+	"\tReceipted, and the proof.\n\n"
+	"_$BAOCAO_HOME/refused/CONTEXT/COUNTER.submission_, _COUNTER.reason_\n"
+	"\tWhat the node will never take, and its words.\n\n"
+	"_$BAOCAO_HOME/cache_\n"
+	"\tPlans and units as last seen; may be deleted.\n\n"
+	"# SEE ALSO\n\n"
+	"*baocaod*(8)\n";
+
+void help_manual(void)
+{
+	printf("%s", manual_head);
+	manual_options(global_options, global_option_count);
+	printf("# VERBS\n\n");
+	manual_verbs();
+	printf("# EXIT STATUS\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		printf("*%s*\n\t%s\n\n", codes[i][0], codes[i][1]);
+	}
+	printf("%s", manual_tail);
+}
+
+/* The words after `baocao NOUN`, and files after that. */
+void help_completion(void)
+{
+	printf("_baocao()\n{\n\tlocal word=${COMP_WORDS[COMP_CWORD]} noun=${COMP_WORDS[1]}\n"
+	       "\tcase $COMP_CWORD:$noun in\n\t1:*) COMPREPLY=($(compgen -W '");
+	for (size_t i = 0; i < verb_count; i++) {
+		if (i == 0 || strcmp(verbs[i].noun, verbs[i - 1].noun) != 0) {
+			printf("%s ", verbs[i].noun);
+		}
+	}
+	printf("' -- \"$word\")) ;;\n");
+	for (size_t i = 0; i < verb_count; i++) {
+		if (i == 0 || strcmp(verbs[i].noun, verbs[i - 1].noun) != 0) {
+			printf("\t2:%s) COMPREPLY=($(compgen -W '", verbs[i].noun);
+			for (size_t j = i; j < verb_count; j++) {
+				if (strcmp(verbs[j].noun, verbs[i].noun) == 0) {
+					printf("%s ", verbs[j].name);
+				}
+			}
+			printf("' -- \"$word\")) ;;\n");
+		}
+	}
+	printf("\t*) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n\tesac\n}\n"
+	       "complete -o filenames -F _baocao baocao\n");
+}

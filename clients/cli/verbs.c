@@ -1,0 +1,137 @@
+#include "clients/cli/verbs.h"
+
+#include <assert.h>
+
+#include "clients/common/text.h"
+
+/* clang-format off */
+const struct verb verbs[] = {
+	{ "context", "add", "NAME", 1, 1, N_("add a node to talk to, or change it"),
+		run_context_add, {
+		{ "--endpoint", "E", N_("where the node listens: tcp://HOST:PORT") },
+		{ "--node-key", "HEX", N_("the node's public key") },
+		{ "--key", "KEYNAME", N_("one's own key, by the name given to key new") },
+		{ "--unit", "N", N_("number of the unit that one reports for") },
+		{ "--node-unit", "N", N_("number of the unit whose subtree the node serves") },
+		} },
+	{ "context", "select", "NAME", 1, 1, N_("use this one where no --context is given"),
+		run_context_select, { { 0 } } },
+	{ "context", "ls", "", 0, 0, N_("list the nodes that can be talked to"),
+		run_context_ls, { { 0 } } },
+	{ "key", "new", "NAME", 1, 1, N_("make a key pair and print its public key"),
+		run_key_new, { { 0 } } },
+	{ "key", "ls", "", 0, 0, N_("list one's own keys"),
+		run_key_ls, {
+		{ "--node", NULL, N_("list the keys that the node knows instead") },
+		} },
+	{ "key", "enrol", "[KEYHEX]", 0, 1, N_("let a public key in at the node"),
+		run_key_enrol, {
+		{ "--unit", "N|CODE", N_("the unit that the key speaks for") },
+		{ "--role", "ROLE", N_("operator, reporter, collector, carrier, node or reader") },
+		{ "--from", "DATE", N_("first day, YYYY-MM-DD") },
+		{ "--to", "DATE", N_("the day after the last; without it there is no end") },
+		{ "--name", "TEXT", N_("whose key it is") },
+		{ "--file", "FILE", N_("a table of keys instead of one key") },
+		} },
+	{ "unit", "publish", "FILE...", 1, -1, N_("publish tables of units"),
+		run_unit_publish, {
+		{ "--dry-run", NULL, N_("let the node check, and change nothing") },
+		} },
+	{ "plan", "check", "FILE...", 1, -1, N_("check plan files and say every error"),
+		run_plan_check, {
+		{ "--units", "FILE,...", N_("also check the codes of units against these tables") },
+		} },
+	{ "plan", "publish", "FILE...", 1, -1, N_("check and publish plans"),
+		run_plan_publish, {
+		{ "--dry-run", NULL, N_("let the node check, and change nothing") },
+		} },
+	{ "plan", "ls", "", 0, 0, N_("list what the node has published"),
+		run_plan_ls, { { 0 } } },
+	{ "plan", "show", "CODE|FILE", 1, 1, N_("print a plan as people read it"),
+		run_plan_show, { { 0 } } },
+	{ "report", "new", "PLAN FORM PERIOD", 3, 3, N_("write an empty form to fill in"),
+		run_report_new, {
+		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
+		{ "-o", "FILE", N_("the file to write; without it PLAN-FORM-PERIOD.csv") },
+		} },
+	{ "report", "fill", "FILE FIELD=VALUE...", 2, -1, N_("set values in a form file"),
+		run_report_fill, { { 0 } } },
+	{ "report", "check", "FILE...", 1, -1, N_("check filled forms and say every error"),
+		run_report_check, { { 0 } } },
+	{ "report", "send", "[FILE...]", 0, -1, N_("sign and send filled forms, and what is queued"),
+		run_report_send, {
+		{ "--revision", "N", N_("number of the correction; without it the next one") },
+		{ "--note", "TEXT", N_("the reason of a correction") },
+		} },
+	{ "report", "import", "FILE", 1, 1, N_("send a report per unit and period of a long CSV"),
+		run_report_import, {
+		{ "--plan", "CODE", N_("the plan of the reports") },
+		{ "--form", "CODE", N_("its form; needed where the plan has several") },
+		{ "--value-field-prefix", "TEXT", N_("put before each indicator to make the field's code") },
+		{ "--note", "TEXT", N_("the reason where figures differ from what was sent before") },
+		} },
+	{ "report", "status", "[PLAN FORM PERIOD]", 0, 3, N_("deliver what is queued and list the reports"),
+		run_report_status, {
+		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
+		{ "--offline", NULL, N_("only list") },
+		} },
+	{ "report", "receipt", "FILE|COUNTER", 1, 1, N_("verify a receipt offline and print it"),
+		run_report_receipt, {
+		{ "--node-key", "HEX", N_("the node's public key; without it that of the context") },
+		{ "--submission", "FILE", N_("the submission that it should be for") },
+		} },
+	{ "rollup", "show", "PLAN", 1, 1, N_("print the figures of a plan, by period and unit"),
+		run_rollup_show, {
+		{ "--form", "F", N_("only this form") },
+		{ "--period", "P", N_("only this period") },
+		{ "--unit", "N|CODE", N_("only this unit") },
+		{ "--all", NULL, N_("also units of which nothing is expected and nothing came") },
+		} },
+	{ "node", "status", "", 0, 0, N_("print the state of the node"),
+		run_node_status, { { 0 } } },
+	{ "node", "verify", "", 0, 0, N_("let the node recount everything from its ledger"),
+		run_node_verify, { { 0 } } },
+	{ "node", "clock", "INSTANT", 1, 1, N_("set the made-up clock of a synthetic node"),
+		run_node_clock, { { 0 } } },
+	{ "help", "", "[NOUN [VERB]]", 0, 2, N_("print this"),
+		run_help, {
+		{ "--manual", NULL, N_("print the manual page as its source") },
+		{ "--completion", NULL, N_("print completion for bash") },
+		} },
+};
+
+const struct option_row global_options[] = {
+	{ "--context", "NAME", N_("the node to talk to") },
+	{ "--home", "DIR", N_("where keys, contexts and the outbox are; without it $BAOCAO_HOME") },
+	{ "--json", NULL, N_("print data as JSON") },
+	{ "--timeout", "SECONDS", N_("how long to wait for the node") },
+	{ "--help", NULL, N_("print what the verb does and takes") },
+	{ "--version", NULL, N_("print the version") },
+};
+/* clang-format on */
+
+const size_t verb_count = ARRAY_SIZE(verbs);
+const size_t global_option_count = ARRAY_SIZE(global_options);
+
+const char *arguments_option(const struct arguments *arguments, const char *name)
+{
+	const struct option_row *options = arguments->verb->options;
+
+	for (size_t i = 0; i < OPTIONS_MAX && options[i].name; i++) {
+		if (strcmp(options[i].name, name) == 0) {
+			return arguments->options[i];
+		}
+	}
+	assert(!"the verb's row has no such option");
+	return NULL;
+}
+
+const struct verb *verb_find(const char *noun, const char *name)
+{
+	for (size_t i = 0; i < verb_count; i++) {
+		if (strcmp(verbs[i].noun, noun) == 0 && strcmp(verbs[i].name, name) == 0) {
+			return &verbs[i];
+		}
+	}
+	return NULL;
+}

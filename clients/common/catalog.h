@@ -1,0 +1,35 @@
+/*
+ * catalog.h - plans and units as a node publishes them, kept below the home's folder cache so that
+ * a form can be made and checked without a connection. Nothing here prints.
+ */
+#pragma once
+
+#include "clients/common/session.h"
+#include "config/plan.h"
+
+enum {
+	CATALOG_E_ABSENT = 16, /* neither the node nor the cache has it; beside SESSION_E_… */
+	CATALOG_E_BAD,         /* the text has errors; they were reported */
+};
+
+struct catalog {
+	const struct home *home;
+	const char *context;     /* its name */
+	struct session *session; /* NULL: only what is cached */
+	struct table_errors *errors;
+};
+
+/*
+ * The plan of that code. With a session the node is asked first, and the cache used where it is
+ * silent; offline_first turns that round. Returns 0, SESSION_E_… (nothing cached either),
+ * CATALOG_E_… or -errno.
+ */
+int catalog_plan(
+	const struct catalog *catalog, const char *code, bool offline_first, struct plan **ret);
+
+/* All units in force. The same outcomes. */
+int catalog_units(const struct catalog *catalog, bool offline_first, struct units **ret);
+
+/* The text of a publication, from the node or the cache. */
+int catalog_text(const struct catalog *catalog, const char *kind, const char *name,
+	bool offline_first, struct buffer *ret);

@@ -1,0 +1,568 @@
+/*
+ * One lane per node: a link, the counters still to be sent, and a window of those in flight. Each
+ * submission travels in a `submit` of its own whose request number is its counter, so an answer
+ * finds its place in the window whatever the order. Nothing relies on ZeroMQ having delivered
+ * anything: an entry that stays unanswered is sent again, and counted as an attempt.
+ *
+ * A counter that the node knows with other bytes (a home restored from a backup) is given up: the
+ * same reports are signed again under a counter above the highest that the node has seen.
+ */
+#include "clients/common/delivery.h"
+
+#include <errno.h>
+#include <zmq.h>
+
+#include "clients/common/text.h"
+
+/* What becomes of a submission that was not stored, by the code of the refusal. */
+enum fate {
+	FATE_FINAL = 0, /* these bytes will never be taken */
+	FATE_AGAIN,     /* the node is busy: repeat in this run */
+	FATE_STAY,      /* stays queued until someone changes something */
+	FATE_RENUMBER,  /* sign again under a higher counter */
+};
+
+static const uint8_t fates[JUDGEMENT_COUNT] = {
+	[REFUSED_BUSY] = FATE_AGAIN,
+	[REFUSED_STORE_FULL] = FATE_STAY,
+	[REFUSED_STORE_FAILED] = FATE_STAY,
+	[REFUSED_UNKNOWN_KEY] = FATE_STAY,
+	[REFUSED_NOT_PERMITTED] = FATE_STAY,
+	[REFUSED_WRONG_SENDER] = FATE_STAY,
+	[REFUSED_PROTOCOL_VERSION] = FATE_STAY,
+	[REFUSED_UNKNOWN_TYPE] = FATE_STAY,
+	[REFUSED_ID_CONFLICT] = FATE_RENUMBER,
+};
+
+struct flight {
+	bool used;
+	int64_t repeat_at;
+	struct outbox_entry entry;
+};
+
+struct lane {
+	const struct context *context;
+	const struct key_pair *pair;
+	struct outbox *outbox;
+	struct link *link;
+	struct counters waiting;
+	size_t next; /* index into waiting */
+	size_t in_flight;
+	struct flight window[DELIVERY_WINDOW];
+	int64_t heard_at; /* when the node last answered */
+	bool given_up;
+	size_t left_queued;
+};
+
+struct delivery {
+	struct delivery_options options;
+	struct lane **lanes;
+	size_t lane_count;
+	size_t total;
+	struct delivery_result result;
+	struct writer writer;
+};
+
+int delivery_new(const struct delivery_options *options, struct delivery **ret)
+{
+	struct delivery *delivery = calloc(1, sizeof(*delivery));
+
+	if (!delivery) {
+		return -ENOMEM;
+	}
+	delivery->options = *options;
+	writer_init(&delivery->writer);
+	*ret = delivery;
+	return 0;
+}
+
+static void lane_freep(struct lane **lane)
+{
+	if (*lane) {
+		for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+			outbox_entry_free(&(*lane)->window[i].entry);
+		}
+		counters_free(&(*lane)->waiting);
+		link_free((*lane)->link);
+		free(*lane);
+	}
+}
+
+void delivery_free(struct delivery *delivery)
+{
+	if (delivery) {
+		for (size_t i = 0; i < delivery->lane_count; i++) {
+			lane_freep(&delivery->lanes[i]);
+		}
+		free(delivery->lanes);
+		writer_free(&delivery->writer);
+		free(delivery);
+	}
+}
+
+void delivery_freep(struct delivery **delivery)
+{
+	delivery_free(*delivery);
+}
+
+int delivery_add(struct delivery *delivery, const struct context *context,
+	const struct key_pair *pair, struct outbox *outbox)
+{
+	CLEANUP(lane_freep) struct lane *lane = calloc(1, sizeof(*lane));
+	struct lane **lanes =
+		realloc(delivery->lanes, (delivery->lane_count + 1) * sizeof(*delivery->lanes));
+	const struct link_options link = {
+		.context = delivery->options.zmq,
+		.endpoint = context->endpoint,
+		.pair = pair,
+		.node = context->node,
+	};
+	int r;
+
+	if (lanes) {
+		delivery->lanes = lanes;
+	}
+	if (!lane || !lanes) {
+		return -ENOMEM;
+	}
+	lane->context = context;
+	lane->pair = pair;
+	lane->outbox = outbox;
+	r = outbox_list(outbox, OUTBOX_QUEUED, &lane->waiting);
+	if (r == 0 && lane->waiting.count > 0) {
+		r = link_new(&link, &lane->link);
+	}
+	if (r < 0) {
+		return r;
+	}
+	delivery->total += lane->waiting.count;
+	delivery->lanes[delivery->lane_count++] = lane;
+	lane = NULL;
+	return 0;
+}
+
+static void lane_fail(
+	struct delivery *delivery, const struct lane *lane, uint64_t counter, const char *why)
+{
+	if (delivery->options.failed) {
+		delivery->options.failed(delivery->options.data, lane->context, counter, why);
+	}
+}
+
+static void flight_end(struct delivery *delivery, struct lane *lane, struct flight *flight)
+{
+	outbox_entry_free(&flight->entry);
+	flight->used = false;
+	lane->in_flight--;
+	if (delivery->options.progress) {
+		const struct delivery_result *result = &delivery->result;
+
+		delivery->options.progress(delivery->options.data,
+			result->receipted + result->refused + result->queued, delivery->total);
+	}
+}
+
+static void flight_leave_queued(struct delivery *delivery, struct lane *lane, struct flight *flight)
+{
+	lane->left_queued++;
+	delivery->result.queued++;
+	flight_end(delivery, lane, flight);
+}
+
+static int flight_send(struct delivery *delivery, struct lane *lane, struct flight *flight)
+{
+	struct writer *writer = &delivery->writer;
+
+	writer_reset(writer);
+	envelope_begin(writer, MESSAGE_SUBMIT, (int64_t)flight->entry.counter);
+	writer_array(writer, 1);
+	writer_array(writer, 3);
+	writer_bin(writer, flight->entry.bytes.data, flight->entry.bytes.size);
+	writer_bin(writer, flight->entry.signature.data, SIGNATURE_SIZE);
+	writer_int(writer, (int64_t)flight->entry.attempts);
+	flight->repeat_at = session_clock_ms() + DELIVERY_REPEAT_MS;
+	return link_send(lane->link, writer_bytes(writer));
+}
+
+static struct flight *flight_free_slot(struct lane *lane)
+{
+	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+		if (!lane->window[i].used) {
+			return &lane->window[i];
+		}
+	}
+	return NULL;
+}
+
+static struct flight *flight_find(struct lane *lane, uint64_t counter)
+{
+	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+		if (lane->window[i].used && lane->window[i].entry.counter == counter) {
+			return &lane->window[i];
+		}
+	}
+	return NULL;
+}
+
+/* Fills the window from the queue. A damaged file is told and left where it is. */
+static int lane_fill(struct delivery *delivery, struct lane *lane)
+{
+	struct flight *flight;
+	int r;
+
+	while (lane->next < lane->waiting.count && (flight = flight_free_slot(lane))) {
+		uint64_t counter = lane->waiting.list[lane->next++];
+
+		r = outbox_get(lane->outbox, OUTBOX_QUEUED, counter, &flight->entry);
+		if (r < 0 && r != -ENOENT) {
+			return r;
+		}
+		if (r != 0) {
+			char path[HOME_PATH_SIZE];
+
+			outbox_path(lane->outbox, OUTBOX_QUEUED, counter, path);
+			delivery->result.queued++;
+			lane->left_queued++;
+			lane_fail(delivery, lane, counter, path);
+			continue;
+		}
+		flight->used = true;
+		lane->in_flight++;
+		r = flight_send(delivery, lane, flight);
+		if (r < 0 && r != -EAGAIN) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* Sends again what stayed unanswered, and counts it. */
+static int lane_repeat(struct delivery *delivery, struct lane *lane, int64_t now)
+{
+	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+		struct flight *flight = &lane->window[i];
+		int r;
+
+		if (!flight->used || flight->repeat_at > now) {
+			continue;
+		}
+		r = outbox_note_attempt(lane->outbox, &flight->entry);
+		if (r == 0) {
+			r = flight_send(delivery, lane, flight);
+		}
+		if (r < 0 && r != -EAGAIN) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* The reports of entry, signed under a counter above highest; the old file is put aside. */
+static int flight_renumber(
+	struct delivery *delivery, struct lane *lane, struct flight *flight, uint64_t highest)
+{
+	CLEANUP(writer_free) struct writer writer;
+	struct submission submission;
+	struct signature signature;
+	struct bytes reports;
+	uint64_t counter = 0;
+	int r;
+
+	writer_init(&writer);
+	submission_read(flight->entry.bytes, &submission);
+	reports = (struct bytes){ submission.reports.at,
+		(size_t)(submission.reports.end - submission.reports.at) };
+	r = keyring_reserve(delivery->options.home, lane->context->key, 1, highest + 1, &counter);
+	if (r != 0) {
+		return r < 0 ? r : -EINVAL;
+	}
+	submission_write_begin(
+		&writer, &lane->pair->public, counter, submission.created, submission.report_count);
+	writer_raw(&writer, reports);
+	sign_bytes(lane->pair, writer_bytes(&writer), &signature);
+	r = outbox_put(lane->outbox, counter, writer_bytes(&writer), &signature);
+	if (r == 0) {
+		r = outbox_keep_refusal(lane->outbox, flight->entry.counter,
+			"id-conflict: signed again under a higher counter\n");
+	}
+	if (r < 0) {
+		return r;
+	}
+	outbox_entry_free(&flight->entry);
+	r = outbox_get(lane->outbox, OUTBOX_QUEUED, counter, &flight->entry);
+	return r == 0 ? flight_send(delivery, lane, flight) : r < 0 ? r : -EIO;
+}
+
+/* The first code among problems decides; the words of all are written to reason. */
+static enum fate problems_read(struct reader problems, struct buffer *reason)
+{
+	uint32_t count = reader_array(&problems);
+	enum fate fate = FATE_FINAL;
+
+	for (uint32_t i = 0; i < count && reader_ok(&problems); i++) {
+		char name[64], place[LIMIT_PLACE_BYTES + 1];
+		struct bytes code;
+		int number;
+		int64_t index;
+
+		reader_array_exact(&problems, 3);
+		index = reader_int(&problems);
+		code = reader_str(&problems);
+		number = judgement_from_name(code);
+		if (i == 0 && number >= 0) {
+			fate = (enum fate)fates[number];
+		}
+		buffer_printf(reason, "%lld\t%s\t%s\n", (long long)index,
+			text_clean(code, name, sizeof(name)),
+			text_clean(reader_str(&problems), place, sizeof(place)));
+	}
+	return fate;
+}
+
+static void answer_tell(struct delivery *delivery, const struct lane *lane,
+	const struct flight *flight, struct delivery_answer *answer)
+{
+	answer->context = lane->context;
+	answer->counter = flight->entry.counter;
+	answer->submission = flight->entry.bytes;
+	delivery->options.answered(delivery->options.data, answer);
+}
+
+static int receipt_take(struct delivery *delivery, struct lane *lane, struct flight *flight,
+	struct bytes bytes, struct reader problems)
+{
+	struct submission submission;
+	struct receipt receipt;
+	struct delivery_answer answer = {
+		.receipt = &receipt,
+		.receipt_bytes = bytes,
+		.problems = problems,
+	};
+	const char *why =
+		receipt_verify(bytes, &lane->context->node, flight->entry.bytes, &receipt);
+	int r;
+
+	submission_read(flight->entry.bytes, &submission);
+	if (!why && receipt.statement.judgement_count != submission.report_count) {
+		why = "the receipt judges another number of reports";
+	}
+	if (why) {
+		lane_fail(delivery, lane, flight->entry.counter, why);
+		flight_leave_queued(delivery, lane, flight);
+		return 0;
+	}
+	r = outbox_keep_receipt(lane->outbox, flight->entry.counter, bytes);
+	if (r < 0) {
+		return r;
+	}
+	delivery->result.receipted++;
+	answer_tell(delivery, lane, flight, &answer);
+	flight_end(delivery, lane, flight);
+	return 0;
+}
+
+static int refusal_take(struct delivery *delivery, struct lane *lane, struct flight *flight,
+	struct reader problems, uint64_t highest)
+{
+	CLEANUP(buffer_free) struct buffer reason = { 0 };
+	struct delivery_answer answer = { .problems = problems };
+	enum fate fate = problems_read(problems, &reason);
+	int r;
+
+	buffer_append(&reason, "", 1);
+	if (reason.failed) {
+		return -ENOMEM;
+	}
+	switch (fate) {
+	case FATE_AGAIN:
+		return 0; /* the window sends it again */
+	case FATE_RENUMBER:
+		r = flight_renumber(delivery, lane, flight, highest);
+		return r == -EAGAIN ? 0 : r;
+	case FATE_STAY:
+		answer.kept = true;
+		answer_tell(delivery, lane, flight, &answer);
+		flight_leave_queued(delivery, lane, flight);
+		return 0;
+	case FATE_FINAL:
+		break;
+	}
+	r = outbox_keep_refusal(lane->outbox, flight->entry.counter, (const char *)reason.data);
+	if (r < 0) {
+		return r;
+	}
+	delivery->result.refused++;
+	answer_tell(delivery, lane, flight, &answer);
+	flight_end(delivery, lane, flight);
+	return 0;
+}
+
+/* [[counter, receipt or nil, problems, highest], …] */
+static int receipts_take(struct delivery *delivery, struct lane *lane, struct reader body)
+{
+	uint32_t count = reader_array(&body);
+
+	for (uint32_t i = 0; i < count && reader_ok(&body); i++) {
+		struct bytes receipt = { 0 };
+		struct bytes problems;
+		struct flight *flight;
+		uint64_t counter, highest;
+		int r = 0;
+
+		reader_array_exact(&body, 4);
+		counter = (uint64_t)reader_int_between(&body, 0, INT64_MAX);
+		if (reader_peek(&body) == PACK_NIL) {
+			reader_nil(&body);
+		} else {
+			receipt = reader_bin(&body);
+		}
+		problems = reader_raw(&body);
+		highest = (uint64_t)reader_int_between(&body, 0, INT64_MAX);
+		flight = reader_ok(&body) ? flight_find(lane, counter) : NULL;
+		if (flight && receipt.data) {
+			r = receipt_take(delivery, lane, flight, receipt, reader_make(problems));
+		} else if (flight) {
+			r = refusal_take(delivery, lane, flight, reader_make(problems), highest);
+		}
+		if (r < 0) {
+			return r;
+		}
+	}
+	if (!reader_ok(&body)) {
+		lane_fail(delivery, lane, 0, body.error);
+	}
+	return 0;
+}
+
+/* Everything of the lane stays queued. attempts are counted where the node said nothing. */
+static int lane_give_up(struct delivery *delivery, struct lane *lane, bool silent)
+{
+	int r = 0;
+
+	lane->given_up = true;
+	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+		struct flight *flight = &lane->window[i];
+
+		if (flight->used) {
+			if (silent && r == 0) {
+				r = outbox_note_attempt(lane->outbox, &flight->entry);
+			}
+			flight_leave_queued(delivery, lane, flight);
+		}
+	}
+	delivery->result.queued += lane->waiting.count - lane->next;
+	delivery->result.silent += silent;
+	lane->next = lane->waiting.count;
+	return r;
+}
+
+/* The whole message was refused: `[code, detail]`. */
+static int message_refused(
+	struct delivery *delivery, struct lane *lane, struct reader body, uint64_t counter)
+{
+	struct session_refusal refusal;
+	struct flight *flight = flight_find(lane, counter);
+
+	session_refusal_read(&body, &refusal);
+	if (!reader_ok(&body)) {
+		lane_fail(delivery, lane, 0, "a refusal without a reason");
+		return lane_give_up(delivery, lane, false);
+	}
+	if (flight && refusal.code >= 0 && fates[refusal.code] == FATE_AGAIN) {
+		return 0;
+	}
+	delivery->options.refused(delivery->options.data, lane->context, &refusal);
+	return lane_give_up(delivery, lane, false);
+}
+
+static int frame_take(struct delivery *delivery, struct lane *lane, struct bytes frame)
+{
+	struct envelope envelope;
+	const char *why = "a message of another protocol version";
+
+	if (envelope_read(frame, &envelope, &why) != 0) {
+		lane_fail(delivery, lane, 0, why);
+		return lane_give_up(delivery, lane, false);
+	}
+	lane->heard_at = session_clock_ms();
+	if (envelope.type == MESSAGE_REFUSED) {
+		return message_refused(
+			delivery, lane, reader_make(envelope.body), (uint64_t)envelope.request);
+	}
+	return envelope.type == MESSAGE_RECEIPTS
+		       ? receipts_take(delivery, lane, reader_make(envelope.body))
+		       : 0;
+}
+
+static bool lane_is_done(const struct lane *lane)
+{
+	return lane->given_up || (lane->in_flight == 0 && lane->next == lane->waiting.count);
+}
+
+/* Takes what came, sends what may go; *ret_busy if something is still awaited. */
+static int lane_step(struct delivery *delivery, struct lane *lane, int64_t now, bool *ret_busy)
+{
+	struct bytes frame;
+	int r = 0;
+
+	while (!lane_is_done(lane) && (r = link_receive(lane->link, 0, &frame)) == 0) {
+		r = frame_take(delivery, lane, frame);
+		if (r == 0 && !lane->given_up) {
+			r = lane_fill(delivery, lane);
+		}
+		if (r < 0) {
+			return r;
+		}
+	}
+	if (r < 0 && r != -EAGAIN && r != -EINTR) {
+		return r;
+	}
+	if (lane_is_done(lane)) {
+		return 0;
+	}
+	if (now - lane->heard_at >= delivery->options.timeout_ms) {
+		return lane_give_up(delivery, lane, true);
+	}
+	*ret_busy = true;
+	return lane_repeat(delivery, lane, now);
+}
+
+static int delivery_wait(struct delivery *delivery, zmq_pollitem_t *items)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < delivery->lane_count; i++) {
+		if (!lane_is_done(delivery->lanes[i])) {
+			items[count++] = (zmq_pollitem_t){
+				.socket = link_socket(delivery->lanes[i]->link),
+				.events = ZMQ_POLLIN,
+			};
+		}
+	}
+	return zmq_poll(items, count, 50) < 0 && zmq_errno() != EINTR ? -zmq_errno() : 0;
+}
+
+int delivery_run(struct delivery *delivery, struct delivery_result *ret)
+{
+	CLEANUP(freep) zmq_pollitem_t *items = calloc(delivery->lane_count + 1, sizeof(*items));
+	bool busy = true;
+	int r = items ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < delivery->lane_count; i++) {
+		delivery->lanes[i]->heard_at = session_clock_ms();
+		r = lane_fill(delivery, delivery->lanes[i]);
+	}
+	while (r == 0 && busy) {
+		int64_t now = session_clock_ms();
+
+		busy = false;
+		for (size_t i = 0; r == 0 && i < delivery->lane_count; i++) {
+			r = lane_step(delivery, delivery->lanes[i], now, &busy);
+		}
+		if (r == 0 && busy) {
+			r = delivery_wait(delivery, items);
+		}
+	}
+	*ret = delivery->result;
+	return r;
+}

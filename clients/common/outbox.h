@@ -1,0 +1,70 @@
+/*
+ * outbox.h - what one context has signed: queued, sent with a receipt, or refused; kept on disk.
+ *
+ * Nothing is deleted: a submission leaves the queue only together with a verified receipt, or into
+ * the folder of what the node refused for good. Nothing here talks to a node or prints.
+ */
+#pragma once
+
+#include "clients/common/home.h"
+#include "proto/message.h"
+
+struct outbox; /* opaque */
+
+enum outbox_state {
+	OUTBOX_QUEUED = 0, /* signed; no receipt yet */
+	OUTBOX_SENT,       /* the receipt lies beside it */
+	OUTBOX_REFUSED,    /* the node will never take these bytes */
+	OUTBOX_STATE_COUNT,
+};
+
+enum {
+	OUTBOX_E_CORRUPT = 1, /* a file is not what was written; it is left where it is */
+};
+
+/* One submission as its file keeps it. Points into file. */
+struct outbox_entry {
+	uint64_t counter;
+	uint64_t attempts; /* how often it was sent without getting an answer */
+	struct bytes bytes;
+	struct signature signature;
+	struct buffer file; /* owns bytes */
+};
+
+void outbox_entry_free(struct outbox_entry *entry);
+
+struct counters {
+	uint64_t *list; /* ascending */
+	size_t count;
+};
+
+void counters_free(struct counters *counters);
+
+/*
+ * Opens a context's outbox and holds its lock, or, with wait_ms below 0, opens it for reading
+ * only. 0, -EWOULDBLOCK when another process holds it after wait_ms, or -errno.
+ */
+int outbox_open(const struct home *home, const char *context, int wait_ms, struct outbox **ret);
+void outbox_free(struct outbox *outbox);
+void outbox_freep(struct outbox **outbox);
+
+/* Keeps a submission in the queue; on return it is on disk. */
+int outbox_put(struct outbox *outbox, uint64_t counter, struct bytes bytes,
+	const struct signature *signature);
+/* Reads one. 0, OUTBOX_E_CORRUPT, -ENOENT or -errno. */
+int outbox_get(const struct outbox *outbox, enum outbox_state state, uint64_t counter,
+	struct outbox_entry *ret);
+/* The counters in that state. */
+int outbox_list(const struct outbox *outbox, enum outbox_state state, struct counters *ret);
+/* Keeps that it was sent once more and not answered. */
+int outbox_note_attempt(struct outbox *outbox, struct outbox_entry *entry);
+
+/* Moves from the queue to what is sent; the receipt, verified by the caller, is kept first. */
+int outbox_keep_receipt(struct outbox *outbox, uint64_t counter, struct bytes receipt);
+int outbox_get_receipt(const struct outbox *outbox, uint64_t counter, struct buffer *ret);
+/* Moves from the queue to what is refused, with the node's words. */
+int outbox_keep_refusal(struct outbox *outbox, uint64_t counter, const char *words);
+
+/* The path of an entry's file, for the words of an error. */
+void outbox_path(const struct outbox *outbox, enum outbox_state state, uint64_t counter,
+	char ret[HOME_PATH_SIZE]);
