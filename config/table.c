@@ -243,26 +243,35 @@ void csv_write_cell(struct buffer *buffer, const char *cell, bool first)
 	buffer_append(buffer, "\"", 1);
 }
 
-/* Levenshtein distance of two names of at most NAME_BYTES_MAX bytes. */
+/*
+ * How many letters two names of at most NAME_BYTES_MAX bytes differ in: one put in, left out or
+ * changed, or two neighbours swapped, counts one.
+ */
 static size_t edit_distance(const char *a, size_t a_size, const char *b, size_t b_size)
 {
-	size_t row[NAME_BYTES_MAX + 1];
+	size_t rows[3][NAME_BYTES_MAX + 1];
+	size_t *before = rows[0], *above = rows[1], *row = rows[2];
 
 	for (size_t j = 0; j <= b_size; j++) {
 		row[j] = j;
 	}
 	for (size_t i = 1; i <= a_size; i++) {
-		size_t diagonal = row[0];
+		size_t *oldest = before;
 
+		before = above;
+		above = row;
+		row = oldest;
 		row[0] = i;
 		for (size_t j = 1; j <= b_size; j++) {
-			size_t above = row[j];
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+			size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
 
-			best = above + 1 < best ? above + 1 : best;
+			best = above[j] + 1 < best ? above[j] + 1 : best;
 			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				before[j - 2] + 1 < best) {
+				best = before[j - 2] + 1;
+			}
 			row[j] = best;
-			diagonal = above;
 		}
 	}
 	return row[b_size];
