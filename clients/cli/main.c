@@ -261,7 +261,7 @@ static int line_run(const struct line *line)
 	const char *noun = line->word_count > 0 ? line->words[0] : "";
 	const char *name = line->word_count > 1 ? line->words[1] : "";
 	const struct verb *verb = verb_find(noun, name);
-	size_t used = 2;
+	size_t used = *name == '\0' ? 1 : 2;
 
 	if (strcmp(noun, "--version") == 0) {
 		printf("baocao %s, protocol %d\n", BAOCAO_VERSION, PROTOCOL_VERSION);
