@@ -431,9 +431,8 @@ class Session:
     # Submissions, publications, rollups.
     def submit(self, *submissions, attempts=0, timeout=None):
         """Outcomes in the order of the submissions (1 to 64 of them)."""
-        body = self.ask('submit', [[[s.data, s.signature, attempts] for s in submissions]],
-                        'receipts', timeout)
-        entries, = _shape(body, 'receipts', list)
+        entries = self.ask('submit', [[s.data, s.signature, attempts] for s in submissions],
+                           'receipts', timeout)
         if len(entries) != len(submissions):
             raise ProtocolError(f'{len(entries)} answers to {len(submissions)} submissions')
         return [Outcome(counter, _receipt_or_none(receipt), problems_of(problems), highest)
@@ -482,7 +481,9 @@ class Session:
         return self.query('report', plan, form, period, unit)[1]
 
     def receipt(self, counter):
-        return Receipt(self.query('receipt', counter)[1])
+        entries = self.ask('receipt', [counter], 'receipts')
+        (_, data, _, _), = entries
+        return Receipt(data)
 
     def watch(self):
         return self.query('watch')[1]

@@ -124,8 +124,8 @@ def make():
 
     request = 7
     bodies = {
-        'submit': [[[submission.data, submission.signature, 0]]],
-        'receipts': [[[7, receipt, [[2, 'unknown-period', 'half-year: 2022-H1']], 0]]],
+        'submit': [[submission.data, submission.signature, 0]],
+        'receipts': [[7, receipt, [[2, 'unknown-period', 'half-year: 2022-H1']], 0]],
         'rollup': list(rollup),
         'rollup-ack': [1640995200000, 58, rollup_receipt, []],
         'hello': [764, 1640995200000],

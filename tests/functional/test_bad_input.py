@@ -150,7 +150,7 @@ class BadInput(harness.NodeCase):
 
     def test_too_many_submissions_in_one_message_are_refused(self):
         made = client.submission(WARD, 1, [month_report(11, '2022-02', 1)])
-        body = [[[made.data, made.signature, 0]] * 65]
+        body = [[made.data, made.signature, 0]] * 65
         with self.city.session(WARD) as session, self.assertRaises(client.Refused) as caught:
             session.ask('submit', body, 'receipts')
         self.assertIn(caught.exception.code, ('too-large', 'malformed'))
@@ -509,7 +509,7 @@ HOLDERS = {'operator': key_of('operator'), 'reporter': WARD, 'collector': key_of
            'carrier': key_of('carrier 10'), 'node': key_of('fake node'),
            'reader': key_of('reader')}
 BODIES = {
-    'submit': [[[b'', bytes(64), 0]]], 'rollup': [b'', bytes(64)], 'hello': [10, 1],
+    'submit': [[b'', bytes(64), 0]], 'rollup': [b'', bytes(64)], 'hello': [10, 1],
     'publish': [b'', bytes(64), False], 'figures': [PLAN, '', '', 0, 0],
     'receipt': [1], 'watch': [], 'verify': [], 'keys': [], 'clock': [1654045200000],
 }

@@ -220,6 +220,12 @@ class Repeats(TreeCase):
             again = session.receipt(first_counter(made))
         self.assertEqual(again.data, first.data)
 
+    def test_a_receipt_that_does_not_exist_is_not_found(self):
+        with self.a.session(key_of('ward 11')) as session:
+            with self.assertRaises(client.Refused) as caught:
+                session.receipt(123456)
+        self.assertEqual(caught.exception.code, 'not-found')
+
     def test_a_counter_used_for_other_bytes_is_an_id_conflict_with_the_highest_counter(self):
         self.accepted(self.a, 12, month_report(12, '2022-05', 1), counter=700)
         _, outcome = submit(self.a, 12, month_report(12, '2022-06', 1), counter=700)

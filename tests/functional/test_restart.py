@@ -209,7 +209,7 @@ class Restart(harness.NodeCase):
         made = client.submission(key, harness.next_counter(key),
                                  [month_report(12, '2022-04', 6)])
         with a.session(key) as session:
-            session.send('submit', [[[made.data, made.signature, 0]]])
+            session.send('submit', [[made.data, made.signature, 0]])
             # Only so that the bytes leave this process; the answer is never read.
             session.socket.poll(harness.ANSWER_SECONDS * 1000)
         with a.session(key) as session:
