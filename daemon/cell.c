@@ -1,5 +1,5 @@
 /*
- * table own: key -> struct own_head, then count × { u8 state, i64 number }.
+ * table own: key -> struct own_head, then (count + pending_count) × { u8 state, i64 number }.
  * table cell: key -> count × { i64 sum, u32 numbers, u32 not_applicable, u32 estimated }.
  * table change: big-endian u64 change number -> key; one row per own record, the latest.
  * All numbers little-endian unless said; the key is plan, form, period, unit, big-endian.
@@ -7,6 +7,7 @@
 #include "daemon/cell.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 struct own_head {
 	uint64_t version;
@@ -15,12 +16,18 @@ struct own_head {
 	uint64_t seq;
 	uint64_t origin_seq;
 	int64_t received_ms;
+	int64_t extended_ms;
 	uint32_t origin_unit;
 	uint32_t party;
 	uint32_t revision;
-	uint8_t nil;
+	uint32_t counted;
+	uint8_t status;
+	uint8_t flags;
 	uint8_t timeliness;
+	uint8_t zero;
 	uint16_t count;
+	uint16_t pending_count;
+	uint8_t signer[KEY_SIZE];
 	uint8_t digest[HASH_SIZE];
 } __attribute__((packed));
 
@@ -53,6 +60,26 @@ void cell_key_read(const uint8_t bytes[CELL_KEY_SIZE], struct cell_key *ret)
 	ret->unit = get_be32(bytes + 10);
 }
 
+static void figures_read(const uint8_t *at, size_t count, struct figure *ret)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct own_figure figure;
+
+		memcpy(&figure, at + i * sizeof(figure), sizeof(figure));
+		ret[i] = (struct figure){ (enum value_state)figure.state, figure.number };
+	}
+}
+
+static size_t figures_write(const struct figure *figures, size_t count, uint8_t *ret)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct own_figure figure = { (uint8_t)figures[i].state, figures[i].number };
+
+		memcpy(ret + i * sizeof(figure), &figure, sizeof(figure));
+	}
+	return count * sizeof(struct own_figure);
+}
+
 bool own_read(struct bytes record, struct own *ret)
 {
 	struct own_head head;
@@ -61,8 +88,9 @@ bool own_read(struct bytes record, struct own *ret)
 		return false;
 	}
 	memcpy(&head, record.data, sizeof(head));
-	if (head.count > LIMIT_FIELDS_PER_FORM ||
-		record.size != sizeof(head) + head.count * sizeof(struct own_figure)) {
+	if (head.count > LIMIT_FIELDS_PER_FORM || head.pending_count > LIMIT_FIELDS_PER_FORM ||
+		record.size != sizeof(head) + ((size_t)head.count + head.pending_count) *
+						      sizeof(struct own_figure)) {
 		return false;
 	}
 	ret->version = head.version;
@@ -71,19 +99,21 @@ bool own_read(struct bytes record, struct own *ret)
 	ret->seq = head.seq;
 	ret->origin_seq = head.origin_seq;
 	ret->received_ms = head.received_ms;
+	ret->extended_ms = head.extended_ms;
 	ret->origin_unit = head.origin_unit;
 	ret->party = head.party;
 	ret->revision = head.revision;
-	ret->nil = head.nil;
+	ret->counted = head.counted;
+	ret->status = head.status;
+	ret->flags = head.flags;
 	ret->timeliness = head.timeliness;
 	ret->count = head.count;
+	ret->pending_count = head.pending_count;
+	memcpy(ret->signer.data, head.signer, KEY_SIZE);
 	memcpy(ret->digest.data, head.digest, HASH_SIZE);
-	for (uint16_t i = 0; i < head.count; i++) {
-		struct own_figure figure;
-
-		memcpy(&figure, record.data + sizeof(head) + i * sizeof(figure), sizeof(figure));
-		ret->figures[i] = (struct figure){ (enum value_state)figure.state, figure.number };
-	}
+	figures_read(record.data + sizeof(head), head.count, ret->figures);
+	figures_read(record.data + sizeof(head) + head.count * sizeof(struct own_figure),
+		head.pending_count, ret->pending);
 	return true;
 }
 
@@ -96,22 +126,25 @@ static size_t own_write(const struct own *own, uint8_t *ret)
 		.seq = own->seq,
 		.origin_seq = own->origin_seq,
 		.received_ms = own->received_ms,
+		.extended_ms = own->extended_ms,
 		.origin_unit = own->origin_unit,
 		.party = own->party,
 		.revision = own->revision,
-		.nil = own->nil,
+		.counted = own->counted,
+		.status = own->status,
+		.flags = own->flags,
 		.timeliness = own->timeliness,
 		.count = own->count,
+		.pending_count = own->pending_count,
 	};
+	size_t size = sizeof(head);
 
+	memcpy(head.signer, own->signer.data, KEY_SIZE);
 	memcpy(head.digest, own->digest.data, HASH_SIZE);
 	memcpy(ret, &head, sizeof(head));
-	for (uint16_t i = 0; i < own->count; i++) {
-		struct own_figure figure = { (uint8_t)own->figures[i].state, own->figures[i].number };
-
-		memcpy(ret + sizeof(head) + i * sizeof(figure), &figure, sizeof(figure));
-	}
-	return sizeof(head) + own->count * sizeof(struct own_figure);
+	size += figures_write(own->figures, own->count, ret + size);
+	size += figures_write(own->pending, own->pending_count, ret + size);
+	return size;
 }
 
 bool totals_read(struct bytes record, struct totals *ret)
@@ -320,8 +353,7 @@ static struct cached *cached_get(struct cells *cells, const struct cell_key *key
 	if (table == TABLE_OWN) {
 		cached->exists = own_get(cells->txn, key, &cached->own);
 		if (!cached->exists) {
-			cached->own.count = 0;
-			cached->own.version = 0;
+			memset(&cached->own, 0, offsetof(struct own, figures));
 		}
 	} else {
 		cached->exists = totals_get(cells->txn, key, &cached->totals);

@@ -32,23 +32,38 @@ struct figure {
 	int64_t number;
 };
 
-/* A unit's own report: the latest revision that counts. */
+/*
+ * One obligation and the figures of it that count: the latest revision's, or none, or an accepted
+ * one's where the plan counts only those.
+ */
 struct own {
 	uint64_t version; /* change number at this node; given when the commit is put together */
 	uint64_t source;  /* a child's change number where a rollup brought it, else 0 */
 	uint64_t epoch;   /* of that child, else 0 */
-	uint64_t seq;     /* this node's entry that brought it */
+	uint64_t seq;     /* this node's entry that brought the latest revision */
 	uint64_t origin_seq;
 	int64_t received_ms;
+	int64_t extended_ms; /* due instant of an extension; 0: none */
 	uint32_t origin_unit;
-	uint32_t party;   /* who signed: the sender, or the child node */
-	uint32_t revision;
-	uint8_t nil;
+	uint32_t party;    /* who brought it: the sender, or the child node */
+	uint32_t revision; /* the latest; 0 where only acts have happened */
+	uint32_t counted;  /* the revision whose figures these are; 0: none */
+	uint8_t status;    /* enum obligation_status */
+	uint8_t flags;     /* enum obligation_flag */
 	uint8_t timeliness;
-	uint16_t count;   /* figures that follow; a plan may have gained fields since */
+	uint16_t count;    /* figures that count; a plan may have gained fields since */
+	uint16_t pending_count; /* where only accepted figures count: those of the latest revision */
+	struct public_key signer;
 	struct hash digest;
 	struct figure figures[LIMIT_FIELDS_PER_FORM];
+	struct figure pending[LIMIT_FIELDS_PER_FORM];
 };
+
+/* Is there a report that counts as received? */
+static inline bool own_is_received(const struct own *own)
+{
+	return own->status == OBLIGATION_RECEIVED || own->status == OBLIGATION_ACCEPTED;
+}
 
 struct total {
 	int64_t sum;

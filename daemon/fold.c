@@ -179,7 +179,8 @@ static bool chain_find(const struct units *units, uint32_t node_unit, uint32_t u
 
 /* May the signer speak for the unit, does the unit exist then, and must it report? */
 static enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
-	const struct fold_signer *signer, struct subject *ret, struct problems *problems)
+	const struct fold_signer *signer, bool bound, struct subject *ret,
+	struct problems *problems)
 {
 	const struct units *units = catalog_units(fold->catalog);
 	struct date day = last_day(&ret->period);
@@ -206,7 +207,7 @@ static enum judgement subject_find_unit(const struct fold *fold, int64_t index, 
 			"unit %u is not below this node's unit %u in %s", unit, fold->node_unit, label);
 		return REFUSED_NOT_YOUR_UNIT;
 	}
-	if (!plan_binds(ret->plan->plan, ret->key.form, &ret->period, units, unit, NULL)) {
+	if (bound && !plan_binds(ret->plan->plan, ret->key.form, &ret->period, units, unit, NULL)) {
 		problems_add(problems, index, REFUSED_NO_OBLIGATION,
 			"no duty of plan '%s' asks unit %u for form '%s'", ret->plan->code, unit,
 			ret->form->code);
@@ -320,6 +321,7 @@ static void total_change(struct total *total, const struct figure *figure, int s
 	}
 }
 
+/* A figure that counts; own is NULL where there is nothing yet. */
 static const struct figure *figure_at(const struct own *own, size_t index)
 {
 	static const struct figure missing;
@@ -374,40 +376,64 @@ static void totals_change(struct totals *totals, const struct form *form, const 
  * Replaces the unit's own record and moves the sums above it. 0, 1 if a sum would overflow
  * (nothing changed), or -ENOMEM.
  */
-static int apply(struct fold *fold, const struct subject *subject, struct own *current, bool exists,
+static int apply(struct fold *fold, const struct subject *subject, struct own *current,
 	const struct own *next)
 {
 	struct totals *sums[LIMIT_TREE_DEPTH];
-	const struct own *old = exists ? current : NULL;
+	bool figures = current->count > 0 || next->count > 0;
+	uint64_t version = current->version; /* of the record in the store, for its change row */
 	struct cell_key key = subject->key;
 
-	for (size_t i = 0; i < subject->above_count; i++) {
+	for (size_t i = 0; figures && i < subject->above_count; i++) {
 		key.unit = subject->above[i];
 		sums[i] = cells_totals(fold->cells, &key);
 		if (!sums[i]) {
 			return -ENOMEM;
 		}
-		if (!sum_fits(sums[i], subject->form, old, next)) {
+		if (!sum_fits(sums[i], subject->form, current, next)) {
 			return 1;
 		}
 	}
-	for (size_t i = 0; i < subject->above_count; i++) {
+	for (size_t i = 0; figures && i < subject->above_count; i++) {
 		key.unit = subject->above[i];
-		totals_change(sums[i], subject->form, old, next);
+		totals_change(sums[i], subject->form, current, next);
 		cells_touch_totals(fold->cells, &key);
 	}
-	{
-		uint64_t version = current->version; /* of the record in the store, for its change row */
-
-		*current = *next;
-		current->version = version;
-	}
+	*current = *next;
+	current->version = version;
 	cells_touch_own(fold->cells, &subject->key);
 	return 0;
 }
 
+/* Is the unit closed, by itself or from above, and not reopened? 1, 0, or -ENOMEM. */
+static int is_closed(struct fold *fold, const struct subject *subject, const struct own *current)
+{
+	struct cell_key key = subject->key;
+
+	if (current->flags & OBLIGATION_REOPENED) {
+		return 0;
+	}
+	if (current->flags & OBLIGATION_CLOSED) {
+		return 1;
+	}
+	for (size_t i = 0; i < subject->above_count; i++) {
+		const struct own *above;
+		bool exists;
+
+		key.unit = subject->above[i];
+		above = cells_own(fold->cells, &key, &exists);
+		if (!above) {
+			return -ENOMEM;
+		}
+		if (above->flags & OBLIGATION_CLOSED) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
 static enum judgement judge_revision(const struct report *report, int64_t index,
-	const struct own *current, bool exists, struct problems *problems)
+	const struct own *current, bool closed, struct problems *problems)
 {
 	if (report->nil && report->value_count > 0) {
 		problems_add(problems, index, REFUSED_NIL_WITH_VALUES,
@@ -419,23 +445,53 @@ static enum judgement judge_revision(const struct report *report, int64_t index,
 			"revision %u needs a reason in its note", report->revision);
 		return REFUSED_REASON_MISSING;
 	}
-	if (exists && report->revision <= current->revision) {
+	if (report->revision <= current->revision) {
 		problems_add(problems, index, REFUSED_STALE_REVISION,
 			"revision %u of unit %u is held; the next is %u", current->revision,
 			report->unit, current->revision + 1);
 		return REFUSED_STALE_REVISION;
 	}
+	if (closed || current->status == OBLIGATION_ACCEPTED) {
+		problems_add(problems, index, REFUSED_CLOSED,
+			"unit %u: the report is %s; it must be reopened before it is revised", report->unit,
+			closed ? "closed" : "accepted");
+		return REFUSED_CLOSED;
+	}
 	return JUDGEMENT_ACCEPTED;
 }
 
-static enum timeliness timeliness_of(const struct subject *subject, struct instant instant)
+static enum timeliness timeliness_of(const struct subject *subject, int64_t extended_ms,
+	int64_t received_ms)
 {
-	struct instant due;
+	struct instant due = { extended_ms };
 
-	if (!form_due(subject->plan->plan, subject->form, &subject->period, &due)) {
+	if (!extended_ms &&
+		!form_due(subject->plan->plan, subject->form, &subject->period, &due)) {
 		return TIMELINESS_UNSTATED;
 	}
-	return instant.ms < due.ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
+	return received_ms < due.ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
+}
+
+static bool counts_accepted(const struct subject *subject)
+{
+	return subject->plan->plan->counts == COUNTS_ACCEPTED;
+}
+
+/* Figures that were judged wait as pending until a reviewer accepts them. */
+static void figures_hold(struct own *next, const struct own *current)
+{
+	memcpy(next->pending, next->figures, next->count * sizeof(next->figures[0]));
+	next->pending_count = next->count;
+	memcpy(next->figures, current->figures, current->count * sizeof(next->figures[0]));
+	next->count = current->count;
+	next->counted = current->counted;
+}
+
+/* What does not count any more. */
+static void figures_drop(struct own *own)
+{
+	own->count = 0;
+	own->counted = 0;
 }
 
 /* Judges one report and folds it if it counts. A judgement, or -errno. */
@@ -445,41 +501,50 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 {
 	struct subject subject;
 	struct own *current;
-	struct own next;
+	struct own next = { 0 };
 	bool exists;
 	enum judgement judgement = subject_find_form(fold, index, report->plan, report->form,
 		report->period, &subject, problems);
-	int r;
+	int closed, r;
 
 	if (judgement == JUDGEMENT_ACCEPTED) {
-		judgement = subject_find_unit(fold, index, report->unit, signer, &subject, problems);
+		judgement = subject_find_unit(fold, index, report->unit, signer, true, &subject,
+			problems);
 	}
 	if (judgement != JUDGEMENT_ACCEPTED) {
 		return judgement;
 	}
 	current = cells_own(fold->cells, &subject.key, &exists);
-	if (!current) {
-		return -ENOMEM;
+	closed = current ? is_closed(fold, &subject, current) : -ENOMEM;
+	if (closed < 0) {
+		return closed;
 	}
-	judgement = judge_revision(report, index, current, exists, problems);
+	judgement = judge_revision(report, index, current, closed, problems);
 	if (judgement == JUDGEMENT_ACCEPTED) {
 		judgement = judge_values(report, &subject, index, &next, problems);
 	}
 	if (judgement != JUDGEMENT_ACCEPTED) {
 		return judgement;
 	}
-	next.source = 0;
-	next.epoch = 0;
 	next.seq = seq;
 	next.origin_seq = seq;
 	next.received_ms = fold->instant.ms;
+	next.extended_ms = current->extended_ms;
 	next.origin_unit = fold->node_unit;
 	next.party = signer->party;
 	next.revision = report->revision;
-	next.nil = report->nil;
-	next.timeliness = (uint8_t)timeliness_of(&subject, fold->instant);
+	next.counted = report->revision;
+	next.status = OBLIGATION_RECEIVED;
+	next.flags = (uint8_t)((current->flags & (OBLIGATION_CLOSED | OBLIGATION_REOPENED)) |
+			       (report->nil ? OBLIGATION_NIL : 0));
+	next.timeliness =
+		(uint8_t)timeliness_of(&subject, current->extended_ms, fold->instant.ms);
+	next.signer = signer->key;
 	next.digest = *digest;
-	r = apply(fold, &subject, current, exists, &next);
+	if (counts_accepted(&subject)) {
+		figures_hold(&next, current);
+	}
+	r = apply(fold, &subject, current, &next);
 	if (r == 1) {
 		problems_add(problems, index, REFUSED_OVERFLOW,
 			"a sum of form '%s' above unit %u would be too large", subject.form->code,
@@ -490,6 +555,15 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	return r < 0 ? r : JUDGEMENT_ACCEPTED + (int)next.timeliness;
 }
 
+static void id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t seq)
+{
+	uint8_t key[12];
+
+	id_key(party, counter, key);
+	txn_put(fold->txn, TABLE_ID, (struct bytes){ key, sizeof(key) },
+		(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
+}
+
 int fold_submission(struct fold *fold, const struct submission *submission, struct bytes bytes,
 	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements,
 	uint32_t *ret_counted, struct problems *problems)
@@ -497,7 +571,6 @@ int fold_submission(struct fold *fold, const struct submission *submission, stru
 	struct reader reports = submission->reports;
 	uint32_t counted = 0;
 	struct hash digest;
-	uint8_t key[12];
 
 	hash_bytes(bytes, &digest);
 	for (uint32_t i = 0; i < submission->report_count; i++) {
@@ -515,9 +588,249 @@ int fold_submission(struct fold *fold, const struct submission *submission, stru
 		counted += judgement < JUDGEMENT_REFUSED_FIRST;
 	}
 	if (counted > 0) {
-		id_key(signer->party, submission->counter, key);
-		txn_put(fold->txn, TABLE_ID, (struct bytes){ key, sizeof(key) },
-			(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
+		id_put(fold, signer->party, submission->counter, seq);
+	}
+	*ret_counted = counted;
+	return 0;
+}
+
+/* What an act finds and makes. */
+struct acting {
+	struct fold *fold;
+	const struct act *act;
+	const struct subject *subject;
+	struct own *next; /* a copy of what stands, to be changed */
+	bool closed;
+};
+
+/* Changes acting->next; false where the act does not fit what stands. */
+typedef bool act_fn(const struct acting *acting);
+
+static bool is_latest(const struct acting *acting)
+{
+	return acting->next->revision > 0 && acting->act->revision == acting->next->revision;
+}
+
+static bool act_accept(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (!is_latest(acting) || own->status != OBLIGATION_RECEIVED) {
+		return false;
+	}
+	own->status = OBLIGATION_ACCEPTED;
+	own->flags &= (uint8_t)~OBLIGATION_REOPENED;
+	if (counts_accepted(acting->subject)) {
+		memcpy(own->figures, own->pending, own->pending_count * sizeof(own->figures[0]));
+		own->count = own->pending_count;
+		own->pending_count = 0;
+		own->counted = own->revision;
+	}
+	return true;
+}
+
+static bool act_return(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (!is_latest(acting) || !own_is_received(own)) {
+		return false;
+	}
+	if (own->counted == own->revision) {
+		figures_drop(own);
+	}
+	own->pending_count = 0;
+	own->status = OBLIGATION_RETURNED;
+	return true;
+}
+
+static bool act_withdraw(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (!is_latest(acting) ||
+		(own->status != OBLIGATION_RECEIVED && own->status != OBLIGATION_RETURNED)) {
+		return false;
+	}
+	if (own->counted == own->revision) {
+		figures_drop(own);
+	}
+	own->pending_count = 0;
+	own->status = OBLIGATION_WITHDRAWN;
+	return true;
+}
+
+static bool act_waive(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (!own_is_received(own) || own->timeliness != TIMELINESS_LATE ||
+		(own->flags & OBLIGATION_WAIVED)) {
+		return false;
+	}
+	own->flags |= OBLIGATION_WAIVED;
+	return true;
+}
+
+static bool act_extend(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (acting->act->until.ms == 0) {
+		return false;
+	}
+	own->extended_ms = acting->act->until.ms;
+	if (own->revision > 0) {
+		own->timeliness = (uint8_t)timeliness_of(acting->subject, own->extended_ms,
+			own->received_ms);
+		if (own->timeliness == TIMELINESS_ON_TIME) {
+			own->flags &= (uint8_t)~OBLIGATION_WAIVED;
+		}
+	}
+	return true;
+}
+
+static bool act_exempt(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (own_is_received(own) || (own->flags & OBLIGATION_EXEMPT)) {
+		return false;
+	}
+	own->flags |= OBLIGATION_EXEMPT;
+	return true;
+}
+
+static bool act_close(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (own->flags & OBLIGATION_CLOSED) {
+		return false;
+	}
+	own->flags = (uint8_t)((own->flags | OBLIGATION_CLOSED) & ~OBLIGATION_REOPENED);
+	return true;
+}
+
+static bool act_reopen(const struct acting *acting)
+{
+	struct own *own = acting->next;
+
+	if (own->status != OBLIGATION_ACCEPTED && !acting->closed) {
+		return false;
+	}
+	if (own->status == OBLIGATION_ACCEPTED) {
+		own->status = OBLIGATION_RECEIVED;
+		if (counts_accepted(acting->subject)) {
+			memcpy(own->pending, own->figures, own->count * sizeof(own->figures[0]));
+			own->pending_count = own->count;
+		}
+	}
+	own->flags = (uint8_t)((own->flags | OBLIGATION_REOPENED) & ~OBLIGATION_CLOSED);
+	return true;
+}
+
+static const struct act_row {
+	act_fn *fn;
+	bool reason;    /* must give one */
+	bool any_unit;  /* also of a unit that no duty binds */
+	bool by_sender; /* also by who reports, not only by a reviewer */
+} act_rows[ACT_KIND_COUNT] = {
+	/* clang-format off */
+	[ACT_ACCEPT]   = { act_accept,   false, false, false },
+	[ACT_RETURN]   = { act_return,   true,  false, false },
+	[ACT_WITHDRAW] = { act_withdraw, true,  false, true },
+	[ACT_WAIVE]    = { act_waive,    true,  false, false },
+	[ACT_EXTEND]   = { act_extend,   true,  false, false },
+	[ACT_EXEMPT]   = { act_exempt,   true,  false, false },
+	[ACT_CLOSE]    = { act_close,    false, true,  false },
+	[ACT_REOPEN]   = { act_reopen,   true,  true,  false },
+	/* clang-format on */
+};
+
+/* Judges one act and folds it if it is possible. A judgement, or -errno. */
+static int fold_act(struct fold *fold, const struct act *act, int64_t index,
+	const struct fold_signer *signer, uint64_t seq, struct problems *problems)
+{
+	const struct act_row *row = &act_rows[act->kind];
+	struct subject subject;
+	struct own *current;
+	struct own next;
+	enum judgement judgement;
+	bool exists;
+	int closed, r;
+
+	if (signer->role != ROLE_REVIEWER && !row->by_sender) {
+		problems_add(problems, index, REFUSED_NOT_PERMITTED, "a key of role %s may not %s",
+			role_name(signer->role), act_name(act->kind));
+		return REFUSED_NOT_PERMITTED;
+	}
+	if (row->reason && act->reason.size == 0) {
+		problems_add(problems, index, REFUSED_REASON_MISSING, "%s needs a reason",
+			act_name(act->kind));
+		return REFUSED_REASON_MISSING;
+	}
+	judgement = subject_find_form(fold, index, act->plan, act->form, act->period, &subject,
+		problems);
+	if (judgement == JUDGEMENT_ACCEPTED) {
+		judgement = subject_find_unit(fold, index, act->unit, signer, !row->any_unit, &subject,
+			problems);
+	}
+	if (judgement != JUDGEMENT_ACCEPTED) {
+		return judgement;
+	}
+	current = cells_own(fold->cells, &subject.key, &exists);
+	closed = current ? is_closed(fold, &subject, current) : -ENOMEM;
+	if (closed < 0) {
+		return closed;
+	}
+	next = *current;
+	if (!row->fn(&(struct acting){ fold, act, &subject, &next, closed })) {
+		problems_add(problems, index, REFUSED_ACT_NOT_POSSIBLE,
+			"unit %u: %s does not fit; it stands at revision %u", act->unit,
+			act_name(act->kind), current->revision);
+		return REFUSED_ACT_NOT_POSSIBLE;
+	}
+	if (next.revision == 0) {
+		next.seq = seq;
+		next.origin_seq = seq;
+		next.origin_unit = fold->node_unit;
+		next.party = signer->party;
+		next.signer = signer->key;
+	}
+	r = apply(fold, &subject, current, &next);
+	if (r == 1) {
+		problems_add(problems, index, REFUSED_OVERFLOW,
+			"a sum of form '%s' above unit %u would be too large", subject.form->code,
+			act->unit);
+		return REFUSED_OVERFLOW;
+	}
+	return r < 0 ? r : JUDGEMENT_ACCEPTED;
+}
+
+int fold_review(struct fold *fold, const struct submission *review,
+	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements,
+	uint32_t *ret_counted, struct problems *problems)
+{
+	struct reader acts = review->reports;
+	uint32_t counted = 0;
+
+	for (uint32_t i = 0; i < review->report_count; i++) {
+		struct act act;
+		int judgement;
+
+		if (!act_read(&acts, &act)) {
+			return -EBADMSG; /* the caller has walked it before */
+		}
+		judgement = fold_act(fold, &act, i, signer, seq, problems);
+		if (judgement < 0) {
+			return judgement;
+		}
+		judgements[i] = (uint8_t)judgement;
+		counted += judgement < JUDGEMENT_REFUSED_FIRST;
+	}
+	if (counted > 0) {
+		id_put(fold, signer->party, review->counter, seq);
 	}
 	*ret_counted = counted;
 	return 0;
@@ -591,12 +904,13 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	uint32_t *changed, struct problems *problems)
 {
 	struct own *current;
-	struct own next;
+	struct own next = { 0 };
 	bool exists;
 	int r;
 
-	if (subject_find_unit(fold, index, cell->unit, signer, subject, problems) !=
-		JUDGEMENT_ACCEPTED) {
+	/* Where only acts have happened, the unit may be an inner one that was closed. */
+	if (subject_find_unit(fold, index, cell->unit, signer, cell->revision > 0, subject,
+		    problems) != JUDGEMENT_ACCEPTED) {
 		return 1;
 	}
 	current = cells_own(fold->cells, &subject->key, &exists);
@@ -614,13 +928,17 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	next.seq = seq;
 	next.origin_seq = cell->origin_seq;
 	next.received_ms = cell->received.ms;
+	next.extended_ms = cell->extended.ms;
 	next.origin_unit = cell->origin_unit;
 	next.party = signer->party;
 	next.revision = cell->revision;
-	next.nil = cell->nil;
+	next.counted = cell->counted;
+	next.status = (uint8_t)cell->status;
+	next.flags = (uint8_t)cell->flags;
 	next.timeliness = (uint8_t)cell->timeliness;
+	next.signer = cell->signer;
 	next.digest = cell->digest;
-	r = apply(fold, subject, current, exists, &next);
+	r = apply(fold, subject, current, &next);
 	if (r == 1) {
 		problems_add(problems, index, REFUSED_OVERFLOW,
 			"a sum of form '%s' above unit %u would be too large", subject->form->code,

@@ -57,6 +57,10 @@ int fold_submission(struct fold *fold, const struct submission *submission, stru
 	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements,
 	uint32_t *ret_counted, struct problems *problems);
 
+/* The same for a review: a list of acts. */
+int fold_review(struct fold *fold, const struct submission *review, const struct fold_signer *signer,
+	uint64_t seq, uint8_t *judgements, uint32_t *ret_counted, struct problems *problems);
+
 /*
  * Takes a rollup whole: cells that are not newer than what is held are passed over.
  *

@@ -19,7 +19,7 @@ enum {
 	SILENCE_MS = 4000,       /* no answer to a rollup: say hello again */
 	REFUSED_FIRST_MS = 500,  /* after a refusal; doubles up to the last */
 	REFUSED_LAST_MS = 30000,
-	CELL_BYTES = 160,        /* of a packed cell without its figures, at most */
+	CELL_BYTES = 220,        /* of a packed cell without its figures, at most */
 	FIGURE_BYTES = 10,
 	ROLLUP_BYTES = LIMIT_MESSAGE_BYTES / 2,
 	PENDING_MAX = 1000000,   /* counted no further */
@@ -300,17 +300,21 @@ static void write_cell(struct writer *writer, const struct item *item)
 		own = (struct own){ 0 }; /* a damaged record: the parent refuses the cell and says so */
 	}
 	period_label(item->key.period, label);
-	writer_array(writer, 11);
+	writer_array(writer, 15);
 	writer_str(writer, label);
 	writer_int(writer, item->key.unit);
 	writer_int(writer, (int64_t)own.version);
 	writer_int(writer, own.revision);
-	writer_bool(writer, own.nil);
+	writer_int(writer, own.status);
+	writer_int(writer, own.flags);
 	writer_int(writer, own.received_ms);
 	writer_int(writer, own.timeliness);
+	writer_int(writer, own.extended_ms);
 	writer_int(writer, own.origin_unit);
 	writer_int(writer, (int64_t)own.origin_seq);
+	writer_bin(writer, own.signer.data, KEY_SIZE);
 	writer_bin(writer, own.digest.data, HASH_SIZE);
+	writer_int(writer, own.counted);
 	writer_array(writer, own.count);
 	for (size_t i = 0; i < own.count; i++) {
 		struct value value = { .state = own.figures[i].state, .number = own.figures[i].number };

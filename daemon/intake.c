@@ -259,18 +259,22 @@ static bool may_deliver(const struct intake_message *message, const struct publi
 }
 
 /* Walks the reports, so that nothing that is not one is ever signed for. */
-static bool submission_check(struct bytes bytes, struct submission *ret, struct problems *problems)
+static bool submission_check(int64_t type, struct bytes bytes, struct submission *ret,
+	struct problems *problems)
 {
 	const char *why = pack_check(bytes);
 	struct reader reports;
 	struct report report;
+	struct act act;
 
 	if (!why) {
-		why = submission_read(bytes, ret);
+		why = (type == MESSAGE_REVIEW ? review_read : submission_read)(bytes, ret);
 	}
 	if (!why) {
 		reports = ret->reports;
-		for (uint32_t i = 0; i < ret->report_count && report_read(&reports, &report); i++) {
+		for (uint32_t i = 0; i < ret->report_count &&
+			(type == MESSAGE_REVIEW ? act_read(&reports, &act) : report_read(&reports, &report));
+			i++) {
 		}
 		if (reader_ok(&reports) && !reader_done(&reports)) {
 			reader_fail(&reports, "bytes after the submission");
@@ -278,7 +282,7 @@ static bool submission_check(struct bytes bytes, struct submission *ret, struct 
 		why = reports.error;
 	}
 	if (why) {
-		problems_add(problems, -1, REFUSED_MALFORMED, "submission: %s", why);
+		problems_add(problems, -1, REFUSED_MALFORMED, "%s: %s", message_row(type)->name, why);
 	}
 	return !why;
 }
@@ -325,13 +329,14 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	struct problems *problems)
 {
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
+	bool review = message->type == MESSAGE_REVIEW;
 	struct submission submission = { 0 };
 	struct fold_signer signer;
 	uint32_t counted;
 	bool found;
 	int r;
 
-	if (!submission_check(bytes, &submission, problems)) {
+	if (!submission_check(message->type, bytes, &submission, problems)) {
 		return 0;
 	}
 	outcome->counter = submission.counter;
@@ -339,9 +344,10 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 		!fold_signer_find(&intake->fold, &submission.sender, &signer, problems)) {
 		return 0;
 	}
-	if (signer.role != ROLE_REPORTER && signer.role != ROLE_COLLECTOR) {
-		problems_add(problems, -1, REFUSED_NOT_PERMITTED, "a key of role %s signs no reports",
-			role_name(signer.role));
+	if (signer.role != ROLE_REPORTER && signer.role != ROLE_COLLECTOR &&
+		!(review && signer.role == ROLE_REVIEWER)) {
+		problems_add(problems, -1, REFUSED_NOT_PERMITTED, "a key of role %s signs no %s",
+			role_name(signer.role), review ? "acts" : "reports");
 		return 0;
 	}
 	r = find_repeat(intake, &submission, &signer, bytes, outcome, problems, &found);
@@ -353,13 +359,15 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 			"the signature does not fit the bytes and the sender");
 		return 0;
 	}
-	r = fold_submission(&intake->fold, &submission, bytes, &signer,
-		batch_next_seq(intake->batch), judgements, &counted, problems);
+	r = review ? fold_review(&intake->fold, &submission, &signer,
+			     batch_next_seq(intake->batch), judgements, &counted, problems) :
+		     fold_submission(&intake->fold, &submission, bytes, &signer,
+			     batch_next_seq(intake->batch), judgements, &counted, problems);
 	if (r < 0 || counted == 0) {
 		return r;
 	}
 	intake->changed = true;
-	return add_entry(intake, ENTRY_SUBMISSION, &submission.sender, signature, judgements,
+	return add_entry(intake, review ? ENTRY_REVIEW : ENTRY_SUBMISSION, &submission.sender, signature, judgements,
 		submission.report_count, bytes, outcome);
 }
 
@@ -587,6 +595,7 @@ static int take(struct intake *intake, const struct intake_message *message)
 {
 	switch (message->type) {
 	case MESSAGE_SUBMIT:
+	case MESSAGE_REVIEW:
 		return take_submit(intake, message);
 	case MESSAGE_ROLLUP:
 		return take_rollup(intake, message);
@@ -686,6 +695,7 @@ static void log_problems(struct intake *intake, const struct intake_message *mes
 		[MESSAGE_SUBMIT] = EVENT_SUBMISSION_REFUSED,
 		[MESSAGE_ROLLUP] = EVENT_ROLLUP_REFUSED,
 		[MESSAGE_PUBLISH] = EVENT_PUBLICATION_REFUSED,
+		[MESSAGE_REVIEW] = EVENT_SUBMISSION_REFUSED,
 	};
 	const struct problem *first = &outcome->problems->list[0];
 	char sender[KEY_TEXT_SIZE];
@@ -743,6 +753,7 @@ static int write_answer(struct intake *intake, const struct intake_message *mess
 
 	switch (message->type) {
 	case MESSAGE_SUBMIT:
+	case MESSAGE_REVIEW:
 		envelope_begin(reply, MESSAGE_RECEIPTS, message->request);
 		writer_array(reply, slot->count);
 		for (size_t i = 0; i < slot->count && r == 0; i++) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "daemon/ledger.h"
+#include "proto/decimal.h"
 
 /* The title of a plan; other publications have none. */
 static const char *title_of(const struct query *query, const struct publication_record *record)
@@ -72,156 +73,65 @@ static void write_figure(struct writer *writer, const struct figure *figure)
 	value_write(writer, &value);
 }
 
-/* A report's figures in field order; fields that the plan gained since are missing. */
-static void write_own(struct writer *writer, const struct form *form, const struct own *own)
+/* [plan, form, period, unit]: the head of report and nested. */
+static int obligation_read(const struct query *query, struct bytes body,
+	const struct catalog_plan **ret_plan, struct cell_key *ret_key, struct period *ret_period)
 {
-	static const struct figure missing;
-
-	writer_array(writer, form->field_count);
-	for (size_t i = 0; i < form->field_count; i++) {
-		write_figure(writer, i < own->count ? &own->figures[i] : &missing);
-	}
-}
-
-/* One unit in one period: what is expected below it and what came. */
-struct coverage {
+	struct reader reader = reader_make(body);
+	const struct catalog_plan *plan;
+	struct bytes code, form, label;
 	uint32_t unit;
-	uint32_t received;
-	uint32_t nil;
-	uint32_t on_time;
-	uint32_t late;
-	uint32_t expected;
-	bool proposed; /* a duty below it is proposed, not stated */
-	bool has_own;
-};
+	int at;
 
-/* Coverage of all units of the subtree in one period, ordered by unit. */
-struct coverage_list {
-	struct coverage *list;
-	size_t count;
-	size_t capacity;
-};
-
-static void coverage_free(struct coverage_list *list)
-{
-	free(list->list);
-}
-
-static size_t coverage_lower(const struct coverage_list *list, uint32_t unit)
-{
-	size_t low = 0, high = list->count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (list->list[middle].unit < unit) {
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
+	reader_array_exact(&reader, 4);
+	code = reader_str(&reader);
+	form = reader_str(&reader);
+	label = reader_str(&reader);
+	unit = (uint32_t)reader_int_between(&reader, 1, UINT32_MAX);
+	if (!reader_ok(&reader)) {
+		return QUERY_E_BODY;
 	}
-	return low;
-}
-
-static struct coverage *coverage_of(struct coverage_list *list, uint32_t unit)
-{
-	size_t at = coverage_lower(list, unit);
-
-	if (at < list->count && list->list[at].unit == unit) {
-		return &list->list[at];
+	plan = catalog_plan_find(query->catalog, code);
+	if (!plan) {
+		return QUERY_E_PLAN;
 	}
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity ? 2 * list->capacity : 256;
-		struct coverage *grown = realloc(list->list, capacity * sizeof(*grown));
-
-		if (!grown) {
-			return NULL;
-		}
-		list->list = grown;
-		list->capacity = capacity;
+	at = plan_form_index(plan->plan, form);
+	if (at < 0) {
+		return QUERY_E_FORM;
 	}
-	memmove(&list->list[at + 1], &list->list[at], (list->count - at) * sizeof(*list->list));
-	list->count++;
-	list->list[at] = (struct coverage){ .unit = unit };
-	return &list->list[at];
-}
-
-static struct cell_key key_of(const struct catalog_plan *plan, size_t form,
-	const struct period *period, uint32_t unit)
-{
-	return (struct cell_key){ plan->number, (uint16_t)form, period->code, unit };
-}
-
-/* Counts one expected unit at itself and at every unit above it in the node's subtree. */
-static int coverage_count(const struct query *query, const struct catalog_plan *plan, size_t form,
-	const struct period *period, uint32_t unit, bool proposed, struct coverage_list *list)
-{
-	struct cell_key key = key_of(plan, form, period, unit);
-	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size = unit_chain(catalog_units(query->catalog), unit,
-		(struct date){ period->to.day - 1 }, chain);
-	size_t top = 0;
-	struct own own;
-	bool has_own;
-
-	while (top < size && chain[top] != query->node_unit) {
-		top++;
+	if (!period_parse(label, ret_period)) {
+		return QUERY_E_PERIOD;
 	}
-	if (top == size) {
-		return 0; /* outside the subtree */
-	}
-	has_own = own_get(query->txn, &key, &own);
-	for (size_t i = 0; i <= top; i++) {
-		struct coverage *coverage = coverage_of(list, chain[i]);
-
-		if (!coverage) {
-			return -ENOMEM;
-		}
-		coverage->expected++;
-		coverage->proposed |= proposed;
-		coverage->received += has_own;
-		coverage->nil += has_own && own.nil;
-		coverage->on_time += has_own && own.timeliness == TIMELINESS_ON_TIME;
-		coverage->late += has_own && own.timeliness == TIMELINESS_LATE;
-		coverage->has_own |= has_own && i == 0;
-	}
+	*ret_plan = plan;
+	*ret_key = rollup_key(plan, (size_t)at, ret_period, unit);
 	return 0;
 }
 
-static int coverage_make(const struct query *query, const struct catalog_plan *plan, size_t form,
-	const struct period *period, struct coverage_list *ret)
+/* One field over a unit and all below it; nil where it is not combined over units, or overflows. */
+static void write_aggregate(struct writer *writer, const struct field *field,
+	const struct aggregate *aggregate)
 {
-	const struct units *units = catalog_units(query->catalog);
-	struct date day = { period->to.day - 1 };
-
-	for (size_t i = 0; i < units_count(units); i++) {
-		const struct unit_state *state = units_at(units, i);
-		enum source_state source;
-		int r;
-
-		if (day.day < state->from.day || day.day >= state->to.day ||
-			!plan_binds(plan->plan, form, period, units, state->unit, &source)) {
-			continue;
-		}
-		r = coverage_count(query, plan, form, period, state->unit,
-			source == SOURCE_PROPOSED, ret);
-		if (r < 0) {
-			return r;
-		}
+	if (field->over_units == AGGREGATION_NONE || aggregate->overflow) {
+		writer_nil(writer);
+		return;
 	}
-	return 0;
+	writer_array(writer, 4);
+	if (aggregate->numbers > 0 || field->over_units == AGGREGATION_SUM) {
+		writer_int(writer, aggregate->value);
+	} else {
+		writer_nil(writer);
+	}
+	writer_int(writer, aggregate->numbers);
+	writer_int(writer, aggregate->not_applicable);
+	writer_int(writer, aggregate->estimated);
 }
 
-/* The sum of one field over a unit and all below it, or nil where it is not summed. */
-static void write_sum(struct writer *writer, const struct field *field, const struct total *below,
+/* A sum from the stored cell and the unit's own record: the same figure, kept at each commit. */
+static void write_stored_sum(struct writer *writer, const struct total *below,
 	const struct figure *own)
 {
 	bool number = own->state == VALUE_NUMBER || own->state == VALUE_ESTIMATED;
 
-	if (field->over_units != AGGREGATION_SUM) {
-		writer_nil(writer);
-		return;
-	}
 	writer_array(writer, 4);
 	/* Both are below 2^62 by construction (fold.c). */
 	writer_int(writer, below->sum + (number ? own->number : 0));
@@ -230,48 +140,11 @@ static void write_sum(struct writer *writer, const struct field *field, const st
 	writer_int(writer, below->estimated + (own->state == VALUE_ESTIMATED));
 }
 
-static void write_row(const struct query *query, const struct catalog_plan *plan, size_t at,
-	const struct period *period, const struct coverage *coverage, struct writer *writer)
-{
-	static const struct figure missing;
-	static const struct total nothing;
-	const struct form *form = &plan->plan->forms[at];
-	struct cell_key key = key_of(plan, at, period, coverage->unit);
-	char label[PERIOD_LABEL_SIZE];
-	struct totals totals;
-	struct own own;
-	bool has_own = own_get(query->txn, &key, &own);
-
-	totals_get(query->txn, &key, &totals);
-	period_label(period->code, label);
-	writer_array(writer, 12);
-	writer_str(writer, form->code);
-	writer_str(writer, label);
-	writer_int(writer, coverage->unit);
-	writer_int(writer, coverage->received);
-	writer_int(writer, coverage->nil);
-	writer_int(writer, coverage->on_time);
-	writer_int(writer, coverage->late);
-	writer_int(writer, coverage->expected);
-	writer_int(writer, has_own ? (int64_t)own.version : 0);
-	writer_bool(writer, !coverage->proposed);
-	if (has_own) {
-		write_own(writer, form, &own);
-	} else {
-		writer_nil(writer);
-	}
-	writer_array(writer, form->field_count);
-	for (size_t i = 0; i < form->field_count; i++) {
-		write_sum(writer, &form->fields[i], i < totals.count ? &totals.fields[i] : &nothing,
-			has_own && i < own.count ? &own.figures[i] : &missing);
-	}
-}
-
 /* What a figures query asks, and how far it has come. */
 struct figures {
 	const struct catalog_plan *plan;
 	int form;             /* -1: all */
-	struct period period; /* code 0: all */
+	struct period window; /* code 0: each period of the form */
 	uint32_t unit;        /* 0: all */
 	uint64_t cursor;      /* form, number of the period in the form, number of the row in it */
 	uint32_t rows;
@@ -279,27 +152,106 @@ struct figures {
 	struct writer *out;
 };
 
+static void write_sums(const struct query *query, const struct figures *figures, size_t at,
+	const struct period *period, const struct rollup_row *row)
+{
+	static const struct figure missing;
+	static const struct total nothing;
+	const struct form *form = &figures->plan->plan->forms[at];
+	struct cell_key key = rollup_key(figures->plan, at, period, row->unit);
+	bool stored = period->cadence == form->cadence;
+	struct totals totals = { 0 };
+	struct own own;
+	bool has_own = stored && own_get(query->txn, &key, &own);
+
+	if (stored) {
+		totals_get(query->txn, &key, &totals);
+	}
+	writer_array(figures->out, form->field_count);
+	for (size_t i = 0; i < form->field_count; i++) {
+		if (stored && form->fields[i].over_units == AGGREGATION_SUM) {
+			write_stored_sum(figures->out, i < totals.count ? &totals.fields[i] : &nothing,
+				has_own && i < own.count ? &own.figures[i] : &missing);
+		} else {
+			write_aggregate(figures->out, &form->fields[i], &row->aggregates[i]);
+		}
+	}
+}
+
+static bool has_figures(const struct rollup_row *row, size_t field_count)
+{
+	for (size_t i = 0; i < field_count; i++) {
+		if (row->own[i].state != VALUE_MISSING) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void write_row(const struct query *query, const struct figures *figures, size_t at,
+	const struct period *period, const struct rollup_row *row)
+{
+	const struct form *form = &figures->plan->plan->forms[at];
+	struct cell_key key = rollup_key(figures->plan, at, period, row->unit);
+	const struct coverage *coverage = &row->coverage;
+	struct writer *writer = figures->out;
+	char label[PERIOD_LABEL_SIZE];
+	struct own own;
+	bool has_own = period->cadence == form->cadence && own_get(query->txn, &key, &own);
+
+	period_label(period->code, label);
+	writer_array(writer, 15);
+	writer_str(writer, form->code);
+	writer_str(writer, label);
+	writer_int(writer, row->unit);
+	writer_int(writer, coverage->received);
+	writer_int(writer, coverage->nil);
+	writer_int(writer, coverage->on_time);
+	writer_int(writer, coverage->late);
+	writer_int(writer, coverage->expected);
+	writer_int(writer, has_own ? (int64_t)own.version : 0);
+	writer_bool(writer, !coverage->proposed);
+	if ((has_own && own_is_received(&own)) || has_figures(row, form->field_count)) {
+		writer_array(writer, form->field_count);
+		for (size_t i = 0; i < form->field_count; i++) {
+			struct figure figure = row->own[i];
+
+			if (figure.state == VALUE_TEXT) {
+				figure.state = VALUE_MISSING; /* not combined over time, or too large */
+			}
+			write_figure(writer, &figure);
+		}
+	} else {
+		writer_nil(writer);
+	}
+	write_sums(query, figures, at, period, row);
+	writer_int(writer, coverage->returned);
+	writer_int(writer, coverage->exempt);
+	writer_int(writer, coverage->accepted);
+}
+
 static uint64_t cursor_make(size_t form, uint64_t period, uint64_t row)
 {
 	return (uint64_t)form << 44 | period << 20 | row;
 }
 
-/* Rows of one form and period from row number first on. Returns -errno. */
-static int figures_period(const struct query *query, struct figures *figures, size_t form,
-	uint64_t number, const struct period *period, uint64_t first)
+/* Rows of one form and window from row number first on. Returns -errno. */
+static int figures_window(const struct query *query, struct figures *figures, size_t form,
+	uint64_t number, const struct period *window, const struct period *periods,
+	size_t period_count, uint64_t first)
 {
-	CLEANUP(coverage_free) struct coverage_list list = { 0 };
+	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	size_t from = 0;
 	size_t to;
-	int r = coverage_make(query, figures->plan, form, period, &list);
+	int r = rollup_make(query, figures->plan, form, periods, period_count, &table);
 
 	if (r < 0) {
 		return r;
 	}
-	to = list.count;
+	to = rollup_count(table);
 	if (figures->unit > 0) {
-		from = coverage_lower(&list, figures->unit);
-		to = from < list.count && list.list[from].unit == figures->unit ? from + 1 : from;
+		from = rollup_lower(table, figures->unit);
+		to = rollup_find(table, figures->unit) ? from + 1 : from;
 	}
 	for (size_t i = from > first ? from : first; i < to; i++) {
 		if (figures->rows == LIMIT_FIGURE_ROWS ||
@@ -307,32 +259,52 @@ static int figures_period(const struct query *query, struct figures *figures, si
 			figures->next = (int64_t)cursor_make(form, number, i);
 			return 0;
 		}
-		write_row(query, figures->plan, form, period, &list.list[i], figures->out);
+		write_row(query, figures, form, window, rollup_at(table, i));
 		figures->rows++;
 	}
 	return 0;
 }
 
+/* The one window that was asked for, over the form's periods in it. */
+static int figures_longer(const struct query *query, struct figures *figures, size_t form)
+{
+	CLEANUP(freep) struct period *periods = malloc(ROLLUP_PERIODS_MAX * sizeof(*periods));
+	const struct plan *plan = figures->plan->plan;
+	uint64_t first = cursor_make(form, 0, 0);
+	size_t count;
+
+	if (!periods) {
+		return -ENOMEM;
+	}
+	count = rollup_periods(plan, &plan->forms[form], &figures->window, periods,
+		ROLLUP_PERIODS_MAX);
+	return count == 0 ? 0 :
+			    figures_window(query, figures, form, 0, &figures->window, periods, count,
+				    figures->cursor > first ? figures->cursor - first : 0);
+}
+
 static int figures_form(const struct query *query, struct figures *figures, size_t form)
 {
 	const struct plan *plan = figures->plan->plan;
+	const struct form *definition = &plan->forms[form];
 	struct period period;
 	uint64_t number = 0;
 
-	period_of_date(plan->forms[form].cadence, plan->from, &period);
-	if (!form_has_period(plan, &plan->forms[form], &period)) {
-		period_next(&period, &period); /* it began before the horizon */
+	if (figures->window.code && figures->window.cadence != definition->cadence) {
+		return cursor_make(form + 1, 0, 0) <= figures->cursor ?
+			       0 :
+			       figures_longer(query, figures, form);
 	}
-	for (; form_has_period(plan, &plan->forms[form], &period);
-		period_next(&period, &period), number++) {
+	for (bool more = form_first_period(plan, definition, &period); more;
+		more = form_next_period(plan, definition, &period), number++) {
 		uint64_t first = cursor_make(form, number, 0);
 		int r;
 
-		if ((figures->period.code && figures->period.code != period.code) ||
+		if ((figures->window.code && figures->window.code != period.code) ||
 			cursor_make(form, number + 1, 0) <= figures->cursor) {
 			continue;
 		}
-		r = figures_period(query, figures, form, number, &period,
+		r = figures_window(query, figures, form, number, &period, &period, 1,
 			figures->cursor > first ? figures->cursor - first : 0);
 		if (r < 0 || figures->next >= 0) {
 			return r;
@@ -341,7 +313,7 @@ static int figures_form(const struct query *query, struct figures *figures, size
 	return 0;
 }
 
-/* [plan, form, period, unit, cursor] */
+/* [plan, form, period, unit, cursor]; the same head in figures and obligations. */
 static int figures_read(const struct query *query, struct bytes body, struct figures *ret)
 {
 	struct reader reader = reader_make(body);
@@ -364,13 +336,17 @@ static int figures_read(const struct query *query, struct bytes body, struct fig
 	if (form.size > 0 && ret->form < 0) {
 		return QUERY_E_FORM;
 	}
-	if (period.size > 0 && !period_parse(period, &ret->period)) {
+	if (period.size > 0 && !period_parse(period, &ret->window)) {
 		return QUERY_E_PERIOD;
 	}
 	return 0;
 }
 
-int query_figures(const struct query *query, struct bytes body, struct writer *writer)
+typedef int figures_fn(const struct query *query, struct figures *figures, size_t form);
+
+/* Runs fn over the forms that are asked for and writes [next, rows]. */
+static int figures_run(const struct query *query, struct bytes body, figures_fn *fn,
+	struct writer *writer)
 {
 	struct figures figures = { .next = -1 };
 	struct writer rows;
@@ -383,7 +359,7 @@ int query_figures(const struct query *query, struct bytes body, struct writer *w
 	figures.out = &rows;
 	for (size_t i = 0; i < figures.plan->plan->form_count && r == 0 && figures.next < 0; i++) {
 		if (figures.form < 0 || (size_t)figures.form == i) {
-			r = figures_form(query, &figures, i);
+			r = fn(query, &figures, i);
 		}
 	}
 	writer_array(writer, 2);
@@ -395,6 +371,387 @@ int query_figures(const struct query *query, struct bytes body, struct writer *w
 	writer_array(writer, figures.rows);
 	writer_raw(writer, writer_bytes(&rows));
 	writer_free(&rows);
+	return r;
+}
+
+int query_figures(const struct query *query, struct bytes body, struct writer *writer)
+{
+	return figures_run(query, body, figures_form, writer);
+}
+
+enum {
+	DUE_SOON_DAYS = 7,
+	MS_PER_DAY = 24 * 3600 * 1000,
+};
+
+/* Where an obligation stands now; the words of docs/domain.md. */
+static const char *state_of(const struct query *query, const struct period *period,
+	const struct own *own, bool has_due, struct instant due)
+{
+	static const char *const statuses[OBLIGATION_STATUS_COUNT] = {
+		[OBLIGATION_RECEIVED] = "received",
+		[OBLIGATION_ACCEPTED] = "accepted",
+		[OBLIGATION_RETURNED] = "returned",
+		[OBLIGATION_WITHDRAWN] = "withdrawn",
+	};
+
+	if (own && own->flags & OBLIGATION_EXEMPT) {
+		return "exempt";
+	}
+	if (own && own->status != OBLIGATION_NONE) {
+		return statuses[own->status];
+	}
+	if (query->now.ms < date_start(period->from).ms) {
+		return "not-yet";
+	}
+	if (has_due && query->now.ms >= due.ms) {
+		return "overdue";
+	}
+	if (has_due && query->now.ms >= due.ms - (int64_t)DUE_SOON_DAYS * MS_PER_DAY) {
+		return "due-soon";
+	}
+	return "expected";
+}
+
+static void write_instant(struct writer *writer, bool present, int64_t ms)
+{
+	if (present) {
+		writer_int(writer, ms);
+	} else {
+		writer_nil(writer);
+	}
+}
+
+static void write_obligation(const struct query *query, struct figures *figures, size_t form,
+	const struct period *period, const struct rollup_row *row)
+{
+	const struct form *definition = &figures->plan->plan->forms[form];
+	struct cell_key key = rollup_key(figures->plan, form, period, row->unit);
+	struct writer *writer = figures->out;
+	struct instant due = { 0 };
+	char label[PERIOD_LABEL_SIZE];
+	struct own own = { 0 };
+	bool exists = own_get(query->txn, &key, &own);
+	bool has_due = form_due(figures->plan->plan, definition, period, &due);
+
+	if (own.extended_ms) {
+		due.ms = own.extended_ms;
+		has_due = true;
+	}
+	period_label(period->code, label);
+	writer_array(writer, 11);
+	writer_str(writer, definition->code);
+	writer_str(writer, label);
+	writer_int(writer, row->unit);
+	writer_str(writer, state_of(query, period, exists ? &own : NULL, has_due, due));
+	write_instant(writer, has_due, due.ms);
+	write_instant(writer, own.revision > 0, own.received_ms);
+	writer_int(writer, own.revision);
+	writer_int(writer, own.timeliness);
+	writer_int(writer, own.flags);
+	writer_int(writer, own.counted);
+	writer_bool(writer, !row->coverage.proposed);
+}
+
+/* Obligations of one form: the units that are bound, in each period. */
+static int obligations_form(const struct query *query, struct figures *figures, size_t form)
+{
+	const struct plan *plan = figures->plan->plan;
+	const struct units *units = catalog_units(query->catalog);
+	struct period period;
+	uint64_t number = 0;
+
+	for (bool more = form_first_period(plan, &plan->forms[form], &period); more;
+		more = form_next_period(plan, &plan->forms[form], &period), number++) {
+		CLEANUP(rollup_freep) struct rollup_table *table = NULL;
+		uint64_t first = cursor_make(form, number, 0);
+		int r;
+
+		if ((figures->window.code && figures->window.code != period.code &&
+			    !period_contains(&figures->window, &period)) ||
+			cursor_make(form, number + 1, 0) <= figures->cursor) {
+			continue;
+		}
+		r = rollup_make(query, figures->plan, form, &period, 1, &table);
+		if (r < 0) {
+			return r;
+		}
+		for (size_t i = figures->cursor > first ? figures->cursor - first : 0;
+			i < rollup_count(table); i++) {
+			const struct rollup_row *row = rollup_at(table, i);
+
+			if (!row->bound ||
+				(figures->unit && !unit_is_within(units, row->unit, figures->unit,
+							  (struct date){ period.to.day - 1 }))) {
+				continue;
+			}
+			if (figures->rows == LIMIT_FIGURE_ROWS) {
+				figures->next = (int64_t)cursor_make(form, number, i);
+				return 0;
+			}
+			write_obligation(query, figures, form, &period, row);
+			figures->rows++;
+		}
+	}
+	return 0;
+}
+
+int query_obligations(const struct query *query, struct bytes body, struct writer *writer)
+{
+	return figures_run(query, body, obligations_form, writer);
+}
+
+/* What an explain query asks. */
+struct explain {
+	const struct catalog_plan *plan;
+	size_t form;
+	size_t field;
+	struct period window;
+	uint32_t unit;
+	uint64_t cursor;
+};
+
+/* [plan, form, period, unit, field, cursor] */
+static int explain_read(const struct query *query, struct bytes body, struct explain *ret)
+{
+	struct reader reader = reader_make(body);
+	struct bytes plan, form, period, field;
+	int at;
+
+	reader_array_exact(&reader, 6);
+	plan = reader_str(&reader);
+	form = reader_str(&reader);
+	period = reader_str(&reader);
+	ret->unit = (uint32_t)reader_int_between(&reader, 1, UINT32_MAX);
+	field = reader_str(&reader);
+	ret->cursor = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
+	if (!reader_ok(&reader)) {
+		return QUERY_E_BODY;
+	}
+	ret->plan = catalog_plan_find(query->catalog, plan);
+	if (!ret->plan) {
+		return QUERY_E_PLAN;
+	}
+	at = plan_form_index(ret->plan->plan, form);
+	if (at < 0) {
+		return QUERY_E_FORM;
+	}
+	ret->form = (size_t)at;
+	at = form_field_index(&ret->plan->plan->forms[at], field);
+	if (at < 0) {
+		return QUERY_E_NOT_FOUND;
+	}
+	ret->field = (size_t)at;
+	return period_parse(period, &ret->window) ? 0 : QUERY_E_PERIOD;
+}
+
+static void write_contribution(struct writer *writer, const struct period *period, uint32_t unit,
+	const struct own *own, size_t field)
+{
+	char label[PERIOD_LABEL_SIZE];
+
+	period_label(period->code, label);
+	writer_array(writer, 10);
+	writer_str(writer, label);
+	writer_int(writer, unit);
+	write_figure(writer, &own->figures[field]);
+	writer_int(writer, own->counted);
+	writer_int(writer, own->status);
+	writer_int(writer, own->received_ms);
+	writer_int(writer, own->origin_unit);
+	writer_int(writer, (int64_t)own->origin_seq);
+	writer_bin(writer, own->signer.data, KEY_SIZE);
+	writer_bin(writer, own->digest.data, HASH_SIZE);
+}
+
+/* Writes the reports below the unit that have the field, from the cursor on. */
+static int write_contributions(const struct query *query, const struct explain *explain,
+	const struct period *periods, size_t period_count, uint32_t *ret_rows, int64_t *ret_next,
+	struct writer *writer)
+{
+	const struct units *units = catalog_units(query->catalog);
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < period_count; i++) {
+		struct date day = { periods[i].to.day - 1 };
+
+		for (size_t j = 0; j < units_count(units); j++) {
+			const struct unit_state *state = units_at(units, j);
+			struct cell_key key =
+				rollup_key(explain->plan, explain->form, &periods[i], state->unit);
+			struct own own;
+
+			if (day.day < state->from.day || day.day >= state->to.day ||
+				!unit_is_within(units, state->unit, explain->unit, day) ||
+				!own_get(query->txn, &key, &own) || explain->field >= own.count ||
+				own.figures[explain->field].state == VALUE_MISSING ||
+				number++ < explain->cursor) {
+				continue;
+			}
+			if (*ret_rows == LIMIT_FIGURE_ROWS) {
+				*ret_next = (int64_t)number - 1;
+				return 0;
+			}
+			write_contribution(writer, &periods[i], state->unit, &own, explain->field);
+			(*ret_rows)++;
+		}
+	}
+	return 0;
+}
+
+int query_explain(const struct query *query, struct bytes body, struct writer *writer)
+{
+	CLEANUP(freep) struct period *periods = malloc(ROLLUP_PERIODS_MAX * sizeof(*periods));
+	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
+	const struct rollup_row *row;
+	const struct plan *plan;
+	struct explain explain = { 0 };
+	struct writer contributions;
+	uint32_t rows = 0;
+	int64_t next = -1;
+	size_t count;
+	int r = explain_read(query, body, &explain);
+
+	if (r || !periods) {
+		return r ? r : -ENOMEM;
+	}
+	plan = explain.plan->plan;
+	count = rollup_periods(plan, &plan->forms[explain.form], &explain.window, periods,
+		ROLLUP_PERIODS_MAX);
+	if (count == 0) {
+		return QUERY_E_PERIOD;
+	}
+	r = rollup_make(query, explain.plan, explain.form, periods, count, &table);
+	if (r < 0) {
+		return r;
+	}
+	row = rollup_find(table, explain.unit);
+	if (!row) {
+		return QUERY_E_NOT_FOUND;
+	}
+	writer_init(&contributions);
+	r = write_contributions(query, &explain, periods, count, &rows, &next, &contributions);
+	writer_array(writer, 3);
+	if (next >= 0) {
+		writer_int(writer, next);
+	} else {
+		writer_nil(writer);
+	}
+	write_aggregate(writer, &plan->forms[explain.form].fields[explain.field],
+		&row->aggregates[explain.field]);
+	writer_array(writer, rows);
+	writer_raw(writer, writer_bytes(&contributions));
+	writer_free(&contributions);
+	return r;
+}
+
+/* The longest shorter form that asks for the field in every part of the period; -1 if none does. */
+static int derived_form(const struct plan *plan, size_t form, const struct period *period,
+	const char *field, struct period *periods, size_t *ret_count)
+{
+	int best = -1;
+
+	for (size_t i = 0; i < plan->form_count; i++) {
+		const struct form *candidate = &plan->forms[i];
+		struct date covered = period->from;
+		size_t count;
+
+		if (!cadence_is_longer(plan->forms[form].cadence, candidate->cadence) ||
+			form_field_index(candidate, bytes_of(field)) < 0 ||
+			(best >= 0 && !cadence_is_longer(candidate->cadence,
+					      plan->forms[best].cadence))) {
+			continue;
+		}
+		count = rollup_periods(plan, candidate, period, periods, ROLLUP_PERIODS_MAX);
+		for (size_t j = 0; j < count && periods[j].from.day == covered.day; j++) {
+			covered = periods[j].to;
+		}
+		if (covered.day == period->to.day) {
+			best = (int)i;
+		}
+	}
+	if (best >= 0) {
+		*ret_count = rollup_periods(plan, &plan->forms[best], period, periods,
+			ROLLUP_PERIODS_MAX);
+	}
+	return best;
+}
+
+static void write_shown(struct writer *writer, const struct field *field,
+	const struct aggregate *aggregate)
+{
+	if (!aggregate || aggregate->numbers == 0 || aggregate->overflow ||
+		field->over_units == AGGREGATION_NONE) {
+		writer_nil(writer);
+	} else {
+		writer_int(writer, aggregate->value);
+	}
+}
+
+/* One field: stated, derived, their difference, and which one counts. */
+static int write_nested(const struct query *query, const struct catalog_plan *plan, size_t form,
+	const struct period *period, uint32_t unit, size_t field, const struct rollup_row *stated,
+	struct period *periods, struct writer *writer)
+{
+	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
+	const struct form *definition = &plan->plan->forms[form];
+	const struct field *of = &definition->fields[field];
+	const struct aggregate *left = stated ? &stated->aggregates[field] : NULL;
+	const struct aggregate *right = NULL;
+	size_t count = 0;
+	int shorter = derived_form(plan->plan, form, period, of->code, periods, &count);
+	int64_t difference;
+
+	if (shorter >= 0) {
+		const struct form *source = &plan->plan->forms[shorter];
+		const struct rollup_row *row;
+		int r = rollup_make(query, plan, (size_t)shorter, periods, count, &table);
+
+		if (r < 0) {
+			return r;
+		}
+		row = rollup_find(table, unit);
+		if (row) {
+			right = &row->aggregates[form_field_index(source, bytes_of(of->code))];
+		}
+	}
+	writer_array(writer, 6);
+	writer_str(writer, of->code);
+	write_shown(writer, of, left);
+	write_shown(writer, of, right);
+	if (left && right && left->numbers && right->numbers && !left->overflow &&
+		!right->overflow && decimal_subtract(left->value, right->value, &difference)) {
+		writer_int(writer, difference);
+	} else {
+		writer_nil(writer);
+	}
+	writer_str(writer, shorter >= 0 ? plan->plan->forms[shorter].code : "");
+	writer_str(writer, definition->nested == NESTED_DERIVED && shorter >= 0 ? "derived" : "stated");
+	return 0;
+}
+
+/* [plan, form, period, unit] */
+int query_nested(const struct query *query, struct bytes body, struct writer *writer)
+{
+	CLEANUP(freep) struct period *periods = malloc(ROLLUP_PERIODS_MAX * sizeof(*periods));
+	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
+	const struct catalog_plan *plan;
+	struct cell_key key;
+	struct period period;
+	int r = obligation_read(query, body, &plan, &key, &period);
+
+	if (r || !periods) {
+		return r ? r : -ENOMEM;
+	}
+	if (!form_has_period(plan->plan, &plan->plan->forms[key.form], &period)) {
+		return QUERY_E_PERIOD;
+	}
+	r = rollup_make(query, plan, key.form, &period, 1, &table);
+	writer_array(writer, plan->plan->forms[key.form].field_count);
+	for (size_t i = 0; i < plan->plan->forms[key.form].field_count && r == 0; i++) {
+		r = write_nested(query, plan, key.form, &period, key.unit, i,
+			rollup_find(table, key.unit), periods, writer);
+	}
 	return r;
 }
 
@@ -456,63 +813,34 @@ static void write_values(const struct query *query, const struct catalog_plan *p
 	writer_str(writer, "");
 }
 
-/* Who signed, by party: the newest key of that party. */
-static const struct catalog_key *key_of_party(const struct catalog *catalog, uint32_t party)
-{
-	const struct catalog_key *found = NULL;
-
-	for (size_t i = 0; i < catalog_key_count(catalog); i++) {
-		const struct catalog_key *key = catalog_key_at(catalog, i);
-
-		if (key->party == party && (!found || key->from.day > found->from.day)) {
-			found = key;
-		}
-	}
-	return found;
-}
-
 /* [plan, form, period, unit] */
 int query_report(const struct query *query, struct bytes body, struct writer *writer)
 {
-	struct reader reader = reader_make(body);
 	const struct catalog_plan *plan;
-	const struct catalog_key *signer;
 	struct period period;
 	struct cell_key key;
-	struct bytes code, form, label;
 	struct own own;
-	uint32_t unit;
-	int at;
+	int r = obligation_read(query, body, &plan, &key, &period);
 
-	reader_array_exact(&reader, 4);
-	code = reader_str(&reader);
-	form = reader_str(&reader);
-	label = reader_str(&reader);
-	unit = (uint32_t)reader_int_between(&reader, 1, UINT32_MAX);
-	if (!reader_ok(&reader)) {
-		return QUERY_E_BODY;
+	if (r) {
+		return r;
 	}
-	plan = catalog_plan_find(query->catalog, code);
-	if (!plan) {
-		return QUERY_E_PLAN;
-	}
-	at = plan_form_index(plan->plan, form);
-	if (at < 0) {
-		return QUERY_E_FORM;
-	}
-	if (!period_parse(label, &period)) {
-		return QUERY_E_PERIOD;
-	}
-	key = key_of(plan, (size_t)at, &period, unit);
-	if (!own_get(query->txn, &key, &own)) {
+	if (!own_get(query->txn, &key, &own) || own.revision == 0) {
 		return QUERY_E_NOT_FOUND;
 	}
-	signer = key_of_party(query->catalog, own.party);
-	writer_map(writer, 10);
+	writer_map(writer, 14);
 	writer_str(writer, "revision");
 	writer_int(writer, own.revision);
+	writer_str(writer, "status");
+	writer_int(writer, own.status);
+	writer_str(writer, "flags");
+	writer_int(writer, own.flags);
+	writer_str(writer, "counted");
+	writer_int(writer, own.counted);
+	writer_str(writer, "extended");
+	write_instant(writer, own.extended_ms != 0, own.extended_ms);
 	writer_str(writer, "nil");
-	writer_bool(writer, own.nil);
+	writer_bool(writer, (own.flags & OBLIGATION_NIL) != 0);
 	writer_str(writer, "received");
 	writer_int(writer, own.received_ms);
 	writer_str(writer, "timeliness");
@@ -522,11 +850,11 @@ int query_report(const struct query *query, struct bytes body, struct writer *wr
 	writer_str(writer, "origin_unit");
 	writer_int(writer, own.origin_unit);
 	writer_str(writer, "sender");
-	writer_bin(writer, signer ? signer->key.data : (const uint8_t[KEY_SIZE]){ 0 }, KEY_SIZE);
+	writer_bin(writer, own.signer.data, KEY_SIZE);
 	writer_str(writer, "digest");
 	writer_bin(writer, own.digest.data, HASH_SIZE);
 	writer_str(writer, "values");
-	write_values(query, plan, &plan->plan->forms[at], &period, unit, &own, writer);
+	write_values(query, plan, &plan->plan->forms[key.form], &period, key.unit, &own, writer);
 	return 0;
 }
 

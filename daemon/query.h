@@ -6,13 +6,7 @@
 #pragma once
 
 #include "daemon/catalog.h"
-#include "daemon/cell.h"
-
-struct query {
-	struct txn *txn;
-	const struct catalog *catalog;
-	uint32_t node_unit;
-};
+#include "daemon/rollup.h"
 
 enum {
 	QUERY_E_BODY = 1,      /* the body is not one of its type */
@@ -27,4 +21,7 @@ int query_list(const struct query *query, struct writer *writer);
 int query_get(const struct query *query, struct bytes body, struct writer *writer);
 int query_figures(const struct query *query, struct bytes body, struct writer *writer);
 int query_report(const struct query *query, struct bytes body, struct writer *writer);
+int query_obligations(const struct query *query, struct bytes body, struct writer *writer);
+int query_explain(const struct query *query, struct bytes body, struct writer *writer);
+int query_nested(const struct query *query, struct bytes body, struct writer *writer);
 int query_keys(const struct query *query, struct writer *writer);

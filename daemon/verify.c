@@ -55,17 +55,20 @@ static int fold_again_submission(struct verify *verify, const struct entry *entr
 	struct problems *problems)
 {
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
+	bool review = entry->statement.kind == ENTRY_REVIEW;
 	struct submission submission;
 	struct fold_signer signer;
 	uint32_t counted;
 	int r;
 
-	if (submission_read(entry->body, &submission) ||
+	if ((review ? review_read : submission_read)(entry->body, &submission) ||
 		!fold_signer_find(&verify->fold, &submission.sender, &signer, problems)) {
 		return 1;
 	}
-	r = fold_submission(&verify->fold, &submission, entry->body, &signer, entry->statement.seq,
-		judgements, &counted, problems);
+	r = review ? fold_review(&verify->fold, &submission, &signer, entry->statement.seq,
+			     judgements, &counted, problems) :
+		     fold_submission(&verify->fold, &submission, entry->body, &signer,
+			     entry->statement.seq, judgements, &counted, problems);
 	if (r == 0 && (submission.report_count != entry->statement.judgement_count ||
 			      memcmp(judgements, entry->judgements, submission.report_count) != 0)) {
 		difference(verify->result, "entry %" PRIu64 ": it is judged otherwise now",
@@ -112,6 +115,7 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 		}
 		break;
 	case ENTRY_SUBMISSION:
+	case ENTRY_REVIEW:
 		r = fold_again_submission(verify, entry, &problems);
 		break;
 	case ENTRY_ROLLUP:

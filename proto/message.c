@@ -11,12 +11,14 @@ static const char *const role_names[ROLE_COUNT] = {
 	[ROLE_CARRIER] = "carrier",
 	[ROLE_NODE] = "node",
 	[ROLE_READER] = "reader",
+	[ROLE_REVIEWER] = "reviewer",
 };
 
 enum {
 	SENDERS = ROLE_BIT(ROLE_REPORTER) | ROLE_BIT(ROLE_COLLECTOR) | ROLE_BIT(ROLE_CARRIER),
+	ACTORS = SENDERS | ROLE_BIT(ROLE_REVIEWER),
 	READERS = ROLE_BIT(ROLE_READER) | ROLE_BIT(ROLE_COLLECTOR) | ROLE_BIT(ROLE_OPERATOR) |
-		  ROLE_BIT(ROLE_NODE),
+		  ROLE_BIT(ROLE_NODE) | ROLE_BIT(ROLE_REVIEWER),
 	ANYONE = SENDERS | READERS,
 };
 
@@ -36,12 +38,19 @@ static const struct message_row rows[MESSAGE_TYPE_COUNT] = {
 	[MESSAGE_GET]        = { "get",        ANYONE },
 	[MESSAGE_FIGURES]    = { "figures",    READERS },
 	[MESSAGE_REPORT]     = { "report",     ANYONE },
-	[MESSAGE_RECEIPT]    = { "receipt",    SENDERS },
+	[MESSAGE_RECEIPT]    = { "receipt",    ACTORS },
 	[MESSAGE_WATCH]      = { "watch",      READERS },
 	[MESSAGE_EVENT]      = { "event",      0 },
 	[MESSAGE_VERIFY]     = { "verify",     ROLE_BIT(ROLE_OPERATOR) },
 	[MESSAGE_KEYS]       = { "keys",       ROLE_BIT(ROLE_OPERATOR) },
 	[MESSAGE_CLOCK]      = { "clock",      ROLE_BIT(ROLE_OPERATOR) },
+	[MESSAGE_REVIEW]     = { "review",     ACTORS },
+	[MESSAGE_OBLIGATIONS] = { "obligations", READERS },
+	[MESSAGE_EXPLAIN]    = { "explain",    READERS },
+	[MESSAGE_TARGETS]    = { "targets",    READERS },
+	[MESSAGE_SCORES]     = { "scores",     READERS },
+	[MESSAGE_NESTED]     = { "nested",     ANYONE },
+	[MESSAGE_AS_OF]      = { "as-of",      READERS },
 	/* clang-format on */
 };
 
@@ -66,6 +75,9 @@ static const char *const judgement_names[JUDGEMENT_COUNT] = {
 	[REFUSED_STALE_REVISION] = "stale-revision",
 	[REFUSED_REASON_MISSING] = "reason-missing",
 	[REFUSED_NIL_WITH_VALUES] = "nil-with-values",
+	[REFUSED_CONSTRAINT] = "constraint",
+	[REFUSED_CLOSED] = "closed",
+	[REFUSED_ACT_NOT_POSSIBLE] = "act-not-possible",
 	[REFUSED_MALFORMED] = "malformed",
 	[REFUSED_PROTOCOL_VERSION] = "protocol-version",
 	[REFUSED_UNKNOWN_TYPE] = "unknown-type",
@@ -270,20 +282,31 @@ static struct bytes code_read(struct reader *reader)
 	return code;
 }
 
-const char *submission_read(struct bytes bytes, struct submission *ret)
+/* Submissions and reviews have one head: kind, sender, counter, created, and a list. */
+static const char *list_read(struct bytes bytes, const char *kind, struct submission *ret)
 {
 	struct reader reader = reader_make(bytes);
 
-	signed_head_read(&reader, "baocao-submission", 6, &ret->sender);
+	signed_head_read(&reader, kind, 6, &ret->sender);
 	ret->counter = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
 	ret->created.ms = reader_int_between(&reader, 0, INT64_MAX);
 	ret->report_count = reader_array(&reader);
 	if (!reader.error &&
 		(ret->report_count == 0 || ret->report_count > LIMIT_REPORTS_PER_SUBMISSION)) {
-		reader_fail(&reader, "a submission has 1 to 256 reports");
+		reader_fail(&reader, "one signature covers 1 to 256 reports or acts");
 	}
 	ret->reports = reader;
 	return reader.error;
+}
+
+const char *submission_read(struct bytes bytes, struct submission *ret)
+{
+	return list_read(bytes, "baocao-submission", ret);
+}
+
+const char *review_read(struct bytes bytes, struct submission *ret)
+{
+	return list_read(bytes, "baocao-review", ret);
 }
 
 bool report_read(struct reader *reports, struct report *ret)
@@ -335,6 +358,62 @@ void report_write_head(struct writer *writer, const struct report_head *head)
 	writer_map(writer, head->value_count);
 }
 
+static const char *const act_names[ACT_KIND_COUNT] = {
+	[ACT_ACCEPT] = "accept",
+	[ACT_RETURN] = "return",
+	[ACT_WITHDRAW] = "withdraw",
+	[ACT_WAIVE] = "waive",
+	[ACT_EXTEND] = "extend",
+	[ACT_EXEMPT] = "exempt",
+	[ACT_CLOSE] = "close",
+	[ACT_REOPEN] = "reopen",
+};
+
+const char *act_name(enum act_kind kind)
+{
+	return kind > 0 && kind < ACT_KIND_COUNT ? act_names[kind] : "unknown";
+}
+
+bool act_read(struct reader *acts, struct act *ret)
+{
+	*ret = (struct act){ 0 };
+	reader_array_exact(acts, 8);
+	ret->kind = (enum act_kind)reader_int_between(acts, ACT_ACCEPT, ACT_REOPEN);
+	ret->plan = code_read(acts);
+	ret->form = code_read(acts);
+	ret->period = code_read(acts);
+	ret->unit = (uint32_t)reader_int_between(acts, 1, UINT32_MAX);
+	ret->revision = (uint32_t)reader_int_between(acts, 0, UINT32_MAX);
+	ret->until.ms = reader_int_between(acts, 0, INT64_MAX);
+	ret->reason = reader_str(acts);
+	if (ret->reason.size > LIMIT_TEXT_BYTES) {
+		reader_fail(acts, "a reason that is too long");
+	}
+	return !acts->error;
+}
+
+void review_write_begin(struct writer *writer, const struct public_key *sender, uint64_t counter,
+	struct instant created, size_t act_count)
+{
+	signed_head_write(writer, "baocao-review", 6, sender);
+	writer_int(writer, (int64_t)counter);
+	writer_int(writer, created.ms);
+	writer_array(writer, act_count);
+}
+
+void act_write(struct writer *writer, const struct act *act)
+{
+	writer_array(writer, 8);
+	writer_int(writer, act->kind);
+	writer_str_bytes(writer, act->plan);
+	writer_str_bytes(writer, act->form);
+	writer_str_bytes(writer, act->period);
+	writer_int(writer, act->unit);
+	writer_int(writer, act->revision);
+	writer_int(writer, act->until.ms);
+	writer_str_bytes(writer, act->reason);
+}
+
 const char *rollup_read(struct bytes bytes, struct rollup *ret)
 {
 	struct reader reader = reader_make(bytes);
@@ -360,17 +439,22 @@ bool rollup_slice_read(struct reader *slices, struct bytes *ret_plan, struct byt
 bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret)
 {
 	*ret = (struct rollup_cell){ 0 };
-	reader_array_exact(cells, 11);
+	reader_array_exact(cells, 15);
 	ret->period = code_read(cells);
 	ret->unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
 	ret->version = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
-	ret->revision = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
-	ret->nil = reader_bool(cells);
+	ret->revision = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
+	ret->status = (enum obligation_status)reader_int_between(cells, 0,
+		OBLIGATION_STATUS_COUNT - 1);
+	ret->flags = (unsigned)reader_int_between(cells, 0, OBLIGATION_FLAGS);
 	ret->received.ms = reader_int_between(cells, 0, INT64_MAX);
 	ret->timeliness = (enum timeliness)reader_int_between(cells, 0, TIMELINESS_LATE);
+	ret->extended.ms = reader_int_between(cells, 0, INT64_MAX);
 	ret->origin_unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
 	ret->origin_seq = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
+	memcpy(ret->signer.data, reader_bin_exact(cells, KEY_SIZE), KEY_SIZE);
 	memcpy(ret->digest.data, reader_bin_exact(cells, HASH_SIZE), HASH_SIZE);
+	ret->counted = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
 	ret->value_count = reader_array(cells);
 	ret->values = *cells;
 	for (uint32_t i = 0; i < ret->value_count && !cells->error; i++) {

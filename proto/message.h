@@ -23,7 +23,8 @@ enum role {
 	ROLE_CARRIER = 4,
 	ROLE_NODE = 5,
 	ROLE_READER = 6,
-	ROLE_COUNT = 7,
+	ROLE_REVIEWER = 7,
+	ROLE_COUNT = 8,
 };
 
 #define ROLE_BIT(role) (1u << (role))
@@ -52,7 +53,14 @@ enum message_type {
 	MESSAGE_VERIFY = 18,
 	MESSAGE_KEYS = 19,
 	MESSAGE_CLOCK = 20,
-	MESSAGE_TYPE_COUNT = 21,
+	MESSAGE_REVIEW = 21,
+	MESSAGE_OBLIGATIONS = 22,
+	MESSAGE_EXPLAIN = 23,
+	MESSAGE_TARGETS = 24,
+	MESSAGE_SCORES = 25,
+	MESSAGE_NESTED = 26,
+	MESSAGE_AS_OF = 27,
+	MESSAGE_TYPE_COUNT = 28,
 	MESSAGE_REFUSED = 99,
 };
 
@@ -85,6 +93,9 @@ enum judgement {
 	REFUSED_STALE_REVISION = 28,
 	REFUSED_REASON_MISSING = 29,
 	REFUSED_NIL_WITH_VALUES = 30,
+	REFUSED_CONSTRAINT = 31,
+	REFUSED_CLOSED = 32,
+	REFUSED_ACT_NOT_POSSIBLE = 33,
 	REFUSED_MALFORMED = 64,
 	REFUSED_PROTOCOL_VERSION = 65,
 	REFUSED_UNKNOWN_TYPE = 66,
@@ -194,6 +205,58 @@ enum timeliness {
 	TIMELINESS_LATE = 2,
 };
 
+/* Where an obligation stands; the numbers are in the protocol and in stores. */
+enum obligation_status {
+	OBLIGATION_NONE = 0, /* nothing was received */
+	OBLIGATION_RECEIVED = 1,
+	OBLIGATION_ACCEPTED = 2,
+	OBLIGATION_RETURNED = 3,
+	OBLIGATION_WITHDRAWN = 4,
+	OBLIGATION_STATUS_COUNT = 5,
+};
+
+enum obligation_flag {
+	OBLIGATION_NIL = 1,      /* the latest revision has nothing to say */
+	OBLIGATION_EXEMPT = 2,
+	OBLIGATION_WAIVED = 4,   /* late, and counted as on time */
+	OBLIGATION_CLOSED = 8,   /* no reports of this unit and those below it */
+	OBLIGATION_REOPENED = 16, /* revisions are taken although it is closed */
+	OBLIGATION_FLAGS = 31,
+};
+
+/* What a person does to an obligation; docs/domain.md, "Obligations and acts". */
+enum act_kind {
+	ACT_ACCEPT = 1,
+	ACT_RETURN = 2,
+	ACT_WITHDRAW = 3,
+	ACT_WAIVE = 4,
+	ACT_EXTEND = 5,
+	ACT_EXEMPT = 6,
+	ACT_CLOSE = 7,
+	ACT_REOPEN = 8,
+	ACT_KIND_COUNT = 9,
+};
+
+const char *act_name(enum act_kind kind);
+
+struct act {
+	enum act_kind kind;
+	struct bytes plan;
+	struct bytes form;
+	struct bytes period;
+	uint32_t unit;
+	uint32_t revision;    /* 0 where the act is of no revision */
+	struct instant until; /* of ACT_EXTEND; 0 otherwise */
+	struct bytes reason;
+};
+
+/* Its reports are acts; struct submission carries it, read by review_read and act_read. */
+const char *review_read(struct bytes bytes, struct submission *ret);
+bool act_read(struct reader *acts, struct act *ret);
+void review_write_begin(struct writer *writer, const struct public_key *sender, uint64_t counter,
+	struct instant created, size_t act_count);
+void act_write(struct writer *writer, const struct act *act);
+
 struct rollup {
 	struct public_key sender;
 	uint64_t epoch;
@@ -206,13 +269,17 @@ struct rollup_cell {
 	struct bytes period;
 	uint32_t unit;
 	uint64_t version;
-	uint32_t revision;
-	bool nil;
+	uint32_t revision;             /* the latest; 0 where only acts have happened */
+	enum obligation_status status;
+	unsigned flags;                /* enum obligation_flag */
 	struct instant received;
 	enum timeliness timeliness;
+	struct instant extended;       /* the due instant of an extension, or 0 */
 	uint32_t origin_unit;
 	uint64_t origin_seq;
+	struct public_key signer;      /* who signed the latest revision */
 	struct hash digest;
+	uint32_t counted;              /* the revision whose figures follow; 0: none count */
 	uint32_t value_count;
 	struct reader values;
 };

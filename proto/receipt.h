@@ -12,6 +12,7 @@ enum entry_kind {
 	ENTRY_PUBLICATION = 2,
 	ENTRY_SUBMISSION = 3,
 	ENTRY_ROLLUP = 4,
+	ENTRY_REVIEW = 5,
 };
 
 /* What one entry of the ledger says of itself; its packed bytes are the leaf of the tree. */

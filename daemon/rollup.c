@@ -1,0 +1,350 @@
+#include "daemon/rollup.h"
+
+#include <errno.h>
+
+#include "config/arena.h"
+#include "proto/decimal.h"
+
+struct rollup_table {
+	struct arena *arena;
+	struct rollup_row *rows;
+	size_t count;
+	size_t capacity;
+};
+
+void rollup_free(struct rollup_table *table)
+{
+	if (table) {
+		arena_free(table->arena);
+		free(table->rows);
+		free(table);
+	}
+}
+
+void rollup_freep(struct rollup_table **table)
+{
+	rollup_free(*table);
+}
+
+size_t rollup_count(const struct rollup_table *table)
+{
+	return table->count;
+}
+
+const struct rollup_row *rollup_at(const struct rollup_table *table, size_t index)
+{
+	return &table->rows[index];
+}
+
+size_t rollup_lower(const struct rollup_table *table, uint32_t unit)
+{
+	size_t low = 0, high = table->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (table->rows[middle].unit < unit) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+const struct rollup_row *rollup_find(const struct rollup_table *table, uint32_t unit)
+{
+	size_t at = rollup_lower(table, unit);
+
+	return at < table->count && table->rows[at].unit == unit ? &table->rows[at] : NULL;
+}
+
+/* The row of a unit, made if there is none; NULL when there is no memory. */
+static struct rollup_row *row_of(struct rollup_table *table, uint32_t unit, size_t field_count)
+{
+	size_t at = rollup_lower(table, unit);
+	struct rollup_row *row;
+
+	if (at < table->count && table->rows[at].unit == unit) {
+		return &table->rows[at];
+	}
+	if (table->count == table->capacity) {
+		size_t capacity = table->capacity ? 2 * table->capacity : 128;
+		struct rollup_row *rows = realloc(table->rows, capacity * sizeof(*rows));
+
+		if (!rows) {
+			return NULL;
+		}
+		table->rows = rows;
+		table->capacity = capacity;
+	}
+	row = &table->rows[at];
+	memmove(row + 1, row, (table->count - at) * sizeof(*row));
+	table->count++;
+	*row = (struct rollup_row){ .unit = unit };
+	row->own = arena_take(table->arena, field_count * sizeof(*row->own) + 1);
+	row->aggregates = arena_take(table->arena, field_count * sizeof(*row->aggregates) + 1);
+	return row->own && row->aggregates ? row : NULL;
+}
+
+static bool is_number(const struct figure *figure)
+{
+	return figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED;
+}
+
+/* Puts a later period's figure on what the earlier ones gave. An overflow leaves VALUE_TEXT: "no figure". */
+static void over_time(struct figure *sum, const struct figure *next, enum aggregation operator)
+{
+	bool estimated;
+
+	if (next->state == VALUE_MISSING || sum->state == VALUE_TEXT) {
+		return;
+	}
+	if (!is_number(sum) || !is_number(next)) {
+		if (is_number(next) || sum->state == VALUE_MISSING) {
+			*sum = *next;
+		}
+		return;
+	}
+	estimated = sum->state == VALUE_ESTIMATED || next->state == VALUE_ESTIMATED;
+	switch (operator) {
+	case AGGREGATION_SUM:
+		if (!decimal_add(sum->number, next->number, &sum->number)) {
+			sum->state = VALUE_TEXT;
+			return;
+		}
+		break;
+	case AGGREGATION_MIN:
+		sum->number = next->number < sum->number ? next->number : sum->number;
+		break;
+	case AGGREGATION_MAX:
+		sum->number = next->number > sum->number ? next->number : sum->number;
+		break;
+	case AGGREGATION_LAST:
+		*sum = *next;
+		return;
+	case AGGREGATION_NONE:
+		sum->state = VALUE_TEXT;
+		return;
+	}
+	sum->state = estimated ? VALUE_ESTIMATED : VALUE_NUMBER;
+}
+
+static void coverage_add(struct coverage *coverage, const struct own *own, bool proposed)
+{
+	bool received = own && own_is_received(own);
+	bool waived = own && own->flags & OBLIGATION_WAIVED;
+
+	coverage->proposed |= proposed;
+	if (own && own->flags & OBLIGATION_EXEMPT) {
+		coverage->exempt++;
+		return;
+	}
+	coverage->expected++;
+	coverage->returned += own && own->status == OBLIGATION_RETURNED;
+	if (!received) {
+		return;
+	}
+	coverage->received++;
+	coverage->nil += (own->flags & OBLIGATION_NIL) != 0;
+	coverage->accepted += own->status == OBLIGATION_ACCEPTED;
+	coverage->on_time += own->timeliness == TIMELINESS_ON_TIME ||
+			     (own->timeliness == TIMELINESS_LATE && waived);
+	coverage->late += own->timeliness == TIMELINESS_LATE && !waived;
+}
+
+static struct date last_day(const struct period *period)
+{
+	return (struct date){ period->to.day - 1 };
+}
+
+/* The chain of a unit up to the node's own; 0 if it is not in the node's subtree. */
+static size_t chain_of(const struct query *query, uint32_t unit, struct date day,
+	uint32_t chain[LIMIT_TREE_DEPTH])
+{
+	size_t size = unit_chain(catalog_units(query->catalog), unit, day, chain);
+
+	for (size_t i = 0; i < size; i++) {
+		if (chain[i] == query->node_unit) {
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+/* Everything of one expected unit in one period: coverage at it and above, its figures over time. */
+static int add_unit(const struct query *query, const struct catalog_plan *plan, size_t form,
+	const struct period *period, uint32_t unit, bool proposed, struct rollup_table *table)
+{
+	const struct form *definition = &plan->plan->forms[form];
+	struct cell_key key = rollup_key(plan, form, period, unit);
+	uint32_t chain[LIMIT_TREE_DEPTH];
+	size_t size = chain_of(query, unit, last_day(period), chain);
+	struct own own;
+	bool exists;
+
+	if (size == 0) {
+		return 0;
+	}
+	exists = own_get(query->txn, &key, &own);
+	for (size_t i = 0; i < size; i++) {
+		struct rollup_row *row = row_of(table, chain[i], definition->field_count);
+
+		if (!row) {
+			return -ENOMEM;
+		}
+		coverage_add(&row->coverage, exists ? &own : NULL, proposed);
+		if (i > 0) {
+			continue;
+		}
+		row->bound = true;
+		for (size_t j = 0; exists && j < own.count && j < definition->field_count; j++) {
+			over_time(&row->own[j], &own.figures[j], definition->fields[j].over_time);
+		}
+		if (exists && own.received_ms > row->received_ms) {
+			row->received_ms = own.received_ms;
+		}
+	}
+	return 0;
+}
+
+/* Puts one unit's figure on the aggregate of a unit above it, or on its own. */
+static void over_units(struct aggregate *sum, const struct figure *figure, int64_t received_ms,
+	uint32_t unit, enum aggregation operator)
+{
+	bool first = sum->numbers == 0;
+
+	sum->not_applicable += figure->state == VALUE_NOT_APPLICABLE;
+	sum->overflow |= figure->state == VALUE_TEXT;
+	if (!is_number(figure)) {
+		return;
+	}
+	sum->numbers++;
+	sum->estimated += figure->state == VALUE_ESTIMATED;
+	switch (operator) {
+	case AGGREGATION_SUM:
+		if (!decimal_add(sum->value, figure->number, &sum->value)) {
+			sum->overflow = true;
+		}
+		break;
+	case AGGREGATION_MIN:
+		sum->value = first || figure->number < sum->value ? figure->number : sum->value;
+		break;
+	case AGGREGATION_MAX:
+		sum->value = first || figure->number > sum->value ? figure->number : sum->value;
+		break;
+	case AGGREGATION_LAST:
+		if (first || received_ms > sum->received_ms ||
+			(received_ms == sum->received_ms && unit > sum->unit)) {
+			sum->value = figure->number;
+			sum->received_ms = received_ms;
+			sum->unit = unit;
+		}
+		break;
+	case AGGREGATION_NONE:
+		break;
+	}
+}
+
+/* Adds what one unit has over time to itself and to the units above it on the window's last day. */
+static int add_up_unit(const struct query *query, const struct form *form, struct date day,
+	uint32_t unit, struct rollup_table *table)
+{
+	const struct unit_state *last = unit_last(catalog_units(query->catalog), unit);
+	uint32_t chain[LIMIT_TREE_DEPTH];
+	size_t size = chain_of(query, unit, day, chain);
+
+	if (size == 0 && last) { /* it ended within the window: it counts where it last stood */
+		size = chain_of(query, unit, (struct date){ last->to.day - 1 }, chain);
+	}
+	for (size_t i = 0; i < size; i++) {
+		struct rollup_row *above = row_of(table, chain[i], form->field_count);
+		const struct rollup_row *row = rollup_find(table, unit);
+
+		if (!above) {
+			return -ENOMEM;
+		}
+		for (size_t j = 0; j < form->field_count; j++) {
+			over_units(&above->aggregates[j], &row->own[j], row->received_ms, unit,
+				form->fields[j].over_units);
+		}
+	}
+	return 0;
+}
+
+static int add_up(const struct query *query, const struct form *form, struct date day,
+	struct rollup_table *table)
+{
+	CLEANUP(freep) uint32_t *bound = malloc(table->count * sizeof(*bound) + 1);
+	size_t count = 0;
+	int r = 0;
+
+	if (!bound) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < table->count; i++) { /* rows may move while others are made */
+		if (table->rows[i].bound) {
+			bound[count++] = table->rows[i].unit;
+		}
+	}
+	for (size_t i = 0; i < count && r == 0; i++) {
+		r = add_up_unit(query, form, day, bound[i], table);
+	}
+	return r;
+}
+
+int rollup_make(const struct query *query, const struct catalog_plan *plan, size_t form,
+	const struct period *periods, size_t period_count, struct rollup_table **ret)
+{
+	CLEANUP(rollup_freep) struct rollup_table *table = calloc(1, sizeof(*table));
+	const struct units *units = catalog_units(query->catalog);
+	int r;
+
+	if (!table) {
+		return -ENOMEM;
+	}
+	table->arena = arena_new();
+	if (!table->arena) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < period_count; i++) {
+		struct date day = last_day(&periods[i]);
+
+		for (size_t j = 0; j < units_count(units); j++) {
+			const struct unit_state *state = units_at(units, j);
+			enum source_state source;
+
+			if (day.day < state->from.day || day.day >= state->to.day ||
+				!plan_binds(plan->plan, form, &periods[i], units, state->unit, &source)) {
+				continue;
+			}
+			r = add_unit(query, plan, form, &periods[i], state->unit,
+				source == SOURCE_PROPOSED, table);
+			if (r < 0) {
+				return r;
+			}
+		}
+	}
+	r = add_up(query, &plan->plan->forms[form], last_day(&periods[period_count - 1]), table);
+	if (r < 0) {
+		return r;
+	}
+	*ret = table;
+	table = NULL;
+	return 0;
+}
+
+size_t rollup_periods(const struct plan *plan, const struct form *form, const struct period *window,
+	struct period *ret, size_t max)
+{
+	struct period period;
+	size_t count = 0;
+
+	for (bool more = form_first_period(plan, form, &period); more && count < max;
+		more = form_next_period(plan, form, &period)) {
+		if (period.code == window->code || period_contains(window, &period)) {
+			ret[count++] = period;
+		}
+	}
+	return count;
+}

@@ -1,0 +1,76 @@
+/*
+ * rollup.h - figures of a form over a window of time and a subtree, computed from own records.
+ *
+ * Time first, then units (docs/domain.md, "Over time"). Coverage comes from the units that are
+ * expected, never from what happened to arrive. Reads one snapshot; changes nothing.
+ */
+#pragma once
+
+#include "daemon/catalog.h"
+#include "daemon/cell.h"
+
+struct query {
+	struct txn *txn;
+	const struct catalog *catalog;
+	uint32_t node_unit;
+	struct instant now;
+};
+
+struct coverage {
+	uint32_t expected; /* not exempt */
+	uint32_t received; /* n of n/m */
+	uint32_t nil;
+	uint32_t on_time; /* waived included */
+	uint32_t late;
+	uint32_t accepted;
+	uint32_t returned;
+	uint32_t exempt;
+	bool proposed; /* only a proposed duty asks for some of them */
+};
+
+/* One field over a unit and all below it. */
+struct aggregate {
+	int64_t value; /* by the field's operator; nothing if numbers is 0 */
+	uint32_t numbers;
+	uint32_t not_applicable;
+	uint32_t estimated;
+	bool overflow;       /* the value left the range and is not to be shown */
+	int64_t received_ms; /* of the figure that AGGREGATION_LAST took */
+	uint32_t unit;
+};
+
+struct rollup_row {
+	uint32_t unit;
+	bool bound; /* it must report itself */
+	int64_t received_ms; /* of its own report, the latest in the window */
+	struct coverage coverage;
+	struct figure *own;           /* field_count figures of its own reports, over time */
+	struct aggregate *aggregates; /* field_count */
+};
+
+struct rollup_table; /* rows ordered by unit */
+
+/* periods: those of the form that are to be taken, at least one. 0 or -errno. */
+int rollup_make(const struct query *query, const struct catalog_plan *plan, size_t form,
+	const struct period *periods, size_t period_count, struct rollup_table **ret);
+void rollup_free(struct rollup_table *table);
+void rollup_freep(struct rollup_table **table);
+size_t rollup_count(const struct rollup_table *table);
+const struct rollup_row *rollup_at(const struct rollup_table *table, size_t index);
+const struct rollup_row *rollup_find(const struct rollup_table *table, uint32_t unit);
+/* The index of the first row whose unit is not less. */
+size_t rollup_lower(const struct rollup_table *table, uint32_t unit);
+
+/* The form's periods that lie in window, in order; at most max of them. */
+size_t rollup_periods(const struct plan *plan, const struct form *form, const struct period *window,
+	struct period *ret, size_t max);
+
+static inline struct cell_key rollup_key(const struct catalog_plan *plan, size_t form,
+	const struct period *period, uint32_t unit)
+{
+	return (struct cell_key){ plan->number, (uint16_t)form, period->code, unit };
+}
+
+enum {
+	ROLLUP_PERIODS_MAX = 1200, /* a hundred years of months */
+};
