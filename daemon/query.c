@@ -320,15 +320,12 @@ static int figures_form(const struct query *query, struct figures *figures, size
 	uint64_t number = 0;
 
 	period_of_date(plan->forms[form].cadence, plan->from, &period);
-	if (!form_has_period(plan, &plan->forms[form], &period)) {
-		period_next(&period, &period); /* it began before the horizon */
-	}
-	for (; form_has_period(plan, &plan->forms[form], &period);
-		period_next(&period, &period), number++) {
+	for (; period.from.day < plan->to.day; period_next(&period, &period), number++) {
 		uint64_t first = cursor_make(form, number, 0);
 		int r;
 
-		if ((figures->period.code && figures->period.code != period.code) ||
+		if (!form_has_period(plan, &plan->forms[form], &period) ||
+			(figures->period.code && figures->period.code != period.code) ||
 			cursor_make(form, number + 1, 0) <= figures->cursor) {
 			continue;
 		}
@@ -398,8 +395,8 @@ int query_figures(const struct query *query, struct bytes body, struct writer *w
 	return r;
 }
 
-/* Finds the report of a key in a submission's bytes, texts and note included. */
-static bool find_in_submission(struct bytes bytes, const struct catalog_plan *plan,
+/* Finds the report of a key that counted in a submission, texts and note included. */
+static bool find_in_submission(const struct entry *entry, const struct catalog_plan *plan,
 	const struct form *form, const struct period *period, uint32_t unit, uint32_t revision,
 	struct report *ret)
 {
@@ -407,14 +404,16 @@ static bool find_in_submission(struct bytes bytes, const struct catalog_plan *pl
 	char label[PERIOD_LABEL_SIZE];
 
 	period_label(period->code, label);
-	if (submission_read(bytes, &submission)) {
+	if (submission_read(entry->body, &submission) ||
+		submission.report_count != entry->statement.judgement_count) {
 		return false;
 	}
 	for (uint32_t i = 0; i < submission.report_count; i++) {
 		if (!report_read(&submission.reports, ret)) {
 			return false;
 		}
-		if (ret->unit == unit && ret->revision == revision &&
+		if (entry->judgements[i] < JUDGEMENT_REFUSED_FIRST && ret->unit == unit &&
+			ret->revision == revision &&
 			bytes_equal_text(ret->period, label) && bytes_equal_text(ret->plan, plan->code) &&
 			bytes_equal_text(ret->form, form->code)) {
 			return true;
@@ -433,7 +432,7 @@ static void write_values(const struct query *query, const struct catalog_plan *p
 	size_t count = 0;
 
 	if (own->source == 0 && ledger_entry(query->txn, own->seq, &entry) == 0 &&
-		find_in_submission(entry.body, plan, form, period, unit, own->revision, &report)) {
+		find_in_submission(&entry, plan, form, period, unit, own->revision, &report)) {
 		writer_map(writer, report.value_count);
 		for (uint32_t i = 0; i < 2 * report.value_count; i++) {
 			writer_raw(writer, reader_raw(&report.values));
