@@ -213,6 +213,7 @@ struct cached {
 	enum store_table table;
 	bool exists; /* in the store */
 	bool touched;
+	size_t at; /* in the list */
 	union {
 		struct own own;
 		struct totals totals;
@@ -223,7 +224,10 @@ struct cells {
 	struct txn *txn;
 	struct cached **slots; /* open addressing; slot_count is a power of two */
 	size_t slot_count;
-	struct cached **list; /* in the order of the first use */
+	/* The touched ones first, in the order of the first touch: what a refused report only read
+	 * must not show in the numbers of the changes, for it is not in the ledger. */
+	struct cached **list;
+	size_t touched_count;
 	size_t count;
 	size_t capacity;
 };
@@ -260,6 +264,7 @@ void cells_reset(struct cells *cells, struct txn *txn)
 {
 	cells->txn = txn;
 	cells->count = 0;
+	cells->touched_count = 0;
 	if (cells->slots) {
 		memset(cells->slots, 0, cells->slot_count * sizeof(struct cached *));
 	}
@@ -358,7 +363,7 @@ static struct cached *cached_get(struct cells *cells, const struct cell_key *key
 	} else {
 		cached->exists = totals_get(cells->txn, key, &cached->totals);
 	}
-	cells->count++;
+	cached->at = cells->count++;
 	*slot = cached;
 	return cached;
 }
@@ -381,14 +386,29 @@ struct totals *cells_totals(struct cells *cells, const struct cell_key *key)
 	return cached ? &cached->totals : NULL;
 }
 
+static void touch(struct cells *cells, struct cached *cached)
+{
+	struct cached *other;
+
+	if (cached->touched) {
+		return;
+	}
+	cached->touched = true;
+	other = cells->list[cells->touched_count];
+	cells->list[cached->at] = other;
+	other->at = cached->at;
+	cells->list[cells->touched_count] = cached;
+	cached->at = cells->touched_count++;
+}
+
 void cells_touch_own(struct cells *cells, const struct cell_key *key)
 {
-	(*slot_find(cells, key, TABLE_OWN))->touched = true;
+	touch(cells, *slot_find(cells, key, TABLE_OWN));
 }
 
 void cells_touch_totals(struct cells *cells, const struct cell_key *key)
 {
-	(*slot_find(cells, key, TABLE_CELL))->touched = true;
+	touch(cells, *slot_find(cells, key, TABLE_CELL));
 }
 
 static void change_write(struct txn *txn, uint64_t old_version, uint64_t version,
@@ -411,13 +431,10 @@ void cells_flush(struct cells *cells, uint64_t *next_change)
 		LIMIT_FIELDS_PER_FORM * sizeof(struct cell_total)];
 	uint8_t key[CELL_KEY_SIZE];
 
-	for (size_t i = 0; i < cells->count; i++) {
+	for (size_t i = 0; i < cells->touched_count; i++) {
 		struct cached *cached = cells->list[i];
 		size_t size;
 
-		if (!cached->touched) {
-			continue;
-		}
 		cell_key_write(&cached->key, key);
 		if (cached->table == TABLE_OWN) {
 			change_write(cells->txn, cached->own.version, *next_change, key);

@@ -247,6 +247,17 @@ static int outcome_keep(struct outcome *outcome, const struct problems *problems
 	return 0;
 }
 
+/* Has the commit room for another entry? Asked before anything is folded. */
+static bool has_room(const struct intake *intake, struct problems *problems)
+{
+	if (batch_count(intake->batch) < LIMIT_BATCH_ENTRIES) {
+		return true;
+	}
+	problems_add(problems, -1, REFUSED_BUSY, "a commit has at most %d entries; send it again",
+		LIMIT_BATCH_ENTRIES);
+	return false;
+}
+
 static bool may_deliver(const struct intake_message *message, const struct public_key *sender,
 	struct problems *problems)
 {
@@ -359,6 +370,9 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 			"the signature does not fit the bytes and the sender");
 		return 0;
 	}
+	if (!has_room(intake, problems)) {
+		return 0;
+	}
 	r = review ? fold_review(&intake->fold, &submission, &signer,
 			     batch_next_seq(intake->batch), judgements, &counted, problems) :
 		     fold_submission(&intake->fold, &submission, bytes, &signer,
@@ -371,13 +385,39 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 		submission.report_count, bytes, outcome);
 }
 
+/* Reads one element of a submit and moves on; false if it is not one. */
+static bool submit_read(struct reader *reader, struct bytes *ret_bytes, const uint8_t **ret_signature)
+{
+	reader_array_exact(reader, 3);
+	*ret_bytes = reader_bin(reader);
+	*ret_signature = reader_bin_exact(reader, SIGNATURE_SIZE);
+	reader_int_between(reader, 0, INT64_MAX);
+	return reader_ok(reader);
+}
+
+/* Is the body a submit to its end? Asked before any of it is folded. */
+static bool submit_check(struct bytes body)
+{
+	struct reader reader = reader_make(body);
+	uint32_t count = reader_array(&reader);
+	const uint8_t *signature;
+	struct bytes bytes;
+
+	if (count == 0 || count > LIMIT_SUBMISSIONS_PER_MESSAGE) {
+		return false;
+	}
+	for (uint32_t i = 0; i < count && submit_read(&reader, &bytes, &signature); i++) {
+	}
+	return reader_ok(&reader);
+}
+
 /* [[bytes, signature, attempts], …] */
 static int take_submit(struct intake *intake, const struct intake_message *message)
 {
 	struct reader reader = reader_make(message->body);
 	uint32_t count = reader_array(&reader);
 
-	if (!reader_ok(&reader) || count == 0 || count > LIMIT_SUBMISSIONS_PER_MESSAGE) {
+	if (!submit_check(message->body)) {
 		return -EBADMSG;
 	}
 	for (uint32_t i = 0; i < count; i++) {
@@ -387,13 +427,7 @@ static int take_submit(struct intake *intake, const struct intake_message *messa
 		const uint8_t *signature;
 		int r;
 
-		reader_array_exact(&reader, 3);
-		bytes = reader_bin(&reader);
-		signature = reader_bin_exact(&reader, SIGNATURE_SIZE);
-		reader_int_between(&reader, 0, INT64_MAX);
-		if (!reader_ok(&reader)) {
-			return -EBADMSG;
-		}
+		submit_read(&reader, &bytes, &signature);
 		r = outcome_new(intake, &outcome);
 		if (r == 0) {
 			r = take_submission(intake, message, bytes, signature, outcome, &problems);
@@ -477,7 +511,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 		} else if (!sign_check(&rollup.sender, bytes, (const struct signature *)signature)) {
 			problems_add(&problems, -1, REFUSED_BAD_SIGNATURE,
 				"the signature does not fit the bytes and the sender");
-		} else {
+		} else if (has_room(intake, &problems)) {
 			refused = fold_rollup(&intake->fold, &rollup, bytes, &signer,
 				batch_next_seq(intake->batch), &changed, &problems);
 		}
@@ -877,7 +911,10 @@ size_t intake_weight(int64_t type, struct bytes body)
 		bytes = reader_bin(&reader);
 		reader_skip(&reader);
 		reader_skip(&reader);
-		weight += submission_read(bytes, &submission) ? 1 : submission.report_count;
+		/* At least two, so that the bound on weight keeps below LIMIT_BATCH_ENTRIES. */
+		weight += submission_read(bytes, &submission) || submission.report_count < 2 ?
+				  2 :
+				  submission.report_count;
 	}
 	return weight + 1;
 }

@@ -703,11 +703,12 @@ static bool dispatch(struct node *node, struct peer *peer)
 	char text[96];
 	int r;
 
+	r = envelope_read(frame, &envelope, &why);
 	if (!key) {
-		refuse(node, peer, 0, REFUSED_UNKNOWN_KEY, "the key is not enrolled, or no longer");
+		refuse(node, peer, r ? 0 : envelope.request, REFUSED_UNKNOWN_KEY,
+			"the key is not enrolled, or no longer");
 		return false;
 	}
-	r = envelope_read(frame, &envelope, &why);
 	if (r == ENVELOPE_E_VERSION) {
 		snprintf(text, sizeof(text), "the message speaks version %" PRId64 ", this node %d",
 			envelope.version, PROTOCOL_VERSION);

@@ -755,8 +755,8 @@ int query_nested(const struct query *query, struct bytes body, struct writer *wr
 	return r;
 }
 
-/* Finds the report of a key in a submission's bytes, texts and note included. */
-static bool find_in_submission(struct bytes bytes, const struct catalog_plan *plan,
+/* Finds the report of a key that counted in a submission, texts and note included. */
+static bool find_in_submission(const struct entry *entry, const struct catalog_plan *plan,
 	const struct form *form, const struct period *period, uint32_t unit, uint32_t revision,
 	struct report *ret)
 {
@@ -764,14 +764,16 @@ static bool find_in_submission(struct bytes bytes, const struct catalog_plan *pl
 	char label[PERIOD_LABEL_SIZE];
 
 	period_label(period->code, label);
-	if (submission_read(bytes, &submission)) {
+	if (submission_read(entry->body, &submission) ||
+		submission.report_count != entry->statement.judgement_count) {
 		return false;
 	}
 	for (uint32_t i = 0; i < submission.report_count; i++) {
 		if (!report_read(&submission.reports, ret)) {
 			return false;
 		}
-		if (ret->unit == unit && ret->revision == revision &&
+		if (entry->judgements[i] < JUDGEMENT_REFUSED_FIRST && ret->unit == unit &&
+			ret->revision == revision &&
 			bytes_equal_text(ret->period, label) && bytes_equal_text(ret->plan, plan->code) &&
 			bytes_equal_text(ret->form, form->code)) {
 			return true;
@@ -790,7 +792,7 @@ static void write_values(const struct query *query, const struct catalog_plan *p
 	size_t count = 0;
 
 	if (own->source == 0 && ledger_entry(query->txn, own->seq, &entry) == 0 &&
-		find_in_submission(entry.body, plan, form, period, unit, own->revision, &report)) {
+		find_in_submission(&entry, plan, form, period, unit, own->revision, &report)) {
 		writer_map(writer, report.value_count);
 		for (uint32_t i = 0; i < 2 * report.value_count; i++) {
 			writer_raw(writer, reader_raw(&report.values));

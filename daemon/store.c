@@ -356,9 +356,13 @@ uint64_t txn_count(struct txn *txn, enum store_table table)
 
 int cursor_open(struct txn *txn, enum store_table table, struct cursor **ret)
 {
-	struct cursor *cursor = calloc(1, sizeof(*cursor));
-	int r;
+	struct cursor *cursor;
+	int r = translate(txn->error);
 
+	if (r) { /* LMDB would only say that the transaction is bad */
+		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+	}
+	cursor = calloc(1, sizeof(*cursor));
 	if (!cursor) {
 		return -ENOMEM;
 	}

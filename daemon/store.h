@@ -71,7 +71,10 @@ void txn_delete(struct txn *txn, enum store_table table, struct bytes key);
 void txn_clear(struct txn *txn, enum store_table table);
 uint64_t txn_count(struct txn *txn, enum store_table table);
 
-/* Walks a table in key order. Returns -errno only from cursor_open. */
+/*
+ * Walks a table in key order. Returns -errno only from cursor_open: that of the transaction if it
+ * has failed before, -ENOSPC where the store is full.
+ */
 int cursor_open(struct txn *txn, enum store_table table, struct cursor **ret);
 void cursor_close(struct cursor *cursor);
 void cursor_closep(struct cursor **cursor);

@@ -122,7 +122,7 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 		r = fold_again_rollup(verify, entry, &problems);
 		break;
 	}
-	if (r == 1 || r == -EBADMSG) {
+	if (r == 1 || r == -EBADMSG || r == -EINVAL) {
 		difference(verify->result, "entry %" PRIu64 " does not fold: %s", entry->statement.seq,
 			problems.count > 0 ? problems.list[0].place : "it is malformed");
 		r = 0;

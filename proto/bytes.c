@@ -124,7 +124,7 @@ bool bytes_from_hex(const char *text, uint8_t *ret, size_t size)
 bool bytes_is_utf8(struct bytes bytes)
 {
 	const uint8_t *at = bytes.data;
-	const uint8_t *end = at + bytes.size;
+	const uint8_t *end = bytes_end(bytes);
 
 	while (at < end) {
 		uint8_t first = *at++;

@@ -29,6 +29,12 @@ static inline struct bytes bytes_of(const char *text)
 	return (struct bytes){ (const uint8_t *)text, strlen(text) };
 }
 
+/* Where they end; NULL has no bytes behind it to point at. */
+static inline const uint8_t *bytes_end(struct bytes bytes)
+{
+	return bytes.size > 0 ? bytes.data + bytes.size : bytes.data;
+}
+
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);

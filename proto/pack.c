@@ -285,7 +285,7 @@ static const char *check_value(const uint8_t **at, const uint8_t *end, unsigned 
 const char *pack_check(struct bytes bytes)
 {
 	const uint8_t *at = bytes.data;
-	const uint8_t *end = at + bytes.size;
+	const uint8_t *end = bytes_end(bytes);
 	const char *error = check_value(&at, end, LIMIT_DEPTH);
 
 	if (error) {
@@ -296,7 +296,7 @@ const char *pack_check(struct bytes bytes)
 
 struct reader reader_make(struct bytes bytes)
 {
-	return (struct reader){ .at = bytes.data, .end = bytes.data + bytes.size };
+	return (struct reader){ .at = bytes.data, .end = bytes_end(bytes) };
 }
 
 void reader_fail(struct reader *reader, const char *error)

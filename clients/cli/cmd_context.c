@@ -1,4 +1,4 @@
-#include <errno.h>
+#include <unistd.h>
 
 #include "clients/cli/listing.h"
 #include "clients/cli/verbs.h"
@@ -85,6 +85,7 @@ static int context_fill(const struct arguments *arguments, bool exists, struct c
 int run_context_add(struct app *app, const struct arguments *arguments)
 {
 	const char *name = arguments->list[0];
+	char path[HOME_PATH_SIZE];
 	struct context context = { 0 };
 	struct context *known;
 	int r = name_check(name, _("context"));
@@ -110,6 +111,11 @@ int run_context_add(struct app *app, const struct arguments *arguments)
 		return say_errno(r, app->home.root);
 	}
 	r = contexts_save(app);
+	home_path(&app->home, path, "keys/%s.key", context.key);
+	if (r == CODE_DONE && access(path, F_OK) < 0) {
+		say(_("there is no key %s yet; make it: baocao key new %s"), context.key,
+			context.key);
+	}
 	if (r == CODE_DONE) {
 		say(known ? _("changed the context %s; next: baocao node status --context %s")
 			  : _("added the context %s; next: baocao node status --context %s"),

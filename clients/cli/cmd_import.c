@@ -67,22 +67,39 @@ static void import_free(struct import *import)
 	import_rows_free(&import->rows);
 }
 
+/* The context for a node's unit: the selected one, else one with the same key, else any. */
+static const struct context *context_of_node(const struct app *app, uint32_t unit)
+{
+	const struct contexts *contexts = &app->contexts;
+	const struct context *found = NULL;
+
+	if (app->context->node_unit == unit) {
+		return app->context;
+	}
+	for (size_t i = 0; i < contexts->count; i++) {
+		const struct context *context = &contexts->list[i];
+
+		if (context->node_unit == unit &&
+			(!found || (strcmp(context->key, app->context->key) == 0 &&
+					   strcmp(found->key, app->context->key) != 0))) {
+			found = context;
+		}
+	}
+	return found;
+}
+
 /* The context whose node is nearest above the unit; the selected one otherwise. */
 static const struct context *context_for(
 	const struct import *import, uint32_t unit, const struct period *period)
 {
-	const struct contexts *contexts = &import->app->contexts;
 	uint32_t chain[LIMIT_TREE_DEPTH];
 	size_t count = unit_chain(import->units, unit, (struct date){ period->to.day - 1 }, chain);
 
 	for (size_t i = 0; i < count; i++) {
-		if (import->app->context->node_unit == chain[i]) {
-			return import->app->context;
-		}
-		for (size_t j = 0; j < contexts->count; j++) {
-			if (contexts->list[j].node_unit == chain[i]) {
-				return &contexts->list[j];
-			}
+		const struct context *context = context_of_node(import->app, chain[i]);
+
+		if (context) {
+			return context;
 		}
 	}
 	return import->app->context;

@@ -256,6 +256,12 @@ int run_report_fill(struct app *app, const struct arguments *arguments)
 		r = say_error(
 			CODE_INVALID, _("save it as \"CSV UTF-8\""), _("%s is not UTF-8"), path);
 	}
+	if (r == CODE_DONE && arguments_option(arguments, "--nil")) {
+		r = assignment_apply(path, "nil=yes", &text);
+	} else if (r == CODE_DONE && arguments->count < 2) {
+		r = say_error(CODE_USAGE, _("see: baocao report fill --help"), "%s",
+			_("nothing to fill in was given"));
+	}
 	for (size_t i = 1; r == CODE_DONE && i < arguments->count; i++) {
 		r = assignment_apply(path, arguments->list[i], &text);
 	}
@@ -263,8 +269,7 @@ int run_report_fill(struct app *app, const struct arguments *arguments)
 		r = app_write_file(path, buffer_bytes(&text));
 	}
 	if (r == CODE_DONE) {
-		say(_("filled %zu values; next: baocao report check %s"), arguments->count - 1,
-			path);
+		say(_("filled in; next: baocao report check %s"), path);
 	}
 	return r;
 }

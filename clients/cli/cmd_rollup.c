@@ -18,8 +18,9 @@ struct show {
 	const struct plan *plan;
 	const struct units *units;
 	bool all;
-	struct listing listing;
-	bool dirty; /* a row could not be read */
+	struct listing listing; /* without --json */
+	json_t *rows;           /* with it */
+	bool synthetic;
 };
 
 static const struct listing_column columns[] = {
@@ -29,25 +30,6 @@ static const struct listing_column columns[] = {
 	{ "coverage", false },
 	{ "field", false },
 	{ "value", false },
-};
-
-static const struct listing_column columns_json[] = {
-	{ "plan", false },
-	{ "form", false },
-	{ "period", false },
-	{ "unit", false },
-	{ "number", true },
-	{ "received", true },
-	{ "expected", true },
-	{ "nil", true },
-	{ "on_time", true },
-	{ "late", true },
-	{ "stated", false },
-	{ "field", false },
-	{ "value", false },
-	{ "n", true },
-	{ "na", true },
-	{ "estimated", true },
 };
 
 /* One row of the answer, without its figures. */
@@ -88,34 +70,50 @@ static void figure_print(struct show *show, const struct row *row, const struct 
 	const struct figure *figure)
 {
 	char code[LIMIT_CODE_BYTES + 1], coverage[48], name[2 * LIMIT_CODE_BYTES + 2];
-	char value[DECIMAL_TEXT_SIZE] = "", numbers[9][24];
-	const char *word = figure->word ? figure->word : value;
+	char value[DECIMAL_TEXT_SIZE] = "";
+	bool many = show->plan->form_count > 1;
 
 	unit_code(show, row, code, sizeof(code));
 	snprintf(coverage, sizeof(coverage), "%lld/%lld", (long long)row->counts[0],
 		(long long)row->counts[4]);
-	snprintf(name, sizeof(name), "%s%s%s", show->plan->form_count > 1 ? row->form->code : "",
-		show->plan->form_count > 1 ? "." : "", field->code);
+	snprintf(name, sizeof(name), "%s%s%s", many ? row->form->code : "", many ? "." : "",
+		field->code);
 	if (figure->known) {
 		decimal_format(figure->number, field->scale, value, sizeof(value));
 	}
-	if (!show->app->json) {
-		listing_row(&show->listing, (const char *const[]){ show->plan->code, row->period,
-						    code, coverage, name, word });
-		return;
+	listing_row(&show->listing, (const char *const[]){ show->plan->code, row->period, code,
+					    coverage, name, figure->word ? figure->word : value });
+}
+
+/* A whole number is one in JSON too; a decimal is text, so that nobody rounds it. */
+static json_t *figure_json(const struct field *field, const struct figure *figure)
+{
+	char text[DECIMAL_TEXT_SIZE];
+	json_t *value = json_null();
+
+	if (figure->known && field->scale == 0) {
+		value = json_integer(figure->number);
+	} else if (figure->known) {
+		decimal_format(figure->number, field->scale, text, sizeof(text));
+		value = json_string(text);
+	} else if (figure->word) {
+		value = json_string(figure->word);
 	}
-	for (size_t i = 0; i < 5; i++) {
-		snprintf(numbers[i], sizeof(numbers[i]), "%lld", (long long)row->counts[i]);
-	}
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(numbers[5 + i], sizeof(numbers[0]), "%lld", (long long)figure->parts[i]);
-	}
-	snprintf(numbers[8], sizeof(numbers[8]), "%u", row->unit);
-	listing_row(&show->listing,
-		(const char *const[]){ show->plan->code, row->form->code, row->period, code,
-			numbers[8], numbers[0], numbers[4], numbers[1], numbers[2], numbers[3],
-			row->stated ? "stated" : "proposed", field->code, word, numbers[5],
-			numbers[6], numbers[7] });
+	return json_pack("{s:o, s:I, s:I, s:I}", "value", value, "n", (json_int_t)figure->parts[0],
+		"na", (json_int_t)figure->parts[1], "estimated", (json_int_t)figure->parts[2]);
+}
+
+/* The object of a row; its figures are added to the object `values` in it. */
+static json_t *row_json(const struct show *show, const struct row *row)
+{
+	char code[LIMIT_CODE_BYTES + 1];
+
+	unit_code(show, row, code, sizeof(code));
+	return json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:{}}", "form",
+		row->form->code, "period", row->period, "unit", (json_int_t)row->unit, "code", code,
+		"received", (json_int_t)row->counts[0], "expected", (json_int_t)row->counts[4],
+		"nil", (json_int_t)row->counts[1], "on_time", (json_int_t)row->counts[2], "late",
+		(json_int_t)row->counts[3], "stated", row->stated, "values");
 }
 
 /* A field's sum over the subtree if it has one, else the unit's own value. */
@@ -150,6 +148,8 @@ static void figures_print(struct show *show, const struct row *row, struct reade
 {
 	struct reader own = { 0 };
 	bool has_own = false;
+	bool shown = show->all || row->counts[0] > 0 || row->counts[4] > 0;
+	json_t *json = show->rows && shown ? row_json(show, row) : NULL;
 	uint32_t own_count = 0;
 	uint32_t count;
 
@@ -168,10 +168,18 @@ static void figures_print(struct show *show, const struct row *row, struct reade
 		const struct field *field = &row->form->fields[i];
 		struct figure figure = figure_make(rows, has_own && i < own_count ? &own : NULL);
 
-		if (reader_ok(rows) && field->type != FIELD_TEXT &&
-			(show->all || row->counts[0] > 0 || row->counts[4] > 0)) {
+		if (!shown || !reader_ok(rows) || field->type == FIELD_TEXT) {
+			continue;
+		}
+		if (json) {
+			json_object_set_new(json_object_get(json, "values"), field->code,
+				figure_json(field, &figure));
+		} else {
 			figure_print(show, row, field, &figure);
 		}
+	}
+	if (json) {
+		json_array_append_new(show->rows, json);
 	}
 }
 
@@ -233,7 +241,7 @@ static int pages_print(struct show *show, const struct figures_query *query)
 }
 
 /* Is the node's clock made up? Said before the figures. */
-static int synthetic_say(struct app *app)
+static int synthetic_say(struct app *app, bool *ret)
 {
 	struct reader data;
 	uint32_t count;
@@ -245,7 +253,8 @@ static int synthetic_say(struct app *app)
 	count = reader_map(&data);
 	for (uint32_t i = 0; i < count && reader_ok(&data); i++) {
 		if (bytes_equal_text(reader_str(&data), "synthetic")) {
-			if (reader_bool(&data)) {
+			*ret = reader_bool(&data);
+			if (*ret) {
 				say("%s",
 					_("# SYNTHETIC: the clock and the figures of this node are "
 					  "made up"));
@@ -280,18 +289,24 @@ int run_rollup_show(struct app *app, const struct arguments *arguments)
 		r = app_units(app, &units);
 	}
 	if (r == CODE_DONE) {
-		r = synthetic_say(app);
+		r = synthetic_say(app, &show.synthetic);
 	}
 	if (r != CODE_DONE) {
 		return r;
 	}
 	show.plan = plan;
 	show.units = units;
-	if (!listing_begin(&show.listing, app->json, "figures", app->json ? columns_json : columns,
-		    app->json ? ARRAY_SIZE(columns_json) : ARRAY_SIZE(columns))) {
+	show.rows = app->json ? json_array() : NULL;
+	if (!listing_begin(&show.listing, false, "figures", columns, ARRAY_SIZE(columns))) {
 		return say_no_memory();
 	}
 	r = pages_print(&show, &query);
-	end = listing_end(&show.listing);
+	if (show.rows && r != CODE_DONE) {
+		json_decref(show.rows);
+		return r;
+	}
+	end = show.rows ? json_print(json_pack("{s:s, s:b, s:o}", "plan", plan->code, "synthetic",
+				  show.synthetic, "figures", show.rows))
+			: listing_end(&show.listing);
 	return r == CODE_DONE ? end : r;
 }

@@ -2,42 +2,107 @@
 #include "clients/cli/verbs.h"
 #include "clients/common/text.h"
 
-int run_unit_publish(struct app *app, const struct arguments *arguments)
+enum {
+	FILES_MAX = 64,
+};
+
+/* Files of units as the command line names them. */
+struct unit_files {
+	const char *paths[FILES_MAX];
+	struct buffer texts[FILES_MAX];
+	size_t count;
+};
+
+static void unit_files_free(struct unit_files *files)
 {
-	bool dry_run = arguments_option(arguments, "--dry-run");
+	for (size_t i = 0; i < files->count; i++) {
+		buffer_free(&files->texts[i]);
+	}
+}
 
-	for (size_t i = 0; i < arguments->count; i++) {
-		CLEANUP(buffer_free) struct buffer text = { 0 };
-		CLEANUP(units_freep) struct units *units = NULL;
-		const char *file = arguments->list[i];
-		char name[LIMIT_CODE_BYTES + 1];
-		struct bytes bytes;
-		int r = app_read_file(file, &text);
+static int unit_files_read(const struct arguments *arguments, struct unit_files *ret)
+{
+	int r = CODE_DONE;
 
-		if (r != CODE_DONE) {
-			return r;
+	if (arguments->count > FILES_MAX) {
+		return say_error(CODE_USAGE, _("publish them in several calls"),
+			_("more than %d files"), FILES_MAX);
+	}
+	for (size_t i = 0; r == CODE_DONE && i < arguments->count; i++) {
+		ret->paths[i] = arguments->list[i];
+		r = app_read_file(arguments->list[i], &ret->texts[i]);
+		ret->count += r == CODE_DONE;
+	}
+	return r;
+}
+
+/* Do the first count files make sense by themselves? */
+static bool is_whole(const struct unit_files *files, size_t count)
+{
+	CLEANUP(units_freep) struct units *units = NULL;
+	struct table_errors silent = { 0 };
+	struct bytes texts[FILES_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		texts[i] = buffer_bytes(&files->texts[i]);
+	}
+	return units_read(texts, count, &silent, &units) == 0;
+}
+
+static void swap(struct unit_files *files, size_t a, size_t b)
+{
+	struct buffer text = files->texts[a];
+	const char *path = files->paths[a];
+
+	files->texts[a] = files->texts[b];
+	files->paths[a] = files->paths[b];
+	files->texts[b] = text;
+	files->paths[b] = path;
+}
+
+/*
+ * The node takes a file only where every parent is known, so a file that stands on another one
+ * goes behind it. What needs units that only the node has goes last, in the order given.
+ */
+static void unit_files_order(struct unit_files *files)
+{
+	for (size_t done = 0; done < files->count; done++) {
+		bool found = false;
+
+		for (size_t i = done; !found && i < files->count; i++) {
+			swap(files, done, i);
+			found = is_whole(files, done + 1);
+			if (!found) {
+				swap(files, done, i);
+			}
 		}
-		if (!publish_name_of_file(file, name, sizeof(name))) {
-			return say_error(CODE_USAGE, _("rename it"),
-				_("%s cannot be published under its name"), file);
-		}
-		/* Parents may stand in another file: with several, only the node can tell. */
-		bytes = buffer_bytes(&text);
-		app->errors_file = file;
-		r = arguments->count == 1 ? units_read(&bytes, 1, &app->errors, &units) : 0;
-		if (r < 0) {
-			return say_errno(r, file);
-		}
-		if (r == 1) {
-			say(_("%s: the lines above may be right together with what is published; "
-			      "the node decides"),
-				file);
-		}
-		r = publish_text(app, PUBLICATION_UNITS, name, bytes, dry_run);
-		if (r != CODE_DONE) {
-			return r;
+		if (!found) {
+			return;
 		}
 	}
-	say("%s", _("next: baocao plan publish FILE"));
-	return CODE_DONE;
+}
+
+int run_unit_publish(struct app *app, const struct arguments *arguments)
+{
+	CLEANUP(unit_files_free) struct unit_files files = { 0 };
+	bool dry_run = arguments_option(arguments, "--dry-run");
+	int r = unit_files_read(arguments, &files);
+
+	if (r == CODE_DONE) {
+		unit_files_order(&files);
+	}
+	for (size_t i = 0; r == CODE_DONE && i < files.count; i++) {
+		char name[LIMIT_CODE_BYTES + 1];
+
+		if (!publish_name_of_file(files.paths[i], name, sizeof(name))) {
+			return say_error(CODE_USAGE, _("rename it"),
+				_("%s cannot be published under its name"), files.paths[i]);
+		}
+		r = publish_text(
+			app, PUBLICATION_UNITS, name, buffer_bytes(&files.texts[i]), dry_run);
+	}
+	if (r == CODE_DONE) {
+		say("%s", _("next: baocao plan publish FILE"));
+	}
+	return r;
 }

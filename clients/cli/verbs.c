@@ -54,8 +54,10 @@ const struct verb verbs[] = {
 		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
 		{ "-o", "FILE", N_("the file to write; without it PLAN-FORM-PERIOD.csv") },
 		} },
-	{ "report", "fill", "FILE FIELD=VALUE...", 2, -1, N_("set values in a form file"),
-		run_report_fill, { { 0 } } },
+	{ "report", "fill", "FILE [FIELD=VALUE...]", 1, -1, N_("set values in a form file"),
+		run_report_fill, {
+		{ "--nil", NULL, N_("the whole report has nothing to say (không phát sinh)") },
+		} },
 	{ "report", "check", "FILE...", 1, -1, N_("check filled forms and say every error"),
 		run_report_check, { { 0 } } },
 	{ "report", "send", "[FILE...]", 0, -1, N_("sign and send filled forms, and what is queued"),

@@ -270,7 +270,7 @@ class CityDemo(Demo):
                 if row['unit'] == top:
                     lines = [(code, row['period'], self.name_of(row['unit']),
                               f'{row["received"]}/{row["expected"]}',
-                              f'{row["form"]}.{field}', str(value))
+                              f'{row["form"]}.{field}', '-' if value is None else str(value))
                              for field, value in row['sums'].items()]
                     if row['stated']:
                         out.writelines('\t'.join(line) + '\n' for line in lines)
@@ -290,4 +290,4 @@ class CityDemo(Demo):
         """How many of a row's numbers are not what they must be."""
         names = ('received', 'nil', 'on_time', 'late', 'expected', 'stated')
         return sum(row[name] != wanted[name] for name in names) + \
-            sum(row['sums'].get(field) != value for field, value in wanted['sums'].items())
+            sum((row['sums'].get(field) or 0) != value for field, value in wanted['sums'].items())

@@ -229,8 +229,8 @@ class FileDemo(Demo):
 
     def send_all(self):
         self.progress.say('reports')
-        self.tree.commands.run('report', 'import', self.file('data.csv'), '--plan', PLAN,
-                               timeout=300)
+        self.tree.commands.run('--context', f'to-{self.names[""]}', 'report', 'import',
+                               self.file('data.csv'), '--plan', PLAN, timeout=300)
         self.progress.add()
 
     def settle(self):

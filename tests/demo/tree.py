@@ -84,8 +84,8 @@ class Node(nodes.Daemon):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self.ready = threading.Event()
+        self.idle = threading.Event()  # not in the middle of a start
         self.stopping = threading.Event()
-        self.wake_read, self.wake_write = os.pipe()
         self.restarts = -1
         self.thread = None
 
@@ -99,6 +99,7 @@ class Node(nodes.Daemon):
     def _look_after(self):
         # The thread lives as long as the process: the kernel ends a child with its thread.
         while not self.stopping.is_set():
+            self.idle.clear()
             try:
                 self.start()
             except (RuntimeError, TimeoutError) as error:
@@ -106,18 +107,18 @@ class Node(nodes.Daemon):
                     self.process.kill()
                 if self.process is None or self.process.popen.returncode >= 0:
                     print(f'{self.name}: {error}', file=sys.stderr, flush=True)
-                    return  # ended by itself before it was ready: a restart cannot help
+                    break  # ended by itself before it was ready: a restart cannot help
                 continue
             self.restarts += 1
             self.ready.set()
-            select.select([self.process.descriptor, self.wake_read], [], [])
-            if self.process.alive():
-                return
+            self.idle.set()
+            select.select([self.process.descriptor], [], [])
+        self.idle.set()
 
     def release(self):
-        """Stops looking after it; the process goes on."""
+        """Its next end is for good. Returns when it is not in the middle of a start."""
         self.stopping.set()
-        os.write(self.wake_write, b'.')
+        self.idle.wait(nodes.START_SECONDS)
 
 
 class Commands:
@@ -198,6 +199,21 @@ class Tree:
     def status(self, name):
         return self.commands.json('--context', name, 'node', 'status')
 
+    def figures(self, name, plan, *options):
+        """Rows of a plan at a node; each with its sums by field, None where there is no number."""
+        answer = self.commands.json('--context', name, 'rollup', 'show', plan, *options)
+        for row in answer['figures']:
+            row['sums'] = {field: figure['value'] for field, figure in row['values'].items()}
+        return answer['figures']
+
+    def totals(self, name, plan, unit):
+        """{field: sum over all periods} of one unit, which sums all below it."""
+        sums = {}
+        for row in self.figures(name, plan, '--unit', unit):
+            for field, value in row['sums'].items():
+                sums[field] = sums.get(field, 0) + (value or 0)
+        return sums
+
     def settle(self, names, seconds=SETTLE_SECONDS):
         """Waits until the parents have acknowledged everything of these nodes."""
         limit = time.monotonic() + seconds
@@ -216,9 +232,6 @@ class Tree:
         bad = []
         for node in reversed(self.nodes.values()):
             node.release()
-        for node in reversed(self.nodes.values()):
-            if node.thread is not None:
-                node.thread.join(nodes.STOP_SECONDS)
             if node.process is None:
                 continue
             try:
@@ -230,7 +243,8 @@ class Tree:
 
     def close(self):
         for node in self.nodes.values():
-            node.release()
+            if node.thread is not None:
+                node.release()
             node.close()
 
 

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -50,31 +51,50 @@ def _die_with_parent():
 
 
 class NotifySocket:
-    """The receiving end of the service manager's notification protocol."""
+    """
+    The receiving end of the service manager's notification protocol. A thread takes what comes:
+    a sender of notices waits while ten of them lie unread.
+    """
 
     def __init__(self, path):
         self.path = path
+        self.said = []
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
-        self.said = []
+        self.news, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def _take(self):
+        while True:
+            lines = self.socket.recv(8192).decode().splitlines()
+            if lines == ['CLOSE']:
+                return
+            self.said += lines
+            try:
+                os.write(self._writer, b'.')
+            except BlockingIOError:
+                pass  # whoever waits has enough to wake up
 
     def drain(self):
-        """Takes what has come so far."""
-        while True:
-            try:
-                text = self.socket.recv(8192, socket.MSG_DONTWAIT).decode()
-            except BlockingIOError:
-                return
-            self.said += text.splitlines()
+        """Forgets that there is news; what was said stays."""
+        try:
+            os.read(self.news, 65536)
+        except BlockingIOError:
+            pass
 
     def status(self):
         """The newest STATUS= line."""
-        self.drain()
         lines = [line for line in self.said if line.startswith('STATUS=')]
         return lines[-1][len('STATUS='):] if lines else ''
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b'CLOSE', self.path)
+        self._thread.join()
         self.socket.close()
+        os.close(self.news)
+        os.close(self._writer)
         os.unlink(self.path)
 
 
@@ -186,9 +206,9 @@ class Daemon:
             if line in self.notify.said:
                 return
             left = limit - time.monotonic()
-            ready, _, _ = select.select([self.notify.socket, self.process.descriptor], [], [],
+            ready, _, _ = select.select([self.notify.news, self.process.descriptor], [], [],
                                         max(0.0, left))
-            if self.process.descriptor in ready and self.notify.socket not in ready:
+            if self.process.descriptor in ready and self.notify.news not in ready:
                 raise RuntimeError(f'{self.name} ended with {self.process.wait(1)} before '
                                    f'{line}:\n{self.log_tail()}')
             if not ready:

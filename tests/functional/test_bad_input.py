@@ -73,22 +73,26 @@ class BadInput(harness.NodeCase):
         for garbage in (b'\0' * 64, b'GET / HTTP/1.1\r\n\r\n', bytes(range(256)) * 64,
                         b'\xff' + b'\xff' * 8 + b'\x7f' + b'\x03' * 600):
             with socket.create_connection((host, int(port)), 5) as peer:
-                peer.sendall(garbage)
-                peer.shutdown(socket.SHUT_WR)
                 peer.settimeout(harness.ANSWER_SECONDS)
                 try:
+                    peer.sendall(garbage)
+                    peer.shutdown(socket.SHUT_WR)
                     while peer.recv(4096):
                         pass
-                except ConnectionResetError:
+                except OSError:
                     pass
         self.assert_nothing_changed_but()
 
     def test_an_unknown_key_is_never_admitted(self):
-        failed, answered = harness.monitored(
-            self.city, client.Key.new(), zmq.EVENT_HANDSHAKE_FAILED_AUTH,
-            lambda session: session.send('status', []))
+        ended = (zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                 zmq.EVENT_DISCONNECTED)
+        failed, answered = harness.monitored(self.city, client.Key.new(), ended,
+                                             lambda session: session.send('status', []))
         self.assertEqual((failed, answered), (True, False))
-        self.assert_nothing_changed_but(unknown_key=1)
+        # Counted once for each try; how often libzmq tries by itself is its own affair.
+        tries = self.snapshot()[3]['unknown-key'] - self.before[3].get('unknown-key', 0)
+        self.assertGreater(tries, 0)
+        self.assert_nothing_changed_but(unknown_key=tries)
 
     def test_a_key_whose_enrolment_has_ended_is_refused_on_its_open_connection(self):
         key = key_of('soon gone')
@@ -448,7 +452,7 @@ def _corpus():
         'a map for an envelope': b'\x84\xa1a\x01\xa1b\x09\xa1c\x07\xa1d\x90',
         'a version that is text': b'\x94\xa1\x31\x09\x07\x90',
         'a negative request': b'\x94\x01\x09\xff\x90',
-        'a body that is a number': b'\x94\x01\x09\x07\x05',
+        'a body that is a number': b'\x94\x01\x0c\x07\x05',
         'nesting beyond eight levels': b'\x94\x01\x09\x07' + deep,
         'nesting of a hundred thousand levels': b'\x94\x01\x09\x07' + b'\x91' * 100_000 + b'\x90',
         'an array that claims four thousand million': b'\x94\x01\x09\x07\xdd\xff\xff\xff\xff',
@@ -476,7 +480,8 @@ def _corpus():
         'a trailing byte': status + b'\x00',
         'a second envelope behind the first': status + status,
         'text of another protocol': b'GET / HTTP/1.1\r\n\r\n',
-        'a megabyte of zeros': b'\0' * client.MESSAGE_BYTES_MAX,
+        # Encryption adds to a frame: one of the very bound would end the connection.
+        'a megabyte of zeros': b'\0' * (client.MESSAGE_BYTES_MAX - 64),
     }
 
 
@@ -599,10 +604,10 @@ class BadFiles(harness.NodeCase):
 
     def test_a_second_init_is_refused_and_changes_nothing(self):
         daemon = self.node('twice', CITY, start=False)
-        with open(os.path.join(daemon.state, 'data.mdb'), 'rb') as file:
+        with open(os.path.join(daemon.state, 'baocao.mdb'), 'rb') as file:
             before = file.read()
         done = daemon.run('--init', '--operator', key_of('other').hex)
-        with open(os.path.join(daemon.state, 'data.mdb'), 'rb') as file:
+        with open(os.path.join(daemon.state, 'baocao.mdb'), 'rb') as file:
             self.assertEqual((done.returncode != 0, file.read()), (True, before))
 
     def test_a_store_of_another_node_is_refused(self):
@@ -614,18 +619,19 @@ class BadFiles(harness.NodeCase):
 
     def test_a_store_of_a_newer_format_is_refused_and_left_as_it_is(self):
         daemon = self.node('newer', CITY, start=False)
-        dump = subprocess.run(['mdb_dump', '-s', 'meta', daemon.state], check=True,
+        store = os.path.join(daemon.state, 'baocao.mdb')
+        dump = subprocess.run(['mdb_dump', '-n', '-s', 'meta', store], check=True,
                               capture_output=True, text=True).stdout.splitlines()
         key = dump.index(' ' + b'format'.hex())
         dump[key + 1] = ' ' + newer(dump[key + 1].strip())
-        subprocess.run(['mdb_load', '-s', 'meta', daemon.state], check=True, text=True,
+        subprocess.run(['mdb_load', '-n', '-s', 'meta', store], check=True, text=True,
                        input='\n'.join(dump) + '\n', capture_output=True)
-        with open(os.path.join(daemon.state, 'data.mdb'), 'rb') as file:
+        with open(store, 'rb') as file:
             before = file.read()
         done = daemon.run()
         self.assertEqual(done.returncode, harness.EXIT_CONFIG, done.stderr)
         self.assertIn('format', done.stderr)
-        with open(os.path.join(daemon.state, 'data.mdb'), 'rb') as file:
+        with open(store, 'rb') as file:
             self.assertEqual(file.read(), before)
 
 

@@ -25,6 +25,9 @@ class Watch(harness.NodeCase):
     def test_a_refused_report_makes_no_event(self):
         with self.city.session(key_of('reader')) as reader:
             reader.watch()
+            _, outcome = submit(self.city, 11, month_report(11, '2022-05', 1))
+            while reader.next_event() < outcome.receipt.seq:
+                pass
             submit(self.city, 11, month_report(11, '2022-02', 5000))
             with self.assertRaises(client.Timeout):
                 reader.next_event(0.5)

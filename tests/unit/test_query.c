@@ -1,0 +1,468 @@
+#include "tests/unit/fixture.h"
+
+/* A plan of its own: two forms of all wards, one of them reported in February and August only. */
+#define PLAN_POSITIONS                                                                        \
+	"# plan\ncode,title,from,to,document\nq,Plan,2021-01-01,2023-01-01,D\n"               \
+	"# form\ncode,title,cadence,positions,source\nfeb,Two,month,02 08,D:L1\n"             \
+	"h2,Second,half-year,H2,D:L1\n"                                                       \
+	"# duty\nform,reporter,under,source\nfeb h2,group ward,c,D:L1\n"                      \
+	"# field\nform,code,label,type,nature,over_time,over_units,required,min,max,source\n" \
+	"feb h2,n,N,integer,flow,sum,sum,no,,,proposed\n"
+
+struct row {
+	struct bytes form, period;
+	int64_t unit, received, nil, on_time, late, expected, version;
+	bool stated;
+	bool has_values;
+	int64_t sums[8][4]; /* first field is -1 where not summed */
+	size_t sum_count;
+};
+
+struct page {
+	struct writer writer;
+	struct reader reader;
+	int64_t next; /* -1 at the end */
+	uint32_t count;
+};
+
+static void asked_of(struct world *world, struct txn *txn, struct query *ret)
+{
+	*ret = (struct query){ txn, intake_catalog(world->intake), 1 };
+}
+
+static int figures(struct world *world, const char *plan, const char *form, const char *period,
+	uint32_t unit, int64_t cursor, struct page *ret)
+{
+	struct writer body;
+	struct query query;
+	struct txn *txn;
+	int r;
+
+	writer_init(&body);
+	writer_array(&body, 5);
+	writer_str(&body, plan);
+	writer_str(&body, form);
+	writer_str(&body, period);
+	writer_int(&body, unit);
+	writer_int(&body, cursor);
+	writer_init(&ret->writer);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	asked_of(world, txn, &query);
+	r = query_figures(&query, writer_bytes(&body), &ret->writer);
+	txn_abort(txn);
+	writer_free(&body);
+	if (r == 0) {
+		assert_null(pack_check(writer_bytes(&ret->writer)));
+		ret->reader = reader_make(writer_bytes(&ret->writer));
+		reader_array_exact(&ret->reader, 2);
+		ret->next = -1;
+		if (reader_peek(&ret->reader) == PACK_NIL) {
+			reader_nil(&ret->reader);
+		} else {
+			ret->next = reader_int(&ret->reader);
+		}
+		ret->count = reader_array(&ret->reader);
+	}
+	return r;
+}
+
+static void row_read(struct page *page, struct row *ret)
+{
+	struct reader *reader = &page->reader;
+
+	*ret = (struct row){ 0 };
+	reader_array_exact(reader, 12);
+	ret->form = reader_str(reader);
+	ret->period = reader_str(reader);
+	ret->unit = reader_int(reader);
+	ret->received = reader_int(reader);
+	ret->nil = reader_int(reader);
+	ret->on_time = reader_int(reader);
+	ret->late = reader_int(reader);
+	ret->expected = reader_int(reader);
+	ret->version = reader_int(reader);
+	ret->stated = reader_bool(reader);
+	ret->has_values = reader_peek(reader) != PACK_NIL;
+	reader_skip(reader);
+	ret->sum_count = reader_array(reader);
+	for (size_t i = 0; i < ret->sum_count; i++) {
+		if (reader_peek(reader) == PACK_NIL) {
+			reader_nil(reader);
+			ret->sums[i][0] = -1;
+			continue;
+		}
+		reader_array_exact(reader, 4);
+		for (int j = 0; j < 4; j++) {
+			ret->sums[i][j] = reader_int(reader);
+		}
+	}
+	assert_true(reader_ok(reader));
+}
+
+static struct row row_of(struct world *world, const char *period, uint32_t unit)
+{
+	struct page page;
+	struct row row;
+
+	assert_int_equal(figures(world, "p", "m", period, unit, 0, &page), 0);
+	assert_int_equal(page.count, 1);
+	row_read(&page, &row);
+	writer_free(&page.writer);
+	row.form = row.period = (struct bytes){ 0 };
+	return row;
+}
+
+static void a_row_has_coverage_and_sums_of_the_subtree(void **state)
+{
+	struct world *world = *state;
+	struct report_spec nil = { .unit = 102, .nil = true };
+	struct row row;
+
+	world->now = at("2022-06-04T12:00");
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	world->now = at("2022-06-05T00:00"); /* "before +5" has passed */
+	submit_report(world, WARD_102, 1, nil);
+	row = row_of(world, "2022-05", 10);
+	assert_int_equal(row.expected, 2); /* 103 ended in March */
+	assert_int_equal(row.received, 2);
+	assert_int_equal(row.nil, 1);
+	assert_int_equal(row.on_time, 1);
+	assert_int_equal(row.late, 1);
+	assert_true(row.stated);
+	assert_false(row.has_values);
+	assert_int_equal(row.sum_count, 5);
+	assert_int_equal(row.sums[FIELD_N][0], 3);
+	assert_int_equal(row.sums[FIELD_N][1], 1);
+	assert_int_equal(row.sums[FIELD_S][0], -1);
+	row = row_of(world, "2022-05", 1);
+	assert_int_equal(row.expected, 4);
+	assert_int_equal(row.received, 2);
+	row = row_of(world, "2022-05", 101);
+	assert_true(row.has_values);
+	assert_int_equal(row.expected, 1);
+	assert_int_equal(row.sums[FIELD_N][0], 3);
+}
+
+static void rows_stand_for_units_that_sent_nothing_too(void **state)
+{
+	struct world *world = *state;
+	struct page page;
+
+	assert_int_equal(figures(world, "p", "m", "2022-05", 0, 0, &page), 0);
+	assert_int_equal(page.count, 1 + 2 + 4);
+	assert_int_equal(page.next, -1);
+	writer_free(&page.writer);
+	assert_int_equal(figures(world, "p", "m", "2022-01", 0, 0, &page), 0);
+	assert_int_equal(page.count, 1 + 2 + 5);
+	writer_free(&page.writer);
+}
+
+static void periods_are_found_wherever_the_positions_leave_gaps(void **state)
+{
+	static const char *const wanted[] = { "2021-02", "2021-08", "2022-02", "2022-08" };
+	struct world *world = *state;
+	struct page page;
+	struct row row;
+
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "q", PLAN_POSITIONS), -1);
+	assert_int_equal(figures(world, "q", "feb", "", 101, 0, &page), 0);
+	assert_int_equal(page.count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		row_read(&page, &row);
+		assert_true(bytes_equal_text(row.period, wanted[i]));
+	}
+	writer_free(&page.writer);
+	assert_int_equal(figures(world, "q", "h2", "", 101, 0, &page), 0);
+	assert_int_equal(page.count, 2);
+	writer_free(&page.writer);
+}
+
+/* A tree of 300 wards, so that a year of months takes several pages. */
+static void publish_many_wards(struct world *world)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+
+	buffer_printf(&text, "%s", UNITS_TEXT);
+	for (int i = 0; i < 300; i++) {
+		buffer_printf(&text, "%d,w%d,Ward %d,ward,%d,2020-01-01,\n", 1000 + i, i, i,
+			i % 2 ? 10 : 20);
+	}
+	buffer_append(&text, "", 1);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", (const char *)text.data), -1);
+}
+
+static size_t rows_over_all_pages(struct world *world, uint32_t unit, bool seen[12][2000])
+{
+	int64_t cursor = 0;
+	size_t rows = 0;
+
+	while (cursor >= 0) {
+		struct page page;
+
+		assert_int_equal(figures(world, "p", "m", "", unit, cursor, &page), 0);
+		assert_true(page.count <= LIMIT_FIGURE_ROWS);
+		for (uint32_t i = 0; i < page.count; i++) {
+			struct period period;
+			struct row row;
+
+			row_read(&page, &row);
+			assert_true(period_parse(row.period, &period));
+			assert_true(row.received <= row.expected);
+			assert_false(seen[period_position(period.code)][row.unit]);
+			seen[period_position(period.code)][row.unit] = true;
+			rows++;
+		}
+		assert_true(page.next < 0 || page.next > cursor);
+		cursor = page.next;
+		writer_free(&page.writer);
+	}
+	return rows;
+}
+
+static void pages_give_each_row_exactly_once(void **state)
+{
+	static bool seen[12][2000];
+	struct world *world = *state;
+
+	memset(seen, 0, sizeof(seen));
+	publish_many_wards(world);
+	/* Ward 103 is there in January and February. */
+	assert_int_equal(rows_over_all_pages(world, 0, seen), 12 * (300 + 3 + 4) + 2);
+	memset(seen, 0, sizeof(seen));
+	assert_int_equal(rows_over_all_pages(world, 10, seen), 12);
+}
+
+static void a_cursor_beyond_the_end_gives_nothing(void **state)
+{
+	struct world *world = *state;
+	struct page page;
+
+	assert_int_equal(figures(world, "p", "", "", 0, INT64_MAX, &page), 0);
+	assert_int_equal(page.count, 0);
+	assert_int_equal(page.next, -1);
+	writer_free(&page.writer);
+}
+
+static void coverage_is_never_above_all(void **state)
+{
+	struct world *world = *state;
+	struct row row;
+
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	submit_report(world, WARD_101, 2, report_n("2022-05", 101, 2, 4));
+	submit_report(world, COLLECTOR_10, 1, report_n("2022-05", 101, 3, 5));
+	row = row_of(world, "2022-05", 101);
+	assert_int_equal(row.received, 1);
+	assert_int_equal(row.expected, 1);
+	assert_int_equal(row.sums[FIELD_N][0], 5);
+}
+
+static void what_is_not_there_has_a_name(void **state)
+{
+	struct world *world = *state;
+	struct page page;
+
+	assert_int_equal(figures(world, "nope", "", "", 0, 0, &page), QUERY_E_PLAN);
+	writer_free(&page.writer);
+	assert_int_equal(figures(world, "p", "nope", "", 0, 0, &page), QUERY_E_FORM);
+	writer_free(&page.writer);
+	assert_int_equal(figures(world, "p", "m", "2022-77", 0, 0, &page), QUERY_E_PERIOD);
+	writer_free(&page.writer);
+}
+
+/* Asks for a report of form m; values of the answer go to ret. */
+static int report_values(
+	struct world *world, uint32_t unit, struct writer *answer, struct reader *ret)
+{
+	struct writer body;
+	struct query query;
+	struct txn *txn;
+	int r;
+
+	writer_init(&body);
+	writer_array(&body, 4);
+	writer_str(&body, "p");
+	writer_str(&body, "m");
+	writer_str(&body, "2022-05");
+	writer_int(&body, unit);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	asked_of(world, txn, &query);
+	r = query_report(&query, writer_bytes(&body), answer);
+	txn_abort(txn);
+	writer_free(&body);
+	if (r == 0) {
+		assert_null(pack_check(writer_bytes(answer)));
+		*ret = reader_make(writer_bytes(answer));
+		assert_int_equal(reader_map(ret), 10);
+		while (!bytes_equal_text(reader_str(ret), "values")) {
+			reader_skip(ret);
+			assert_true(reader_ok(ret));
+		}
+	}
+	return r;
+}
+
+static void a_report_is_told_as_it_was_sent_with_texts_and_note(void **state)
+{
+	struct world *world = *state;
+	struct report_spec spec = report_n("2022-05", 101, 2, 3);
+	struct writer answer;
+	struct reader reader;
+
+	spec.values[spec.value_count++] = (struct value_spec){ .code = "t", .text = "lũ" };
+	submit_report(world, WARD_101, 1, spec);
+	writer_init(&answer);
+	assert_int_equal(report_values(world, 101, &answer, &reader), 0);
+	assert_int_equal(reader_map(&reader), 2);
+	assert_true(bytes_equal_text(reader_str(&reader), "n"));
+	assert_int_equal(reader_int(&reader), 3);
+	reader_skip(&reader);
+	assert_true(bytes_equal_text(reader_str(&reader), "lũ"));
+	assert_true(bytes_equal_text(reader_str(&reader), "note"));
+	assert_true(bytes_equal_text(reader_str(&reader), "sửa"));
+	assert_true(reader_done(&reader));
+	writer_reset(&answer);
+	assert_int_equal(report_values(world, 102, &answer, &reader), QUERY_E_NOT_FOUND);
+	writer_free(&answer);
+}
+
+static void a_refused_twin_in_the_same_submission_is_not_told(void **state)
+{
+	struct world *world = *state;
+	struct report_spec specs[2] = { report_n("2022-05", 101, 1, -5),
+		report_n("2022-05", 101, 1, 8) };
+	struct writer answer;
+	struct reader reader;
+
+	queue_submit(world, WARD_101, submission_of(WARD_101, 1, specs, 2));
+	assert_int_equal(world_run(world), 0);
+	writer_init(&answer);
+	assert_int_equal(report_values(world, 101, &answer, &reader), 0);
+	reader_map(&reader);
+	reader_skip(&reader);
+	assert_int_equal(reader_int(&reader), 8);
+	writer_free(&answer);
+}
+
+static void a_report_from_below_is_told_by_its_figures(void **state)
+{
+	struct world *world = *state;
+	struct cell_spec cell = { .unit = 201,
+		.value_count = 2,
+		.values = { { .state = VALUE_NUMBER, .number = 4 },
+			{ .state = VALUE_ESTIMATED, .number = 5 } } };
+	struct writer answer;
+	struct reader reader;
+
+	assert_int_equal(send_rollup(world, NODE_20, 1, 1, &cell, 1), -1);
+	writer_init(&answer);
+	assert_int_equal(report_values(world, 201, &answer, &reader), 0);
+	assert_int_equal(reader_map(&reader), 2);
+	writer_free(&answer);
+}
+
+static void the_list_names_what_is_in_force(void **state)
+{
+	struct world *world = *state;
+	struct reader reader;
+	struct writer writer;
+	struct query query;
+	struct txn *txn;
+
+	writer_init(&writer);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	asked_of(world, txn, &query);
+	assert_int_equal(query_list(&query, &writer), 0);
+	reader = reader_make(writer_bytes(&writer));
+	assert_int_equal(reader_array(&reader), 3);
+	for (int i = 0; i < 3; i++) {
+		reader_array_exact(&reader, 6);
+		assert_true(bytes_equal_text(
+			reader_str(&reader), publication_kind_name((enum publication_kind)i)));
+		for (int j = 0; j < 5; j++) {
+			reader_skip(&reader);
+		}
+	}
+	assert_true(reader_done(&reader));
+	writer_reset(&writer);
+	assert_int_equal(query_keys(&query, &writer), 0);
+	assert_null(pack_check(writer_bytes(&writer)));
+	reader = reader_make(writer_bytes(&writer));
+	assert_int_equal(reader_array(&reader), 11);
+	txn_abort(txn);
+	writer_free(&writer);
+}
+
+static void get_gives_the_text_as_it_was_published(void **state)
+{
+	struct world *world = *state;
+	struct writer body, writer;
+	struct reader reader;
+	struct query query;
+	struct txn *txn;
+
+	writer_init(&body);
+	writer_init(&writer);
+	writer_array(&body, 2);
+	writer_str(&body, "plan");
+	writer_str(&body, "p");
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	asked_of(world, txn, &query);
+	assert_int_equal(query_get(&query, writer_bytes(&body), &writer), 0);
+	reader = reader_make(writer_bytes(&writer));
+	reader_array_exact(&reader, 3);
+	assert_true(bytes_equal_text(reader_str(&reader), PLAN_TEXT));
+	writer_reset(&body);
+	writer_array(&body, 2);
+	writer_str(&body, "plan");
+	writer_str(&body, "");
+	assert_int_equal(query_get(&query, writer_bytes(&body), &writer), QUERY_E_NOT_FOUND);
+	txn_abort(txn);
+	writer_free(&body);
+	writer_free(&writer);
+}
+
+static void bodies_that_are_none_are_told_so(void **state)
+{
+	static const uint8_t bodies[][2] = { { 0x90 }, { 0xc0 }, { 0x92, 0xc0 } };
+	struct world *world = *state;
+	struct writer writer;
+	struct query query;
+	struct txn *txn;
+
+	writer_init(&writer);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	asked_of(world, txn, &query);
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		struct bytes body = { bodies[i], 1 };
+
+		assert_int_equal(query_get(&query, body, &writer), QUERY_E_BODY);
+		assert_int_equal(query_figures(&query, body, &writer), QUERY_E_BODY);
+		assert_int_equal(query_report(&query, body, &writer), QUERY_E_BODY);
+	}
+	txn_abort(txn);
+	writer_free(&writer);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_row_has_coverage_and_sums_of_the_subtree),
+		TEST(rows_stand_for_units_that_sent_nothing_too),
+		TEST(periods_are_found_wherever_the_positions_leave_gaps),
+		TEST(pages_give_each_row_exactly_once),
+		TEST(a_cursor_beyond_the_end_gives_nothing),
+		TEST(coverage_is_never_above_all),
+		TEST(what_is_not_there_has_a_name),
+		TEST(a_report_is_told_as_it_was_sent_with_texts_and_note),
+		TEST(a_refused_twin_in_the_same_submission_is_not_told),
+		TEST(a_report_from_below_is_told_by_its_figures),
+		TEST(the_list_names_what_is_in_force),
+		TEST(get_gives_the_text_as_it_was_published),
+		TEST(bodies_that_are_none_are_told_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,392 @@
+#include "tests/unit/fixture.h"
+
+static const uint32_t wards[] = { 101, 102, 103, 201, 202 };
+
+struct history {
+	struct world *world;
+	uint32_t seed;
+	uint64_t counters[PARTY_COUNT];
+	uint32_t revisions[ARRAY_SIZE(wards)][12];
+	struct buffer kept; /* a submission to send again */
+	enum party kept_sender;
+	uint64_t change; /* of the child node */
+	uint64_t epoch;
+	unsigned units; /* versions of the tree */
+	size_t submissions;
+};
+
+/* A value that is most often good. */
+static struct value_spec random_value(struct history *history, const char *code)
+{
+	struct value_spec value = { .code = code };
+
+	switch (random_below(&history->seed, 12)) {
+	case 0:
+		value.state = VALUE_NOT_APPLICABLE;
+		break;
+	case 1:
+		value.state = VALUE_ESTIMATED;
+		value.number = random_below(&history->seed, 1000);
+		break;
+	case 2:
+		value.number = strcmp(code, "n") == 0 ? -1 : (INT64_C(1) << 61) + 3;
+		break;
+	case 3:
+		value.text = "không phải số";
+		break;
+	default:
+		value.number = random_below(&history->seed, 1000);
+		break;
+	}
+	return value;
+}
+
+static struct report_spec random_report(struct history *history, size_t ward, char period[8])
+{
+	uint32_t month = random_below(&history->seed, 12);
+	uint32_t *revision = &history->revisions[ward][month];
+	struct report_spec spec = { .period = period, .unit = wards[ward] };
+
+	snprintf(period, 8, "2022-%02u", month + 1);
+	*revision += random_below(&history->seed, 5) > 0;
+	spec.revision = *revision ? *revision : 1;
+	spec.nil = random_below(&history->seed, 10) == 0;
+	if (!spec.nil || random_below(&history->seed, 5) == 0) {
+		spec.values[spec.value_count++] = random_value(history, "n");
+	}
+	if (!spec.nil && random_below(&history->seed, 2)) {
+		spec.values[spec.value_count++] = random_value(history, "x");
+	}
+	if (!spec.nil && random_below(&history->seed, 4) == 0) {
+		spec.values[spec.value_count++] = random_value(history, "f");
+	}
+	if (!spec.nil && random_below(&history->seed, 20) == 0) {
+		spec.values[spec.value_count++] = random_value(history, "nosuch");
+	}
+	return spec;
+}
+
+static void queue_random_submission(struct history *history)
+{
+	size_t ward = random_below(&history->seed, ARRAY_SIZE(wards));
+	bool collector = wards[ward] < 200 && random_below(&history->seed, 4) == 0;
+	enum party sender = collector ? COLLECTOR_10 : (enum party)(WARD_101 + ward);
+	size_t count = 1 + random_below(&history->seed, 3);
+	struct report_spec specs[3];
+	char periods[3][8];
+	struct buffer bytes;
+
+	for (size_t i = 0; i < count; i++) {
+		specs[i] = random_report(history, ward, periods[i]);
+		if (random_below(&history->seed, 30) == 0) {
+			specs[i].unit = 999;
+		}
+	}
+	bytes = submission_of(sender, ++history->counters[sender], specs, count);
+	if (random_below(&history->seed, 8) == 0) {
+		buffer_free(&history->kept);
+		history->kept = buffer_of(buffer_bytes(&bytes));
+		history->kept_sender = sender;
+	}
+	queue_submit(history->world, sender, bytes);
+	history->submissions++;
+}
+
+static void queue_random_rollup(struct history *history)
+{
+	struct cell_spec cells[4] = { 0 };
+	char periods[4][8];
+	size_t count = 1 + random_below(&history->seed, 4);
+
+	if (random_below(&history->seed, 50) == 0) {
+		history->epoch++;
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint32_t month = random_below(&history->seed, 12);
+
+		snprintf(periods[i], sizeof(periods[i]), "2022-%02u", month + 1);
+		cells[i].period = periods[i];
+		cells[i].unit = random_below(&history->seed, 40)
+					? 201 + random_below(&history->seed, 2)
+					: 101;
+		cells[i].version = random_below(&history->seed, 5) ? ++history->change
+								   : 1 + history->change / 2;
+		cells[i].revision = 1 + random_below(&history->seed, 9);
+		cells[i].value_count = 1 + random_below(&history->seed, 3);
+		for (size_t j = 0; j < cells[i].value_count; j++) {
+			cells[i].values[j] =
+				(struct value){ .state = random_below(&history->seed, VALUE_TEXT),
+					.number = random_below(&history->seed, 2) };
+		}
+	}
+	queue_rollup(history->world, NODE_20,
+		rollup_of(NODE_20, history->epoch, 1 + history->change, cells, count));
+}
+
+/* The tree with ward 102 now below one district, now below the other. */
+static void publish_random_units(struct history *history)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+
+	buffer_printf(&text,
+		UNITS_HEAD UNITS_TOP "101,a1,Ward A1,ward,10,2020-01-01,\n"
+				     "102,a2,Ward A2,ward,%d,2020-01-01,\n"
+				     "103,a3,Ward A3,ward,10,2020-01-01,2022-%02d-01\n"
+				     "201,b1,Ward B1,ward,20,2020-01-01,\n"
+				     "202,b2,Ward B2,ward,20,2020-01-01,\n",
+		history->units % 2 ? 10 : 20, 3 + history->units % 7);
+	buffer_append(&text, "", 1);
+	history->units++;
+	history->world->now.ms++;
+	publish(history->world, PUBLICATION_UNITS, "units", (const char *)text.data);
+}
+
+static void run_random(struct history *history, size_t submissions)
+{
+	while (history->submissions < submissions) {
+		size_t count = 1 + random_below(&history->seed, 20);
+
+		for (size_t i = 0; i < count; i++) {
+			uint32_t what = random_below(&history->seed, 20);
+
+			if (what == 0 && history->kept.size > 0) {
+				queue_submit(history->world, history->kept_sender,
+					buffer_of(buffer_bytes(&history->kept)));
+			} else if (what < 4) {
+				queue_random_rollup(history);
+			} else {
+				queue_random_submission(history);
+			}
+		}
+		history->world->now.ms += random_below(&history->seed, 100000000);
+		assert_int_equal(world_run(history->world), 0);
+		if (random_below(&history->seed, 12) == 0) {
+			publish_random_units(history);
+		}
+	}
+}
+
+static void history_run(struct world *world, uint32_t seed, size_t submissions)
+{
+	struct history history = { .world = world, .seed = seed, .epoch = 1 };
+
+	run_random(&history, submissions);
+	buffer_free(&history.kept);
+}
+
+/* Sums made the long way: every own report added to all units above it on its period's last day. */
+static void assert_sums_are_those_of_the_own_reports(struct world *world)
+{
+	static const struct {
+		uint32_t unit;
+		uint32_t below[5];
+	} trees[] = { { 1, { 101, 102, 103, 201, 202 } } };
+	const struct units *units = catalog_units(intake_catalog(world->intake));
+
+	for (int month = 1; month <= 12; month++) {
+		int64_t sum[3] = { 0 };
+		char label[16];
+		struct period period;
+
+		snprintf(label, sizeof(label), "2022-%02d", month);
+		assert_true(period_parse(bytes_of(label), &period));
+		for (size_t i = 0; i < ARRAY_SIZE(trees[0].below); i++) {
+			struct date day = { period.to.day - 1 };
+			struct own own;
+
+			if (!world_own(world, label, trees[0].below[i], &own) ||
+				!unit_on(units, trees[0].below[i], day)) {
+				continue;
+			}
+			if (own.count > FIELD_X &&
+				(own.figures[FIELD_X].state == VALUE_NUMBER ||
+					own.figures[FIELD_X].state == VALUE_ESTIMATED)) {
+				int64_t number = own.figures[FIELD_X].number;
+
+				sum[0] += number;
+				sum[1] += unit_is_within(units, trees[0].below[i], 10, day) ? number
+											    : 0;
+				sum[2] += unit_is_within(units, trees[0].below[i], 20, day) ? number
+											    : 0;
+			}
+		}
+		assert_int_equal(world_sum(world, label, 1, FIELD_X), sum[0]);
+		assert_int_equal(world_sum(world, label, 10, FIELD_X), sum[1]);
+		assert_int_equal(world_sum(world, label, 20, FIELD_X), sum[2]);
+	}
+}
+
+static void a_recount_of_2000_random_submissions_finds_no_difference(void **state)
+{
+	struct world *world = *state;
+
+	history_run(world, 20220531, 2000);
+	assert_true(intake_seq(world->intake) > 700);
+	assert_verified(world);
+	assert_sums_are_those_of_the_own_reports(world);
+}
+
+static void a_recount_of_other_seeds_finds_no_difference(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed <= 3; seed++) {
+		struct world *world = world_new();
+
+		history_run(world, seed * 7919, 300);
+		assert_verified(world);
+		assert_sums_are_those_of_the_own_reports(world);
+		world_free(world);
+	}
+}
+
+static void a_recount_changes_nothing(void **state)
+{
+	struct world *world = *state;
+	struct hash before;
+
+	history_run(world, 5, 40);
+	before = world_hash(world);
+	assert_verified(world);
+	assert_unchanged(world, &before);
+}
+
+static void a_recount_stops_when_it_is_told_to(void **state)
+{
+	struct world *world = *state;
+	struct verify_result result;
+	bool stop = true;
+	char scratch[80];
+	struct txn *txn;
+
+	snprintf(scratch, sizeof(scratch), "%s/scratch", world->folder);
+	mkdir(scratch, 0700);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(verify_run(txn, scratch, MAP_BYTES, &stop, &result), -ECANCELED);
+	txn_abort(txn);
+}
+
+/* Takes the record of that number in a table; the caller frees both. */
+static void record_take(struct world *world, enum store_table table, size_t number,
+	struct buffer *ret_key, struct buffer *ret_value)
+{
+	struct bytes key, value;
+	struct cursor *cursor;
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(cursor_open(txn, table, &cursor), 0);
+	assert_true(cursor_first(cursor, &key, &value));
+	for (size_t i = 0; i < number; i++) {
+		assert_true(cursor_next(cursor, &key, &value));
+	}
+	*ret_key = buffer_of(key);
+	*ret_value = buffer_of(value);
+	cursor_close(cursor);
+	txn_abort(txn);
+}
+
+static void record_put(
+	struct world *world, enum store_table table, const struct buffer *key, struct bytes value)
+{
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	if (value.data) {
+		txn_put(txn, table, buffer_bytes(key), value);
+	} else {
+		txn_delete(txn, table, buffer_bytes(key));
+	}
+	assert_int_equal(txn_commit(txn), 0);
+}
+
+static uint64_t differences(struct world *world)
+{
+	struct verify_result result;
+
+	world_verify(world, &result);
+	return result.differences;
+}
+
+/* Flips single bits of a record, takes it out, and puts one beside it; each is to be found. */
+static void assert_damage_is_found(struct world *world, enum store_table table, size_t number)
+{
+	CLEANUP(buffer_free) struct buffer key = { 0 };
+	CLEANUP(buffer_free) struct buffer value = { 0 };
+
+	record_take(world, table, number, &key, &value);
+	for (size_t i = 0; i < value.size; i += 1 + value.size / 23) {
+		value.data[i] ^= (uint8_t)(1 << i % 8);
+		record_put(world, table, &key, buffer_bytes(&value));
+		assert_true(differences(world) > 0);
+		value.data[i] ^= (uint8_t)(1 << i % 8);
+	}
+	record_put(world, table, &key, (struct bytes){ 0 });
+	assert_true(differences(world) > 0);
+	record_put(world, table, &key, buffer_bytes(&value));
+	key.data[key.size - 1] ^= 0x40;
+	record_put(world, table, &key, buffer_bytes(&value));
+	assert_true(differences(world) > 0);
+	record_put(world, table, &key, (struct bytes){ 0 });
+}
+
+static void damage_of_any_derived_table_is_found(void **state)
+{
+	static const enum store_table tables[] = { TABLE_KEY, TABLE_PUBLICATION, TABLE_ID,
+		TABLE_OWN, TABLE_CELL, TABLE_CHANGE, TABLE_LINK };
+	struct world *world = *state;
+
+	history_run(world, 99, 60);
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		assert_damage_is_found(world, tables[i], 0);
+	}
+	assert_verified(world);
+}
+
+static void damage_of_any_ledger_record_is_found(void **state)
+{
+	struct world *world = *state;
+
+	history_run(world, 98, 20);
+	for (size_t number = 0; number < 7; number++) {
+		assert_damage_is_found(world, TABLE_LEDGER, number);
+	}
+	assert_verified(world);
+}
+
+static void a_difference_is_named(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer key = { 0 };
+	CLEANUP(buffer_free) struct buffer value = { 0 };
+	struct verify_result result;
+
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	record_take(world, TABLE_CELL, 0, &key, &value);
+	value.data[0]++;
+	record_put(world, TABLE_CELL, &key, buffer_bytes(&value));
+	world_verify(world, &result);
+	assert_int_equal(result.differences, 1);
+	assert_string_equal(result.details[0], "cell: plan 1 form 0 period 2022-05 unit 1 differs");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_recount_of_2000_random_submissions_finds_no_difference, world_set_up,
+			world_tear_down),
+		cmocka_unit_test(a_recount_of_other_seeds_finds_no_difference),
+		cmocka_unit_test_setup_teardown(
+			a_recount_changes_nothing, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_recount_stops_when_it_is_told_to, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(
+			damage_of_any_derived_table_is_found, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(
+			damage_of_any_ledger_record_is_found, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_difference_is_named, world_set_up, world_tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
