@@ -140,8 +140,7 @@ static enum judgement subject_find_form(const struct fold *fold, int64_t index, 
 		return REFUSED_UNKNOWN_FORM;
 	}
 	ret->form = &ret->plan->plan->forms[at];
-	if (!period_parse(period, &ret->period) ||
-		!form_has_period(ret->plan->plan, ret->form, &ret->period)) {
+	if (!form_period_parse(ret->plan->plan, ret->form, period, &ret->period)) {
 		problems_add(problems, index, REFUSED_UNKNOWN_PERIOD,
 			"form '%s' of plan '%s' has no period '%s'", ret->form->code, ret->plan->code,
 			text_of(period, text));
@@ -263,6 +262,34 @@ static void problem_field(struct problems *problems, int64_t index, enum judgeme
 			code == REFUSED_OVERFLOW ? "too large to be summed" :
 						   "outside the field's bounds");
 	}
+}
+
+/* Do the figures keep what the plan says of them? */
+static enum judgement judge_constraints(const struct subject *subject, int64_t index,
+	const struct own *own, struct problems *problems)
+{
+	const struct plan *plan = subject->plan->plan;
+	int64_t numbers[LIMIT_FIELDS_PER_FORM] = { 0 };
+	bool present[LIMIT_FIELDS_PER_FORM] = { false };
+	enum judgement worst = JUDGEMENT_ACCEPTED;
+
+	for (size_t i = 0; i < own->count; i++) {
+		numbers[i] = own->figures[i].number;
+		present[i] = own->figures[i].state == VALUE_NUMBER ||
+			     own->figures[i].state == VALUE_ESTIMATED;
+	}
+	for (size_t i = 0; i < plan->constraint_count; i++) {
+		const struct constraint *constraint = &plan->constraints[i];
+
+		if (constraint->form == subject->key.form &&
+			!constraint_holds(constraint, subject->form, numbers, present)) {
+			problems_add(problems, index, REFUSED_CONSTRAINT, "%s %s %s: %s",
+				constraint->left_text, comparison_name(constraint->comparison),
+				constraint->right_text, constraint->label);
+			worst = REFUSED_CONSTRAINT;
+		}
+	}
+	return worst;
 }
 
 static enum judgement judge_values(const struct report *report, const struct subject *subject,
@@ -522,6 +549,9 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	judgement = judge_revision(report, index, current, closed, problems);
 	if (judgement == JUDGEMENT_ACCEPTED) {
 		judgement = judge_values(report, &subject, index, &next, problems);
+	}
+	if (judgement == JUDGEMENT_ACCEPTED) {
+		judgement = judge_constraints(&subject, index, &next, problems);
 	}
 	if (judgement != JUDGEMENT_ACCEPTED) {
 		return judgement;
@@ -1021,7 +1051,8 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 		cell_key_read(key.data, &subject.key);
 		plan = catalog_plan_by_number(catalog, subject.key.plan);
 		if (!plan || subject.key.form >= plan->plan->form_count ||
-			!period_from_code(subject.key.period, &subject.period)) {
+			!form_period_from_code(plan->plan, &plan->plan->forms[subject.key.form],
+				subject.key.period, &subject.period)) {
 			return -EBADMSG;
 		}
 		if (!chain_find(catalog_units(catalog), fold->node_unit, subject.key.unit,

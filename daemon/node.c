@@ -27,6 +27,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/query.h"
+#include "daemon/target.h"
 #include "daemon/verify.h"
 
 enum {
@@ -66,6 +67,11 @@ struct recount {
 	int done; /* eventfd */
 	zmq_msg_t peer;
 	int64_t request;
+	bool is_question; /* as of until, of that type and body; otherwise a recount */
+	struct instant until;
+	int64_t type;
+	struct buffer body;
+	struct writer answer;
 };
 
 struct node {
@@ -183,33 +189,76 @@ static int keys_query(const struct query *query, struct bytes body, struct write
 	return query_keys(query, writer);
 }
 
-static void run_query(struct node *node, struct peer *peer, const struct envelope *envelope,
-	query_fn *fn)
-{
-	static const struct {
-		enum judgement code;
-		const char *detail;
-	} outcomes[] = {
-		[QUERY_E_BODY] = { REFUSED_MALFORMED, "the body is not one of its type" },
-		[QUERY_E_PLAN] = { REFUSED_UNKNOWN_PLAN, "no such plan is published at this node" },
-		[QUERY_E_FORM] = { REFUSED_UNKNOWN_FORM, "the plan has no such form" },
-		[QUERY_E_PERIOD] = { REFUSED_UNKNOWN_PERIOD, "no such period" },
-		[QUERY_E_NOT_FOUND] = { REFUSED_NOT_FOUND, "nothing of that name is held" },
-	};
-	CLEANUP(txn_abortp) struct txn *txn = NULL;
-	int r = txn_begin(node->store, false, &txn);
+/* Questions that are answered from one snapshot, now or as of a past instant. */
+static query_fn *const queries[MESSAGE_TYPE_COUNT] = {
+	/* clang-format off */
+	[MESSAGE_LIST]        = list_query,
+	[MESSAGE_GET]         = query_get,
+	[MESSAGE_FIGURES]     = query_figures,
+	[MESSAGE_REPORT]      = query_report,
+	[MESSAGE_KEYS]        = keys_query,
+	[MESSAGE_OBLIGATIONS] = query_obligations,
+	[MESSAGE_EXPLAIN]     = query_explain,
+	[MESSAGE_TARGETS]     = query_targets,
+	[MESSAGE_SCORES]      = query_scores,
+	[MESSAGE_NESTED]      = query_nested,
+	/* clang-format on */
+};
 
+static const struct {
+	enum judgement code;
+	const char *detail;
+} query_outcomes[] = {
+	[QUERY_E_BODY] = { REFUSED_MALFORMED, "the body is not one of its type" },
+	[QUERY_E_PLAN] = { REFUSED_UNKNOWN_PLAN, "no such plan is published at this node" },
+	[QUERY_E_FORM] = { REFUSED_UNKNOWN_FORM, "the plan has no such form" },
+	[QUERY_E_PERIOD] = { REFUSED_UNKNOWN_PERIOD, "no such period" },
+	[QUERY_E_NOT_FOUND] = { REFUSED_NOT_FOUND, "nothing of that name is held" },
+};
+
+/* A reporter reads the reports of its own unit only. */
+static bool may_read(const struct catalog_key *key, int64_t type, struct bytes body)
+{
+	struct reader reader = reader_make(body);
+
+	if (key->role != ROLE_REPORTER || (type != MESSAGE_REPORT && type != MESSAGE_NESTED)) {
+		return true;
+	}
+	reader_array_exact(&reader, 4);
+	reader_skip(&reader);
+	reader_skip(&reader);
+	reader_skip(&reader);
+	return reader_int(&reader) == key->unit || !reader_ok(&reader);
+}
+
+static void handle_query(struct node *node, struct peer *peer, const struct catalog_key *key,
+	const struct envelope *envelope)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	int r;
+
+	if (!may_read(key, envelope->type, envelope->body)) {
+		refuse(node, peer, envelope->request, REFUSED_NOT_YOUR_UNIT,
+			"a reporter reads the reports of its own unit");
+		return;
+	}
+	r = txn_begin(node->store, false, &txn);
 	if (r == 0) {
-		struct query query = { txn, intake_catalog(node->intake),
-			intake_identity(node->intake)->unit };
+		struct query query = {
+			.txn = txn,
+			.catalog = intake_catalog(node->intake),
+			.node_unit = intake_identity(node->intake)->unit,
+			.now = intake_instant(node->intake, node_now(node)),
+		};
 
 		answer_begin(node, envelope->request);
-		r = fn(&query, envelope->body, &node->reply);
+		r = queries[envelope->type](&query, envelope->body, &node->reply);
 	}
 	if (r == 0) {
 		send_to(node, peer, writer_bytes(&node->reply));
-	} else if (r > 0 && (size_t)r < ARRAY_SIZE(outcomes)) {
-		refuse(node, peer, envelope->request, outcomes[r].code, outcomes[r].detail);
+	} else if (r > 0 && (size_t)r < ARRAY_SIZE(query_outcomes)) {
+		refuse(node, peer, envelope->request, query_outcomes[r].code,
+			query_outcomes[r].detail);
 	} else {
 		refuse(node, peer, envelope->request, REFUSED_STORE_FAILED, "the store cannot be read");
 	}
@@ -309,57 +358,6 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 	write_number(node, "map_bytes", bytes);
 	write_number(node, "map_used", used);
 	send_to(node, peer, writer_bytes(&node->reply));
-}
-
-static void handle_list(struct node *node, struct peer *peer, const struct catalog_key *key,
-	const struct envelope *envelope)
-{
-	(void)key;
-	run_query(node, peer, envelope, list_query);
-}
-
-static void handle_get(struct node *node, struct peer *peer, const struct catalog_key *key,
-	const struct envelope *envelope)
-{
-	(void)key;
-	run_query(node, peer, envelope, query_get);
-}
-
-static void handle_figures(struct node *node, struct peer *peer, const struct catalog_key *key,
-	const struct envelope *envelope)
-{
-	(void)key;
-	run_query(node, peer, envelope, query_figures);
-}
-
-/* A reporter reads the reports of its own unit only. */
-static bool may_read_report(const struct catalog_key *key, struct bytes body)
-{
-	struct reader reader = reader_make(body);
-
-	reader_array_exact(&reader, 4);
-	reader_skip(&reader);
-	reader_skip(&reader);
-	reader_skip(&reader);
-	return key->role != ROLE_REPORTER || reader_int(&reader) == key->unit || !reader_ok(&reader);
-}
-
-static void handle_report(struct node *node, struct peer *peer, const struct catalog_key *key,
-	const struct envelope *envelope)
-{
-	if (!may_read_report(key, envelope->body)) {
-		refuse(node, peer, envelope->request, REFUSED_NOT_YOUR_UNIT,
-			"a reporter reads the reports of its own unit");
-		return;
-	}
-	run_query(node, peer, envelope, query_report);
-}
-
-static void handle_keys(struct node *node, struct peer *peer, const struct catalog_key *key,
-	const struct envelope *envelope)
-{
-	(void)key;
-	run_query(node, peer, envelope, keys_query);
 }
 
 /* [counter] */
@@ -490,39 +488,46 @@ static void handle_clock(struct node *node, struct peer *peer, const struct cata
 
 /* ---- the recount ---- */
 
+/* Answers the question from the state as it was. */
+static int answer_as_of(void *data, const struct query *query)
+{
+	struct recount *recount = data;
+
+	return queries[recount->type](query, buffer_bytes(&recount->body), &recount->answer);
+}
+
 static void *recount_thread(void *data)
 {
 	struct recount *recount = data;
 	uint64_t one = 1;
 
-	recount->error = verify_run(recount->txn, recount->folder, recount->map_bytes, &recount->stop,
-		&recount->result);
+	if (recount->is_question) {
+		recount->error = verify_as_of(recount->txn, recount->folder, recount->map_bytes,
+			&recount->stop, recount->until, answer_as_of, recount);
+	} else {
+		recount->error = verify_run(recount->txn, recount->folder, recount->map_bytes,
+			&recount->stop, &recount->result);
+	}
 	if (write(recount->done, &one, sizeof(one)) < 0) {
 		/* an eventfd takes a one as long as it is open, and it is */
 	}
 	return NULL;
 }
 
-static void handle_verify(struct node *node, struct peer *peer, const struct catalog_key *key,
-	const struct envelope *envelope)
+/* Starts the thread for peer; refuses where one is running. */
+static void recount_start(struct node *node, struct peer *peer, int64_t request)
 {
 	struct recount *recount = &node->recount;
 	sigset_t all, old;
 
-	(void)key;
-	if (recount->running) {
-		refuse(node, peer, envelope->request, REFUSED_BUSY, "a recount is running");
-		return;
-	}
 	snprintf(recount->folder, sizeof(recount->folder), "%s/verify", node->settings->state);
 	if ((mkdir(recount->folder, 0700) < 0 && errno != EEXIST) ||
 		txn_begin(node->store, false, &recount->txn)) {
-		refuse(node, peer, envelope->request, REFUSED_STORE_FAILED,
-			"the scratch store cannot be made");
+		refuse(node, peer, request, REFUSED_STORE_FAILED, "the scratch store cannot be made");
 		return;
 	}
 	recount->map_bytes = (size_t)node->settings->map_bytes;
-	recount->request = envelope->request;
+	recount->request = request;
 	recount->stop = false;
 	zmq_msg_init(&recount->peer);
 	zmq_msg_copy(&recount->peer, &peer->id);
@@ -533,7 +538,56 @@ static void handle_verify(struct node *node, struct peer *peer, const struct cat
 	if (!recount->running) {
 		txn_abort(recount->txn);
 		zmq_msg_close(&recount->peer);
-		refuse(node, peer, envelope->request, REFUSED_BUSY, "no thread for a recount");
+		refuse(node, peer, request, REFUSED_BUSY, "no thread for a recount");
+	}
+}
+
+static void handle_verify(struct node *node, struct peer *peer, const struct catalog_key *key,
+	const struct envelope *envelope)
+{
+	(void)key;
+	if (node->recount.running) {
+		refuse(node, peer, envelope->request, REFUSED_BUSY, "a recount is running");
+		return;
+	}
+	node->recount.is_question = false;
+	recount_start(node, peer, envelope->request);
+}
+
+/* [ms, type, body] */
+static void handle_as_of(struct node *node, struct peer *peer, const struct catalog_key *key,
+	const struct envelope *envelope)
+{
+	struct recount *recount = &node->recount;
+	struct reader reader = reader_make(envelope->body);
+	struct bytes body;
+	int64_t ms, type;
+
+	reader_array_exact(&reader, 3);
+	ms = reader_int_between(&reader, 0, INT64_MAX);
+	type = reader_int_between(&reader, 0, MESSAGE_TYPE_COUNT - 1);
+	body = reader_raw(&reader);
+	if (!reader_ok(&reader) || !queries[type]) {
+		refuse(node, peer, envelope->request, REFUSED_MALFORMED,
+			"the body is not one of its type");
+	} else if (!(message_row(type)->roles & ROLE_BIT(key->role))) {
+		refuse(node, peer, envelope->request, REFUSED_NOT_PERMITTED,
+			"the role may not ask that");
+	} else if (recount->running) {
+		refuse(node, peer, envelope->request, REFUSED_BUSY, "a recount is running");
+	} else {
+		recount->is_question = true;
+		recount->until.ms = ms;
+		recount->type = type;
+		recount->body.size = 0;
+		recount->body.failed = false;
+		buffer_append(&recount->body, body.data, body.size);
+		writer_reset(&recount->answer);
+		if (recount->body.failed) {
+			refuse(node, peer, envelope->request, REFUSED_BUSY, "no memory for a recount");
+			return;
+		}
+		recount_start(node, peer, envelope->request);
 	}
 }
 
@@ -560,10 +614,20 @@ static void recount_answer(struct node *node)
 	recount_end(node);
 	writer_reset(&node->reply);
 	if (recount->error) {
+		bool outcome = recount->error > 0 &&
+			       (size_t)recount->error < ARRAY_SIZE(query_outcomes);
+		enum judgement code =
+			outcome ? query_outcomes[recount->error].code : REFUSED_STORE_FAILED;
+
+		intake_count_refusal(node->intake, code);
 		envelope_begin(&node->reply, MESSAGE_REFUSED, recount->request);
 		writer_array(&node->reply, 2);
-		writer_str(&node->reply, judgement_name(REFUSED_STORE_FAILED));
-		writer_str(&node->reply, strerror(-recount->error));
+		writer_str(&node->reply, judgement_name(code));
+		writer_str(&node->reply,
+			outcome ? query_outcomes[recount->error].detail : strerror(-recount->error));
+	} else if (recount->is_question) {
+		answer_begin(node, recount->request);
+		writer_raw(&node->reply, writer_bytes(&recount->answer));
 	} else {
 		log_event(result->differences ? EVENT_VERIFY_DIFFERS : EVENT_VERIFIED,
 			LOG_FIELDS(LOG_NUMBER("ENTRIES", (int64_t)result->entries),
@@ -592,20 +656,26 @@ static void recount_answer(struct node *node)
 typedef void handler_fn(struct node *node, struct peer *peer, const struct catalog_key *key,
 	const struct envelope *envelope);
 
-/* Who may send what stands in message.c; submit, rollup and publish go to the intake. */
+/* Who may send what stands in message.c; submit, review, rollup and publish go to the intake. */
 static handler_fn *const handlers[MESSAGE_TYPE_COUNT] = {
 	/* clang-format off */
-	[MESSAGE_HELLO]   = handle_hello,
-	[MESSAGE_STATUS]  = handle_status,
-	[MESSAGE_LIST]    = handle_list,
-	[MESSAGE_GET]     = handle_get,
-	[MESSAGE_FIGURES] = handle_figures,
-	[MESSAGE_REPORT]  = handle_report,
-	[MESSAGE_RECEIPT] = handle_receipt,
-	[MESSAGE_WATCH]   = handle_watch,
-	[MESSAGE_VERIFY]  = handle_verify,
-	[MESSAGE_KEYS]    = handle_keys,
-	[MESSAGE_CLOCK]   = handle_clock,
+	[MESSAGE_HELLO]       = handle_hello,
+	[MESSAGE_STATUS]      = handle_status,
+	[MESSAGE_LIST]        = handle_query,
+	[MESSAGE_GET]         = handle_query,
+	[MESSAGE_FIGURES]     = handle_query,
+	[MESSAGE_REPORT]      = handle_query,
+	[MESSAGE_RECEIPT]     = handle_receipt,
+	[MESSAGE_WATCH]       = handle_watch,
+	[MESSAGE_VERIFY]      = handle_verify,
+	[MESSAGE_KEYS]        = handle_query,
+	[MESSAGE_CLOCK]       = handle_clock,
+	[MESSAGE_OBLIGATIONS] = handle_query,
+	[MESSAGE_EXPLAIN]     = handle_query,
+	[MESSAGE_TARGETS]     = handle_query,
+	[MESSAGE_SCORES]      = handle_query,
+	[MESSAGE_NESTED]      = handle_query,
+	[MESSAGE_AS_OF]       = handle_as_of,
 	/* clang-format on */
 };
 
@@ -1249,6 +1319,7 @@ int node_new(const struct settings *settings, struct node **ret)
 	node->signals = -1;
 	node->recount.done = -1;
 	writer_init(&node->reply);
+	writer_init(&node->recount.answer);
 	r = read_key(settings, &node->pair);
 	if (r == 0) {
 		r = open_store(settings, false, &node->store);
@@ -1306,6 +1377,8 @@ void node_free(struct node *node)
 		close(node->recount.done);
 	}
 	writer_free(&node->reply);
+	writer_free(&node->recount.answer);
+	buffer_free(&node->recount.body);
 	key_pair_wipe(&node->pair);
 	free(node);
 }

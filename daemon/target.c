@@ -282,7 +282,7 @@ static enum target_status judge(const struct evaluation *evaluation, const struc
 	struct date today = instant_date(evaluation->query->now);
 	__int128 elapsed, whole;
 
-	if (comparison_holds(target->operator, left, right)) {
+	if (comparison_holds(target->comparison, left, right)) {
 		return TARGET_MET;
 	}
 	if (target->by.day != DATE_NONE.day) {
@@ -291,7 +291,7 @@ static enum target_status judge(const struct evaluation *evaluation, const struc
 	if (today.day >= end.day) {
 		return TARGET_MISSED;
 	}
-	if (target->operator == COMPARISON_LESS || target->operator == COMPARISON_AT_MOST) {
+	if (target->comparison == COMPARISON_LESS || target->comparison == COMPARISON_AT_MOST) {
 		return TARGET_BEHIND;
 	}
 	elapsed = today.day > begin.day ? today.day - begin.day : 0;

@@ -18,6 +18,7 @@ struct verify {
 	struct catalog *catalog;
 	struct node_init identity;
 	struct verify_result *result;
+	struct instant until; /* later batches are left out */
 };
 
 static void difference(struct verify_result *result, const char *format, ...)
@@ -130,6 +131,14 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 	return r;
 }
 
+/* Is the batch later than what is asked for? A damaged one is not: it is to be found. */
+static bool is_later(const struct verify *verify, struct bytes record)
+{
+	struct batch_view view;
+
+	return batch_view_read(record, &view) && view.commit.instant.ms > verify->until.ms;
+}
+
 static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 {
 	uint64_t expected = verify->result->entries + 1;
@@ -177,6 +186,9 @@ static int fold_ledger(struct verify *verify, struct txn *txn, const bool *stop)
 		more = cursor_next(cursor, &key, &record)) {
 		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 			return -ECANCELED;
+		}
+		if (is_later(verify, record)) {
+			break;
 		}
 		r = fold_batch(verify, key.size == 8 ? get_be64(key.data) : 0, record);
 	}
@@ -258,7 +270,22 @@ static void remove_scratch(const char *folder)
 	}
 }
 
-static int recount_and_compare(struct verify *verify, struct txn *txn, const bool *stop)
+/* What is done with the state that was folded: compare it, or ask it. */
+typedef int folded_fn(struct verify *verify, struct txn *txn, void *data);
+
+static int compare_all(struct verify *verify, struct txn *txn, void *data)
+{
+	int r = 0;
+
+	(void)data;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(derived); i++) {
+		r = compare_table(verify, txn, derived[i]);
+	}
+	return r;
+}
+
+static int fold_and(struct verify *verify, struct txn *txn, const bool *stop, folded_fn *then,
+	void *data)
 {
 	int r = txn_begin(verify->scratch, true, &verify->out);
 
@@ -269,15 +296,16 @@ static int recount_and_compare(struct verify *verify, struct txn *txn, const boo
 	if (r == 0) {
 		r = fold_ledger(verify, txn, stop);
 	}
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(derived); i++) {
-		r = compare_table(verify, txn, derived[i]);
+	if (r == 0) {
+		r = then(verify, txn, data);
 	}
 	txn_abort(verify->out);
 	return r;
 }
 
-int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
-	struct verify_result *ret)
+/* Folds into a scratch store that is made for it and removed after it. */
+static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
+	struct instant until, struct verify_result *result, folded_fn *then, void *data)
 {
 	struct store_options options = {
 		.folder = scratch_folder,
@@ -285,10 +313,10 @@ int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 		.create = true,
 		.scratch = true,
 	};
-	struct verify verify = { .result = ret };
+	struct verify verify = { .result = result, .until = until };
 	int r;
 
-	*ret = (struct verify_result){ 0 };
+	*result = (struct verify_result){ 0 };
 	remove_scratch(scratch_folder);
 	r = store_open(&options, &verify.scratch);
 	if (r) {
@@ -296,11 +324,44 @@ int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	}
 	r = cells_new(&verify.fold.cells);
 	if (r == 0) {
-		r = recount_and_compare(&verify, txn, stop);
+		r = fold_and(&verify, txn, stop, then, data);
 	}
 	cells_free(verify.fold.cells);
 	catalog_free(verify.catalog);
 	store_close(verify.scratch);
 	remove_scratch(scratch_folder);
 	return r;
+}
+
+int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
+	struct verify_result *ret)
+{
+	return run(txn, scratch_folder, map_bytes, stop, (struct instant){ INT64_MAX }, ret,
+		compare_all, NULL);
+}
+
+struct question {
+	verify_question_fn *fn;
+	void *data;
+};
+
+static int ask(struct verify *verify, struct txn *txn, void *data)
+{
+	const struct question *question = data;
+	struct query query = { verify->out, verify->catalog, verify->identity.unit, verify->until };
+
+	(void)txn;
+	if (verify->result->differences > 0) {
+		return -EBADMSG; /* the ledger is damaged: no answer is better than a wrong one */
+	}
+	return question->fn(question->data, &query);
+}
+
+int verify_as_of(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
+	struct instant until, verify_question_fn *fn, void *data)
+{
+	struct question question = { fn, data };
+	struct verify_result result;
+
+	return run(txn, scratch_folder, map_bytes, stop, until, &result, ask, &question);
 }

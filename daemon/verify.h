@@ -8,6 +8,7 @@
 
 #include "daemon/fold.h"
 #include "daemon/ledger.h"
+#include "daemon/rollup.h"
 
 enum {
 	VERIFY_DETAILS_MAX = 16,
@@ -30,3 +31,11 @@ struct verify_result {
  */
 int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
 	struct verify_result *ret);
+
+/*
+ * Folds the ledger up to the last commit not later than until into a scratch store, and asks a
+ * question of that state. What fn returns is returned, or -errno.
+ */
+typedef int verify_question_fn(void *data, const struct query *query);
+int verify_as_of(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
+	struct instant until, verify_question_fn *fn, void *data);
