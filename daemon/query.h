@@ -16,6 +16,23 @@ enum {
 	QUERY_E_NOT_FOUND,     /* nothing held */
 };
 
+static inline void write_figure(struct writer *writer, const struct figure *figure)
+{
+	struct value value = { .state = figure->state, .number = figure->number };
+
+	value_write(writer, &value);
+}
+
+/* An instant, or nil. */
+static inline void write_instant(struct writer *writer, bool present, int64_t ms)
+{
+	if (present) {
+		writer_int(writer, ms);
+	} else {
+		writer_nil(writer);
+	}
+}
+
 /* 0, one of the outcomes above, or -errno. Nothing useful is in writer unless 0. */
 int query_list(const struct query *query, struct writer *writer);
 int query_get(const struct query *query, struct bytes body, struct writer *writer);
