@@ -42,18 +42,121 @@ int form_field_index(const struct form *form, struct bytes code)
 	return -1;
 }
 
+int plan_indicator_index(const struct plan *plan, struct bytes code)
+{
+	for (size_t i = 0; i < plan->indicator_count; i++) {
+		if (bytes_equal_text(code, plan->indicators[i].code)) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+int plan_target_index(const struct plan *plan, struct bytes code)
+{
+	for (size_t i = 0; i < plan->target_count; i++) {
+		if (bytes_equal_text(code, plan->targets[i].code)) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+/* The day by which a period belongs to a horizon or not. */
+static struct date period_day(const struct period *period)
+{
+	if (cadence_calendar(period->cadence) == CALENDAR_DECREE_09) {
+		return (struct date){ period->to.day - 1 };
+	}
+	return period->from;
+}
+
 bool form_has_period(const struct plan *plan, const struct form *form, const struct period *period)
 {
+	struct date day = period_day(period);
+
+	if (period->cadence == CADENCE_ONCE && day.day != plan->from.day) {
+		return false;
+	}
 	return period->cadence == form->cadence &&
 	       (form->positions & (1u << period_position(period->code))) &&
-	       period->from.day >= plan->from.day && period->from.day < plan->to.day;
+	       day.day >= plan->from.day && day.day < plan->to.day;
+}
+
+/* The same period with the window that the plan gives it. */
+static struct period period_whole(const struct plan *plan, const struct period *period)
+{
+	struct period whole = *period;
+
+	if (whole.cadence == CADENCE_ONCE) {
+		whole.to = plan->to;
+	}
+	return whole;
+}
+
+/* The form's first period that is not before this one. */
+static bool period_from_here(
+	const struct plan *plan, const struct form *form, struct period period, struct period *ret)
+{
+	for (; period_day(&period).day < plan->to.day; period_next(&period, &period)) {
+		if (form_has_period(plan, form, &period)) {
+			*ret = period_whole(plan, &period);
+			return true;
+		}
+		if (period.cadence == CADENCE_ONCE) {
+			return false; /* the horizon's first day is the only one */
+		}
+	}
+	return false;
+}
+
+bool form_first_period(const struct plan *plan, const struct form *form, struct period *ret)
+{
+	struct period period;
+
+	period_of_date(form->cadence, plan->from, &period);
+	return period_from_here(plan, form, period, ret);
+}
+
+bool form_next_period(const struct plan *plan, const struct form *form, struct period *io)
+{
+	struct period period;
+
+	period_next(io, &period);
+	return period_from_here(plan, form, period, io);
+}
+
+bool form_period_parse(
+	const struct plan *plan, const struct form *form, struct bytes label, struct period *ret)
+{
+	struct period period;
+
+	if (!period_parse(label, &period) || !form_has_period(plan, form, &period)) {
+		return false;
+	}
+	*ret = period_whole(plan, &period);
+	return true;
+}
+
+bool form_period_from_code(
+	const struct plan *plan, const struct form *form, uint32_t code, struct period *ret)
+{
+	struct period period;
+
+	if (!period_from_code(code, &period) || !form_has_period(plan, form, &period)) {
+		return false;
+	}
+	*ret = period_whole(plan, &period);
+	return true;
 }
 
 bool form_due(const struct plan *plan, const struct form *form, const struct period *period,
 	struct instant *ret)
 {
+	struct period whole = period_whole(plan, period);
+
 	return form_has_period(plan, form, period) &&
-	       due_instant(&form->due_at[period_position(period->code)], period, ret);
+	       due_instant(&form->due_at[period_position(period->code)], &whole, ret);
 }
 
 static bool list_has(const char *const *list, size_t count, const char *word)
@@ -88,7 +191,7 @@ static bool duty_binds(const struct duty *duty, const struct units *units,
 bool plan_binds(const struct plan *plan, size_t form, const struct period *period,
 	const struct units *units, uint32_t unit, enum source_state *ret_source)
 {
-	struct date day = { period->to.day - 1 };
+	struct date day = { period_whole(plan, period).to.day - 1 };
 	const struct unit_state *state = unit_on(units, unit, day);
 	bool bound = false;
 
@@ -152,6 +255,12 @@ bool plan_is_compatible(const struct plan *current, const struct plan *next, cha
 				cadence_name(form->cadence), cadence_name(other->cadence));
 			return false;
 		}
+		if (form->cadence == CADENCE_ONCE && current->from.day != next->from.day) {
+			snprintf(ret_why, LIMIT_PLACE_BYTES,
+				"form %s is asked once, and its period begins on another day",
+				form->code);
+			return false;
+		}
 		if (!fields_are_compatible(form, other, ret_why)) {
 			return false;
 		}
@@ -204,12 +313,47 @@ static bool group_has_unit(const struct plan *plan, const struct units *units,
 	return false;
 }
 
+static void check_group(const struct plan *plan, const struct units *units, const char *group,
+	size_t line, const char *table, const char *column, struct table_errors *errors)
+{
+	for (size_t i = 0; i < units_count(units); i++) {
+		const struct unit_state *state = units_at(units, i);
+
+		if (strcmp(state->group, group) == 0 && horizon_meets(plan, state)) {
+			return;
+		}
+	}
+	table_errors_add(errors, line, table, column,
+		"no unit of the group \"%.40s\" on any day of the horizon", group);
+}
+
+/* The groups that indicators and targets name. */
+static void check_groups(
+	const struct plan *plan, const struct units *units, struct table_errors *errors)
+{
+	for (size_t i = 0; i < plan->indicator_count; i++) {
+		const struct indicator *indicator = &plan->indicators[i];
+
+		for (size_t j = 0; j < indicator->group_count; j++) {
+			check_group(plan, units, indicator->groups[j], indicator->line, "indicator",
+				"groups", errors);
+		}
+	}
+	for (size_t i = 0; i < plan->target_count; i++) {
+		if (plan->targets[i].level[0]) {
+			check_group(plan, units, plan->targets[i].level, plan->targets[i].line,
+				"target", "level", errors);
+		}
+	}
+}
+
 void plan_check_units(
 	const struct plan *plan, const struct units *units, struct table_errors *errors)
 {
 	size_t line = 0; /* of the duty before: rows that name several forms are checked once */
 
 	check_unit_code(plan, units, plan->issuer, 0, "plan", "issuer", errors);
+	check_groups(plan, units, errors);
 	for (size_t i = 0; i < plan->duty_count; i++) {
 		const struct duty *duty = &plan->duties[i];
 

@@ -1026,7 +1026,7 @@ static void table_problem(void *data, const struct table_error *error)
 		*error->table ? " " : "", error->column, *error->column ? ": " : "", error->text);
 }
 
-/* After units changed, sums are counted anew: who is above whom may be another. */
+/* Counts all sums anew: who is above whom may be another, or which fields are summed. */
 static int recount(struct fold *fold, const struct catalog *catalog)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
@@ -1078,16 +1078,17 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 	return 0;
 }
 
-static int publish_units(struct fold *fold, struct problems *problems)
+/* After the record of units or of a plan was put. */
+static int recount_with_new(struct fold *fold, struct problems *problems)
 {
 	CLEANUP(catalog_freep) struct catalog *catalog = NULL;
-	int r = catalog_load(fold->txn, &catalog); /* with the new record in it */
+	int r = catalog_load(fold->txn, &catalog);
 
 	if (r == 0 && txn_count(fold->txn, TABLE_OWN) > 0) {
 		r = recount(fold, catalog);
 		if (r == 1) {
 			problems_add(problems, -1, REFUSED_OVERFLOW,
-				"with these units a sum would be too large");
+				"with this text a sum would be too large");
 		}
 	}
 	return r;
@@ -1127,8 +1128,25 @@ static int check_units(struct fold *fold, const struct publication *publication,
 	return units_read(texts, count, &errors, &units);
 }
 
+/* Does a field that both have change whether it is summed over units? */
+static bool sums_change(const struct plan *current, const struct plan *next)
+{
+	for (size_t i = 0; i < current->form_count; i++) {
+		for (size_t j = 0; j < current->forms[i].field_count; j++) {
+			bool before = current->forms[i].fields[j].over_units == AGGREGATION_SUM;
+			bool after = next->forms[i].fields[j].over_units == AGGREGATION_SUM;
+
+			if (before != after) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 static int check_plan(struct fold *fold, const struct publication *publication,
-	const struct publication_record *current, uint32_t *ret_number, struct problems *problems)
+	const struct publication_record *current, uint32_t *ret_number, bool *ret_recount,
+	struct problems *problems)
 {
 	CLEANUP(plan_freep) struct plan *plan = NULL;
 	struct table_errors errors = { table_problem, problems, 0 };
@@ -1155,6 +1173,7 @@ static int check_plan(struct fold *fold, const struct publication *publication,
 		problems_add(problems, -1, REFUSED_TOO_LARGE, "more than %d plans", LIMIT_PLANS);
 		return 1;
 	}
+	*ret_recount = old && sums_change(old->plan, plan);
 	*ret_number = current ? current->number : (uint32_t)catalog_plan_count(fold->catalog) + 1;
 	return 0;
 }
@@ -1239,6 +1258,7 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 	};
 	bool exists = publication_record_get(fold->txn, publication->kind, publication->name,
 		&current);
+	bool recounted = publication->kind == PUBLICATION_UNITS;
 	int r = 0;
 
 	if (exists && publication->issued.ms <= current.issued.ms) {
@@ -1252,7 +1272,8 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 		r = check_units(fold, publication, problems);
 		break;
 	case PUBLICATION_PLAN:
-		r = check_plan(fold, publication, exists ? &current : NULL, &next.number, problems);
+		r = check_plan(fold, publication, exists ? &current : NULL, &next.number, &recounted,
+			problems);
 		break;
 	case PUBLICATION_KEYS:
 		r = publish_keys(fold, publication, problems);
@@ -1264,7 +1285,7 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 		return r;
 	}
 	publication_record_put(fold->txn, &next);
-	return publication->kind == PUBLICATION_UNITS ? publish_units(fold, problems) : 0;
+	return recounted ? recount_with_new(fold, problems) : 0;
 }
 
 void node_init_write(struct writer *writer, const struct node_init *init)

@@ -63,6 +63,9 @@ void help_verb(const struct verb *verb)
 {
 	printf("baocao %s%s%s %s\n  %s\n", verb->noun, *verb->name != '\0' ? " " : "", verb->name,
 		verb->arguments, _(verb->summary));
+	if (*verb->rows != '\0') {
+		printf("  %s %s\n", _("Columns:"), verb->rows);
+	}
 	if (verb->options[0].name) {
 		printf("\n%s\n", _("Options:"));
 		options_print(stdout, verb->options, OPTIONS_MAX);
@@ -103,6 +106,11 @@ int run_help(struct app *app, const struct arguments *arguments)
 		arguments->list[arguments->count - 1]);
 }
 
+static int upper(char c)
+{
+	return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+}
+
 static void manual_options(const struct option_row *rows, size_t count)
 {
 	for (size_t i = 0; i < count && rows[i].name; i++) {
@@ -110,7 +118,7 @@ static void manual_options(const struct option_row *rows, size_t count)
 		if (rows[i].value) {
 			printf(" _%s_", rows[i].value);
 		}
-		printf("++\n%s\n\n", rows[i].meaning);
+		printf("\n\t%c%s.\n\n", upper(rows[i].meaning[0]), rows[i].meaning + 1);
 	}
 }
 
@@ -122,7 +130,10 @@ static void manual_verbs(void)
 		printf("## %s%s%s\n\n*baocao %s%s%s*", verb->noun, *verb->name != '\0' ? " " : "",
 			verb->name, verb->noun, *verb->name != '\0' ? " " : "", verb->name);
 		printf("%s%s\n\n%c%s.\n\n", *verb->arguments != '\0' ? " " : "", verb->arguments,
-			verb->summary[0] - 'a' + 'A', verb->summary + 1);
+			upper(verb->summary[0]), verb->summary + 1);
+		if (*verb->rows != '\0') {
+			printf("Columns: _%s_.\n\n", verb->rows);
+		}
 		manual_options(verb->options, OPTIONS_MAX);
 	}
 }
@@ -143,6 +154,20 @@ static const char manual_head[] =
 	"# OPTIONS OF EVERY VERB\n\n";
 
 static const char manual_tail[] =
+	"# FORMS\n\n"
+	"A form is a CSV file in UTF-8. Rows before the header _field,value_ say whose report it is: _plan_,\n"
+	"_form_, _period_, _unit_ (its number), _nil_, _note_, and where wanted _revision_. Behind the header\n"
+	"stands one row per field. Rows that begin with *#* are comments.\n\n"
+	"A value is a number without separators (_1902_; where the field has decimals also _9,5_ or _9.5_), _na_ or\n"
+	"_không áp dụng_ (not applicable), _~12_ (estimated), _yes_ or _no_, a text, or empty (missing). A number\n"
+	"that can be read in two ways, such as _1.902_, is refused. _nil,yes_ says that the whole report has\n"
+	"nothing to say (không phát sinh); its values stay empty.\n\n"
+	"# IMPORT\n\n"
+	"A file for _report import_ has the columns _unit_id,unit_name,parent_path,period,indicator,value_;\n"
+	"_unit_id_ is a unit's code on the last day of the period, or its number, and _indicator_ a field. Each\n"
+	"report goes to the context whose _node_unit_ is the unit itself or the nearest one above it, first\n"
+	"among contexts with the key of the selected one; where there is none, to the selected one. What was\n"
+	"sent before with the same figures is not sent again, so an interrupted import is run again.\n\n"
 	"# ENVIRONMENT\n\n"
 	"*BAOCAO_HOME*\n"
 	"\tFolder of keys, contexts and outbox. Without it _$XDG_DATA_HOME/baocao_, or\n"
@@ -172,7 +197,7 @@ void help_manual(void)
 	manual_verbs();
 	printf("# EXIT STATUS\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
-		printf("*%s*\n\t%s\n\n", codes[i][0], codes[i][1]);
+		printf("*%s*\n\t%c%s.\n\n", codes[i][0], upper(codes[i][1][0]), codes[i][1] + 1);
 	}
 	printf("%s", manual_tail);
 }

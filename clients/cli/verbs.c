@@ -7,7 +7,7 @@
 /* clang-format off */
 const struct verb verbs[] = {
 	{ "context", "add", "NAME", 1, 1, N_("add a node to talk to, or change it"),
-		run_context_add, {
+		"", run_context_add, {
 		{ "--endpoint", "E", N_("where the node listens: tcp://HOST:PORT") },
 		{ "--node-key", "HEX", N_("the node's public key") },
 		{ "--key", "KEYNAME", N_("one's own key, by the name given to key new") },
@@ -15,17 +15,17 @@ const struct verb verbs[] = {
 		{ "--node-unit", "N", N_("number of the unit whose subtree the node serves") },
 		} },
 	{ "context", "select", "NAME", 1, 1, N_("use this one where no --context is given"),
-		run_context_select, { { 0 } } },
+		"", run_context_select, { { 0 } } },
 	{ "context", "ls", "", 0, 0, N_("list the nodes that can be talked to"),
-		run_context_ls, { { 0 } } },
+		"name endpoint node_key key unit node_unit selected", run_context_ls, { { 0 } } },
 	{ "key", "new", "NAME", 1, 1, N_("make a key pair and print its public key"),
-		run_key_new, { { 0 } } },
+		"public_key", run_key_new, { { 0 } } },
 	{ "key", "ls", "", 0, 0, N_("list one's own keys"),
-		run_key_ls, {
+		"name public_key", run_key_ls, {
 		{ "--node", NULL, N_("list the keys that the node knows instead") },
 		} },
 	{ "key", "enrol", "[KEYHEX]", 0, 1, N_("let a public key in at the node"),
-		run_key_enrol, {
+		"kind name seq instant", run_key_enrol, {
 		{ "--unit", "N|CODE", N_("the unit that the key speaks for") },
 		{ "--role", "ROLE", N_("operator, reporter, collector, carrier, node or reader") },
 		{ "--from", "DATE", N_("first day, YYYY-MM-DD") },
@@ -34,69 +34,69 @@ const struct verb verbs[] = {
 		{ "--file", "FILE", N_("a table of keys instead of one key") },
 		} },
 	{ "unit", "publish", "FILE...", 1, -1, N_("publish tables of units"),
-		run_unit_publish, {
+		"kind name seq instant", run_unit_publish, {
 		{ "--dry-run", NULL, N_("let the node check, and change nothing") },
 		} },
 	{ "plan", "check", "FILE...", 1, -1, N_("check plan files and say every error"),
-		run_plan_check, {
+		"", run_plan_check, {
 		{ "--units", "FILE,...", N_("also check the codes of units against these tables") },
 		} },
 	{ "plan", "publish", "FILE...", 1, -1, N_("check and publish plans"),
-		run_plan_publish, {
+		"kind name seq instant", run_plan_publish, {
 		{ "--dry-run", NULL, N_("let the node check, and change nothing") },
 		} },
 	{ "plan", "ls", "", 0, 0, N_("list what the node has published"),
-		run_plan_ls, { { 0 } } },
+		"kind name title issued seq digest", run_plan_ls, { { 0 } } },
 	{ "plan", "show", "CODE|FILE", 1, 1, N_("print a plan as people read it"),
-		run_plan_show, { { 0 } } },
+		"", run_plan_show, { { 0 } } },
 	{ "report", "new", "PLAN FORM PERIOD", 3, 3, N_("write an empty form to fill in"),
-		run_report_new, {
+		"file", run_report_new, {
 		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
 		{ "-o", "FILE", N_("the file to write; without it PLAN-FORM-PERIOD.csv") },
 		} },
 	{ "report", "fill", "FILE [FIELD=VALUE...]", 1, -1, N_("set values in a form file"),
-		run_report_fill, {
+		"", run_report_fill, {
 		{ "--nil", NULL, N_("the whole report has nothing to say (không phát sinh)") },
 		} },
 	{ "report", "check", "FILE...", 1, -1, N_("check filled forms and say every error"),
-		run_report_check, { { 0 } } },
+		"", run_report_check, { { 0 } } },
 	{ "report", "send", "[FILE...]", 0, -1, N_("sign and send filled forms, and what is queued"),
-		run_report_send, {
+		"seq instant judgement plan form period unit revision counter", run_report_send, {
 		{ "--revision", "N", N_("number of the correction; without it the next one") },
 		{ "--note", "TEXT", N_("the reason of a correction") },
 		} },
 	{ "report", "import", "FILE", 1, 1, N_("send a report per unit and period of a long CSV"),
-		run_report_import, {
+		"name count", run_report_import, {
 		{ "--plan", "CODE", N_("the plan of the reports") },
 		{ "--form", "CODE", N_("its form; needed where the plan has several") },
 		{ "--value-field-prefix", "TEXT", N_("put before each indicator to make the field's code") },
 		{ "--note", "TEXT", N_("the reason where figures differ from what was sent before") },
 		} },
 	{ "report", "status", "[PLAN FORM PERIOD]", 0, 3, N_("deliver what is queued and list the reports"),
-		run_report_status, {
+		"state word plan form period unit revision counter seq instant judgement", run_report_status, {
 		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
 		{ "--offline", NULL, N_("only list") },
 		} },
 	{ "report", "receipt", "FILE|COUNTER", 1, 1, N_("verify a receipt offline and print it"),
-		run_report_receipt, {
+		"", run_report_receipt, {
 		{ "--node-key", "HEX", N_("the node's public key; without it that of the context") },
 		{ "--submission", "FILE", N_("the submission that it should be for") },
 		} },
 	{ "rollup", "show", "PLAN", 1, 1, N_("print the figures of a plan, by period and unit"),
-		run_rollup_show, {
+		"plan period unit received/expected field value", run_rollup_show, {
 		{ "--form", "F", N_("only this form") },
 		{ "--period", "P", N_("only this period") },
 		{ "--unit", "N|CODE", N_("only this unit") },
 		{ "--all", NULL, N_("also units of which nothing is expected and nothing came") },
 		} },
 	{ "node", "status", "", 0, 0, N_("print the state of the node"),
-		run_node_status, { { 0 } } },
+		"name value", run_node_status, { { 0 } } },
 	{ "node", "verify", "", 0, 0, N_("let the node recount everything from its ledger"),
-		run_node_verify, { { 0 } } },
+		"name value", run_node_verify, { { 0 } } },
 	{ "node", "clock", "INSTANT", 1, 1, N_("set the made-up clock of a synthetic node"),
-		run_node_clock, { { 0 } } },
+		"instant", run_node_clock, { { 0 } } },
 	{ "help", "", "[NOUN [VERB]]", 0, 2, N_("print this"),
-		run_help, {
+		"", run_help, {
 		{ "--manual", NULL, N_("print the manual page as its source") },
 		{ "--completion", NULL, N_("print completion for bash") },
 		} },

@@ -25,6 +25,7 @@ struct verb {
 	int least;             /* positional arguments */
 	int most;              /* -1: no bound */
 	const char *summary;
+	const char *rows; /* columns of what it prints, "" where it prints none */
 	int (*run)(struct app *app, const struct arguments *arguments);
 	struct option_row options[OPTIONS_MAX]; /* ends with name NULL */
 };
