@@ -31,12 +31,14 @@ TYPES = {
     'submit': 1, 'receipts': 2, 'rollup': 3, 'rollup-ack': 4, 'hello': 5, 'welcome': 6,
     'publish': 7, 'published': 8, 'status': 9, 'answer': 10, 'list': 11, 'get': 12,
     'figures': 13, 'report': 14, 'receipt': 15, 'watch': 16, 'event': 17, 'verify': 18,
-    'keys': 19, 'clock': 20, 'refused': 99,
+    'keys': 19, 'clock': 20, 'review': 21, 'obligations': 22, 'explain': 23, 'targets': 24,
+    'scores': 25, 'nested': 26, 'as-of': 27, 'refused': 99,
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
 # "Roles".
-ROLES = {'operator': 1, 'reporter': 2, 'collector': 3, 'carrier': 4, 'node': 5, 'reader': 6}
+ROLES = {'operator': 1, 'reporter': 2, 'collector': 3, 'carrier': 4, 'node': 5, 'reader': 6,
+         'reviewer': 7}
 
 # "Judgements and refusals".
 CODES = {
@@ -44,7 +46,8 @@ CODES = {
     'unknown-plan': 16, 'unknown-form': 17, 'unknown-period': 18, 'unknown-unit': 19,
     'unit-not-valid': 20, 'not-your-unit': 21, 'no-obligation': 22, 'unknown-field': 23,
     'wrong-type': 24, 'out-of-range': 25, 'overflow': 26, 'missing-field': 27,
-    'stale-revision': 28, 'reason-missing': 29, 'nil-with-values': 30,
+    'stale-revision': 28, 'reason-missing': 29, 'nil-with-values': 30, 'constraint': 31,
+    'closed': 32, 'act-not-possible': 33,
     'malformed': 64, 'protocol-version': 65, 'unknown-type': 66, 'too-large': 67,
     'unknown-key': 68, 'not-permitted': 69, 'wrong-sender': 70, 'bad-signature': 71,
     'id-conflict': 72, 'stale-publication': 73, 'bad-text': 74, 'incompatible': 75,
@@ -53,7 +56,12 @@ CODES = {
 CODE_NAMES = {number: name for name, number in CODES.items()}
 JUDGEMENT_REFUSED_MIN = 16
 
-KINDS = {1: 'init', 2: 'publication', 3: 'submission', 4: 'rollup'}
+KINDS = {1: 'init', 2: 'publication', 3: 'submission', 4: 'rollup', 5: 'review'}
+# "Review": the kinds of acts; "Rollup": the states and flags of a cell.
+ACTS = {'accept': 1, 'return': 2, 'withdraw': 3, 'waive': 4, 'extend': 5, 'exempt': 6,
+        'close': 7, 'reopen': 8}
+STATUSES = ('none', 'received', 'accepted', 'returned', 'withdrawn')
+FLAG_NIL, FLAG_EXEMPT, FLAG_WAIVED, FLAG_CLOSED, FLAG_REOPENED = 1, 2, 4, 8, 16
 SECRET_PREFIX = 'baocao-secret-key-1 '
 
 
@@ -210,6 +218,17 @@ def submission(key, counter, reports, created=None, sender=None):
     """A signed submission; sender differs from the signing key only in tests."""
     return signed(key, ['baocao-submission', 1, sender or key.public, counter,
                         now_ms() if created is None else created, reports])
+
+
+def act(kind, plan, form, period, unit, revision=0, until=0, reason=''):
+    """One act of a review; kind is a name of ACTS."""
+    return [ACTS[kind], plan, form, period, unit, revision, until, reason]
+
+
+def review(key, counter, acts, created=None, sender=None):
+    """A signed review: acts on obligations. Counters are those of submissions."""
+    return signed(key, ['baocao-review', 1, sender or key.public, counter,
+                        now_ms() if created is None else created, acts])
 
 
 def publication(key, kind, name, text, issued=None):
@@ -431,10 +450,17 @@ class Session:
     # Submissions, publications, rollups.
     def submit(self, *submissions, attempts=0, timeout=None):
         """Outcomes in the order of the submissions (1 to 64 of them)."""
-        entries = self.ask('submit', [[s.data, s.signature, attempts] for s in submissions],
+        return self._hand_in('submit', submissions, attempts, timeout)
+
+    def review(self, *reviews, attempts=0, timeout=None):
+        """The same for reviews."""
+        return self._hand_in('review', reviews, attempts, timeout)
+
+    def _hand_in(self, name, signed_ones, attempts, timeout):
+        entries = self.ask(name, [[s.data, s.signature, attempts] for s in signed_ones],
                            'receipts', timeout)
-        if len(entries) != len(submissions):
-            raise ProtocolError(f'{len(entries)} answers to {len(submissions)} submissions')
+        if len(entries) != len(signed_ones):
+            raise ProtocolError(f'{len(entries)} answers to {len(signed_ones)} of a {name}')
         return [Outcome(counter, _receipt_or_none(receipt), problems_of(problems), highest)
                 for counter, receipt, problems, highest in entries]
 
@@ -469,16 +495,52 @@ class Session:
 
     def figures(self, plan, form='', period='', unit=0, calls_max=1000):
         """Every row, over as many calls as it takes."""
+        rows = self._all('figures', [plan, form, period, unit], calls_max)[-1]
+        return [Row(*row) for row in rows]
+
+    def _question(self, name, arguments, moment):
+        """The data of an answer, of now or as of an instant."""
+        if moment is None:
+            return self.query(name, *arguments)[1]
+        return self.query('as-of', moment, TYPES[name], list(arguments))[1]
+
+    def _all(self, name, arguments, calls_max=1000, moment=None):
+        """What stands between `next` and the rows, and every row, over as many calls as it takes."""
         rows, cursor = [], 0
         for _ in range(calls_max):
-            cursor, more = self.query('figures', plan, form, period, unit, cursor)[1]
-            rows += [Row(*row) for row in more]
+            cursor, *middle, more = self._question(name, [*arguments, cursor], moment)
+            rows += more
             if cursor is None:
-                return rows
-        raise ProtocolError('figures without an end')
+                return (*middle, rows)
+        raise ProtocolError(f'{name} without an end')
 
-    def report(self, plan, form, period, unit):
-        return self.query('report', plan, form, period, unit)[1]
+    # moment: milliseconds of a past instant, for the answer as it was known then.
+    def figures_as_of(self, moment, plan, form='', period='', unit=0):
+        rows = self._all('figures', [plan, form, period, unit], moment=moment)[-1]
+        return [Row(*row) for row in rows]
+
+    def obligations(self, plan, form='', period='', unit=0, moment=None):
+        rows = self._all('obligations', [plan, form, period, unit], moment=moment)[-1]
+        return [Obligation(*row) for row in rows]
+
+    def explain(self, plan, form, period, unit, field, moment=None):
+        """(total, [Part, …])"""
+        total, rows = self._all('explain', [plan, form, period, unit, field], moment=moment)
+        return total, [Part(*row) for row in rows]
+
+    def targets(self, plan, unit=0, moment=None):
+        return [Target(*row) for row in self._all('targets', [plan, unit], moment=moment)[-1]]
+
+    def scores(self, plan, unit=0, moment=None):
+        """[[unit, total, [[term, points, of], …]], …] in hundredths of a point."""
+        return self._question('scores', [plan, unit], moment)
+
+    def nested(self, plan, form, period, unit, moment=None):
+        return [Nested(*row)
+                for row in self._question('nested', [plan, form, period, unit], moment)]
+
+    def report(self, plan, form, period, unit, moment=None):
+        return self._question('report', [plan, form, period, unit], moment)
 
     def receipt(self, counter):
         entries = self.ask('receipt', [counter], 'receipts')
@@ -520,6 +582,64 @@ class Row(NamedTuple):
     stated: bool
     values: list
     sums: list
+    returned: int = 0
+    exempt: int = 0
+    accepted: int = 0
+
+
+class Obligation(NamedTuple):
+    """One row of obligations."""
+    form: str
+    period: str
+    unit: int
+    state: str
+    due: int
+    received: int
+    revision: int
+    timeliness: int
+    flags: int
+    counted: int
+    stated: bool
+
+
+class Part(NamedTuple):
+    """One row of explain: a report that has the field."""
+    period: str
+    unit: int
+    value: object
+    counted: object
+    status: int
+    received: int
+    origin_unit: int
+    origin_seq: int
+    signer: bytes
+    digest: bytes
+
+
+class Target(NamedTuple):
+    """One row of targets."""
+    target: str
+    period: str
+    unit: int
+    status: str
+    reason: str
+    numerator: int
+    denominator: int
+    scale: int
+    n: int
+    m: int
+    short: int
+    units: list
+
+
+class Nested(NamedTuple):
+    """One row of nested."""
+    field: str
+    stated: object
+    derived: object
+    difference: object
+    from_form: str
+    counts: str
 
 
 # Command line -----------------------------------------------------------------------------------
