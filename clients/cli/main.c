@@ -297,6 +297,7 @@ static void language_begin(void)
 {
 	static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
 	const char *folder = getenv("BAOCAO_LOCALE_DIR");
+	const char *language = getenv("LANGUAGE");
 	const char *wanted = "";
 
 	for (size_t i = 0; *wanted == '\0' && i < ARRAY_SIZE(names); i++) {
@@ -305,7 +306,7 @@ static void language_begin(void)
 	setlocale(LC_CTYPE, "");
 	if (!setlocale(LC_MESSAGES, "") && strncmp(wanted, "vi", 2) == 0) {
 		setlocale(LC_MESSAGES, "C.UTF-8");
-		setenv("LANGUAGE", "vi", 0);
+		setenv("LANGUAGE", language && *language != '\0' ? language : "vi", 1);
 	}
 	bindtextdomain("baocao", folder ? folder : BAOCAO_LOCALE_DIR);
 	bind_textdomain_codeset("baocao", "UTF-8");
