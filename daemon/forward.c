@@ -1,9 +1,10 @@
 /*
  * The table of changes has one row per own report: its latest change. Sending it in order from
  * the parent's cursor on therefore sends every report once, however often it changed meanwhile,
- * and a month offline costs no more than what is different at its end. Several rollups are in
- * flight at once; each acknowledgement moves the cursor. After silence or a refusal everything
- * in flight is forgotten and the next welcome says where to go on.
+ * and a month offline costs no more than what is different at its end. One rollup is in flight:
+ * the parent keeps only the highest change it took, so one that is lost or refused while a later
+ * one is taken would never be sent again. After silence or a refusal the next welcome says where
+ * to go on.
  */
 #include "daemon/forward.h"
 
@@ -14,7 +15,6 @@
 #include "daemon/log.h"
 
 enum {
-	WINDOW = 8,              /* rollups in flight */
 	HELLO_MS = 500,          /* between hellos while nobody answers */
 	SILENCE_MS = 4000,       /* no answer to a rollup: say hello again */
 	REFUSED_FIRST_MS = 500,  /* after a refusal; doubles up to the last */
@@ -32,8 +32,9 @@ struct forward {
 	bool was_ready; /* to log each change of state once */
 	uint64_t acknowledged;
 	uint64_t sent;
-	unsigned in_flight;
+	bool in_flight;
 	int64_t request;
+	int64_t rollup_request; /* only the answer to the latest rollup counts */
 	int64_t hello_request; /* only the answer to the latest hello counts */
 	int64_t next_hello_ms;
 	int64_t deadline_ms;
@@ -127,7 +128,7 @@ static void refuse(struct forward *forward, struct bytes code, struct bytes plac
 	snprintf(forward->detail, sizeof(forward->detail), "%.*s: %.*s", (int)code.size, code.data,
 		(int)place.size, place.data);
 	forward->state = FORWARD_REFUSED;
-	forward->in_flight = 0;
+	forward->in_flight = false;
 	forward->next_hello_ms = now_ms + forward->refused_wait_ms;
 	forward->refused_wait_ms *= 2;
 	if (forward->refused_wait_ms > REFUSED_LAST_MS) {
@@ -161,7 +162,7 @@ static void on_welcome(struct forward *forward, const struct envelope *envelope,
 	}
 	forward->acknowledged = (uint64_t)up_to;
 	forward->sent = (uint64_t)up_to;
-	forward->in_flight = 0;
+	forward->in_flight = false;
 	forward->state = FORWARD_READY;
 	if (!forward->was_ready) {
 		forward->was_ready = true;
@@ -181,7 +182,8 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 	epoch = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	up_to = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	reader_skip(&reader);
-	if (forward->state != FORWARD_READY || !reader_ok(&reader)) {
+	if (forward->state != FORWARD_READY || !reader_ok(&reader) ||
+		!forward->in_flight || envelope->request != forward->rollup_request) {
 		return;
 	}
 	if (reader_array(&reader) > 0) {
@@ -197,7 +199,7 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 	if (!reader_ok(&reader) || epoch != forward->options.epoch || up_to > forward->sent) {
 		return;
 	}
-	forward->in_flight -= forward->in_flight > 0;
+	forward->in_flight = false;
 	forward->deadline_ms = now_ms + SILENCE_MS;
 	forward->refused_wait_ms = REFUSED_FIRST_MS;
 	forward->detail[0] = '\0';
@@ -365,8 +367,8 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 	}
 }
 
-/* Sends one rollup. False when there is nothing to send, or no room to send it. */
-static bool send_rollup(struct forward *forward, struct txn *txn, const struct catalog *catalog,
+/* Sends one rollup if there is something to send, and room to send it. */
+static void send_rollup(struct forward *forward, struct txn *txn, const struct catalog *catalog,
 	struct item *items, int64_t now_ms)
 {
 	struct signature signature;
@@ -374,24 +376,22 @@ static bool send_rollup(struct forward *forward, struct txn *txn, const struct c
 	size_t count = collect(forward, txn, items, &up_to);
 
 	if (count == 0) {
-		return false;
+		return;
 	}
 	write_rollup(forward, catalog, items, count, up_to);
 	sign_bytes(forward->options.pair, writer_bytes(&forward->body), &signature);
 	writer_reset(&forward->frame);
-	envelope_begin(&forward->frame, MESSAGE_ROLLUP, ++forward->request);
+	forward->rollup_request = ++forward->request;
+	envelope_begin(&forward->frame, MESSAGE_ROLLUP, forward->rollup_request);
 	writer_array(&forward->frame, 2);
 	writer_bin(&forward->frame, forward->body.buffer.data, forward->body.buffer.size);
 	writer_bin(&forward->frame, signature.data, SIGNATURE_SIZE);
 	if (link_send(forward->link, writer_bytes(&forward->frame)) < 0) {
-		return false;
+		return;
 	}
-	if (forward->in_flight == 0) {
-		forward->deadline_ms = now_ms + SILENCE_MS;
-	}
-	forward->in_flight++;
+	forward->deadline_ms = now_ms + SILENCE_MS;
+	forward->in_flight = true;
 	forward->sent = up_to;
-	return true;
 }
 
 static int send_changes(struct forward *forward, struct txn *txn, const struct catalog *catalog,
@@ -402,8 +402,7 @@ static int send_changes(struct forward *forward, struct txn *txn, const struct c
 	if (!items) {
 		return -ENOMEM;
 	}
-	while (forward->in_flight < WINDOW && send_rollup(forward, txn, catalog, items, now_ms)) {
-	}
+	send_rollup(forward, txn, catalog, items, now_ms);
 	return 0;
 }
 
@@ -419,7 +418,7 @@ int forward_step(struct forward *forward, struct store *store, const struct cata
 	}
 	changes = last_change(txn);
 	receive(forward, changes, now_ms);
-	if (forward->state == FORWARD_READY && forward->in_flight > 0 &&
+	if (forward->state == FORWARD_READY && forward->in_flight &&
 		now_ms >= forward->deadline_ms) {
 		forward->state = FORWARD_CONNECTING;
 		forward->was_ready = false;
@@ -435,7 +434,8 @@ int forward_step(struct forward *forward, struct store *store, const struct cata
 			forward->next_hello_ms = now_ms + forward->refused_wait_ms;
 		}
 	}
-	if (forward->state == FORWARD_READY && forward->sent < (uint64_t)changes) {
+	if (forward->state == FORWARD_READY && !forward->in_flight &&
+		forward->sent < (uint64_t)changes) {
 		r = send_changes(forward, txn, catalog, now_ms);
 	}
 	return r;
@@ -446,7 +446,7 @@ int64_t forward_timeout_ms(const struct forward *forward, int64_t now_ms)
 	int64_t at = forward->next_hello_ms;
 
 	if (forward->state == FORWARD_READY) {
-		if (forward->in_flight == 0) {
+		if (!forward->in_flight) {
 			return INT64_MAX;
 		}
 		at = forward->deadline_ms;

@@ -179,8 +179,20 @@ static const char *head_read(const uint8_t *at, const uint8_t *end, struct head 
 
 /* Insertion into a small set of the keys seen in one map: open addressing on the stack. */
 struct key_set {
+	uint32_t mask; /* of the slots in use: a small map clears few */
 	struct bytes keys[2 * KEYS_MAX];
 };
+
+static void key_set_init(struct key_set *set, uint64_t count)
+{
+	uint32_t slots = 4;
+
+	while (slots < 2 * count) {
+		slots *= 2;
+	}
+	set->mask = slots - 1;
+	memset(set->keys, 0, slots * sizeof(set->keys[0]));
+}
 
 static bool key_set_add(struct key_set *set, struct bytes key)
 {
@@ -190,7 +202,7 @@ static bool key_set_add(struct key_set *set, struct bytes key)
 		hash = (hash ^ key.data[i]) * 16777619u;
 	}
 	for (uint32_t i = hash;; i++) {
-		struct bytes *slot = &set->keys[i % (2 * KEYS_MAX)];
+		struct bytes *slot = &set->keys[i & set->mask];
 
 		if (!slot->data) {
 			*slot = key;
@@ -213,7 +225,7 @@ static const char *check_map(const uint8_t **at, const uint8_t *end, uint64_t co
 		return "a map with too many keys";
 	}
 	if (count > 1) {
-		memset(&set, 0, sizeof(set));
+		key_set_init(&set, count);
 	}
 	for (uint64_t i = 0; i < count; i++) {
 		struct head head;

@@ -82,16 +82,31 @@ static int context_fill(const struct arguments *arguments, bool exists, struct c
 	return r == CODE_DONE ? name_check(context->key, _("key")) : r;
 }
 
+/* Opens the contexts to change them: no other process does meanwhile. */
+static int contexts_lock(struct app *app, int *ret_lock)
+{
+	char path[HOME_PATH_SIZE];
+	int r = app_open_home(app);
+
+	if (r != CODE_DONE) {
+		return r;
+	}
+	home_path(&app->home, path, "contexts.lock");
+	r = lock_take(path, 10000, ret_lock);
+	return r < 0 ? say_errno(r, path) : app_open_contexts(app);
+}
+
 int run_context_add(struct app *app, const struct arguments *arguments)
 {
 	const char *name = arguments->list[0];
 	char path[HOME_PATH_SIZE];
 	struct context context = { 0 };
 	struct context *known;
+	CLEANUP(lock_releasep) int lock = -1;
 	int r = name_check(name, _("context"));
 
 	if (r == CODE_DONE) {
-		r = app_open_contexts(app);
+		r = contexts_lock(app, &lock);
 	}
 	if (r != CODE_DONE) {
 		return r;
@@ -127,7 +142,8 @@ int run_context_add(struct app *app, const struct arguments *arguments)
 int run_context_select(struct app *app, const struct arguments *arguments)
 {
 	struct context *context;
-	int r = app_open_contexts(app);
+	CLEANUP(lock_releasep) int lock = -1;
+	int r = contexts_lock(app, &lock);
 
 	if (r != CODE_DONE) {
 		return r;

@@ -163,12 +163,23 @@ static void unit_words(
 	}
 }
 
+/* Is the file already what would be written? Then nothing is lost by calling it done. */
+static bool file_is(const char *path, struct bytes text)
+{
+	CLEANUP(buffer_free) struct buffer there = { 0 };
+
+	return file_read(path, text.size, &there) == 0 && bytes_equal(buffer_bytes(&there), text);
+}
+
 static int form_write(const char *path, struct bytes text)
 {
 	if (strcmp(path, "-") == 0) {
 		return fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0
 			       ? CODE_DONE
 			       : CODE_FAILED;
+	}
+	if (file_is(path, text)) {
+		return CODE_DONE;
 	}
 	if (access(path, F_OK) == 0) {
 		return say_error(CODE_FAILED, _("choose another with -o, or move it away"),

@@ -289,13 +289,37 @@ static int line_run(const struct line *line)
 	return verb ? verb_run(line, verb, used) : verb_unknown(noun, name);
 }
 
+/*
+ * Words in the language of the locale, always as UTF-8; numbers never follow it. A system without
+ * the locale itself can still show its words, so Vietnamese is not left to what is installed.
+ */
+static void language_begin(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+	const char *folder = getenv("BAOCAO_LOCALE_DIR");
+	const char *language = getenv("LANGUAGE");
+	const char *wanted = "";
+
+	for (size_t i = 0; *wanted == '\0' && i < ARRAY_SIZE(names); i++) {
+		wanted = getenv(names[i]) ? getenv(names[i]) : "";
+	}
+	setlocale(LC_CTYPE, "");
+	if (!setlocale(LC_MESSAGES, "") && strncmp(wanted, "vi", 2) == 0) {
+		setlocale(LC_MESSAGES, "C.UTF-8");
+		setenv("LANGUAGE", language && *language != '\0' ? language : "vi", 1);
+	}
+	bindtextdomain("baocao", folder ? folder : BAOCAO_LOCALE_DIR);
+	bind_textdomain_codeset("baocao", "UTF-8");
+	textdomain("baocao");
+}
+
 int main(int argc, char **argv)
 {
 	struct app app;
 	struct line line = { .app = &app };
 	int code;
 
-	setlocale(LC_ALL, "");
+	language_begin();
 	signal(SIGPIPE, SIG_IGN);
 	app_init(&app);
 	line.words = calloc((size_t)argc + 1, sizeof(*line.words));

@@ -12,27 +12,7 @@
 #include <errno.h>
 #include <zmq.h>
 
-#include "clients/common/text.h"
-
-/* What becomes of a submission that was not stored, by the code of the refusal. */
-enum fate {
-	FATE_FINAL = 0, /* these bytes will never be taken */
-	FATE_AGAIN,     /* the node is busy: repeat in this run */
-	FATE_STAY,      /* stays queued until someone changes something */
-	FATE_RENUMBER,  /* sign again under a higher counter */
-};
-
-static const uint8_t fates[JUDGEMENT_COUNT] = {
-	[REFUSED_BUSY] = FATE_AGAIN,
-	[REFUSED_STORE_FULL] = FATE_STAY,
-	[REFUSED_STORE_FAILED] = FATE_STAY,
-	[REFUSED_UNKNOWN_KEY] = FATE_STAY,
-	[REFUSED_NOT_PERMITTED] = FATE_STAY,
-	[REFUSED_WRONG_SENDER] = FATE_STAY,
-	[REFUSED_PROTOCOL_VERSION] = FATE_STAY,
-	[REFUSED_UNKNOWN_TYPE] = FATE_STAY,
-	[REFUSED_ID_CONFLICT] = FATE_RENUMBER,
-};
+#include "clients/common/fate.h"
 
 struct flight {
 	bool used;
@@ -293,32 +273,6 @@ static int flight_renumber(
 	return r == 0 ? flight_send(delivery, lane, flight) : r < 0 ? r : -EIO;
 }
 
-/* The first code among problems decides; the words of all are written to reason. */
-static enum fate problems_read(struct reader problems, struct buffer *reason)
-{
-	uint32_t count = reader_array(&problems);
-	enum fate fate = FATE_FINAL;
-
-	for (uint32_t i = 0; i < count && reader_ok(&problems); i++) {
-		char name[64], place[LIMIT_PLACE_BYTES + 1];
-		struct bytes code;
-		int number;
-		int64_t index;
-
-		reader_array_exact(&problems, 3);
-		index = reader_int(&problems);
-		code = reader_str(&problems);
-		number = judgement_from_name(code);
-		if (i == 0 && number >= 0) {
-			fate = (enum fate)fates[number];
-		}
-		buffer_printf(reason, "%lld\t%s\t%s\n", (long long)index,
-			text_clean(code, name, sizeof(name)),
-			text_clean(reader_str(&problems), place, sizeof(place)));
-	}
-	return fate;
-}
-
 static void answer_tell(struct delivery *delivery, const struct lane *lane,
 	const struct flight *flight, struct delivery_answer *answer)
 {
@@ -366,7 +320,7 @@ static int refusal_take(struct delivery *delivery, struct lane *lane, struct fli
 {
 	CLEANUP(buffer_free) struct buffer reason = { 0 };
 	struct delivery_answer answer = { .problems = problems };
-	enum fate fate = problems_read(problems, &reason);
+	enum fate fate = fate_read(problems, &reason);
 	int r;
 
 	buffer_append(&reason, "", 1);
@@ -468,7 +422,7 @@ static int message_refused(
 		lane_fail(delivery, lane, 0, "a refusal without a reason");
 		return lane_give_up(delivery, lane, false);
 	}
-	if (flight && refusal.code >= 0 && fates[refusal.code] == FATE_AGAIN) {
+	if (flight && fate_of(refusal.code) == FATE_AGAIN) {
 		return 0;
 	}
 	delivery->options.refused(delivery->options.data, lane->context, &refusal);

@@ -93,8 +93,12 @@ static bool number_fail(
 	case DECIMAL_E_AMBIGUOUS:
 		snprintf(remedy, sizeof(remedy),
 			_("write %s, without a separator, if that is meant"), plain);
-		return fail(error, remedy, _("\"%s\" can be read as %s or as %.*s and a fraction"),
-			clean, plain, (int)whole, text);
+		if (strpbrk(text + whole + 1, ".,")) {
+			return fail(error, remedy, _("\"%s\" has more than one separator"), clean);
+		}
+		return fail(error, remedy,
+			_("\"%s\" can be read as %s or as %.*s and %s thousandths"), clean, plain,
+			(int)whole, text, text + whole + 1);
 	case DECIMAL_E_SCALE:
 		if (field->scale == 0) {
 			return fail(error, _("round it, or ask whether the field is right"),

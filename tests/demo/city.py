@@ -113,6 +113,8 @@ class Sums:
 
 
 class CityDemo(Demo):
+    top = 'city'
+
     def __init__(self, source, folder, seed, only=(), kill=False):
         self.units_paths = tables.shipped_units(source)
         self.units = tables.Units(self.units_paths)
@@ -169,6 +171,7 @@ class CityDemo(Demo):
                 keys[name].append((public, unit, 'reporter', reporter))
                 commands.run('context', 'add', reporter, '--endpoint', node.endpoint,
                              '--node-key', node.public, '--key', reporter, '--unit', unit)
+        keys['city'].append(self.page_key())
         for name, rows in keys.items():
             with open(self.keys_path(name), 'w', encoding='utf-8') as file:
                 file.write('# key\nkey,unit,role,from,to,name\n')

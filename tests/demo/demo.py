@@ -49,6 +49,7 @@ def run(demo, arguments):
     demo.report_kills()
     if arguments.keep:
         keep(demo)
+        demo.stop_page()
     demo.progress.line(f'stopping; {time.monotonic() - started:.1f} s so far')
     demo.tree.stop()
     return differences
@@ -86,6 +87,7 @@ def main():
         return 130
     finally:
         if demo is not None and demo.tree is not None:
+            demo.stop_page()
             demo.tree.close()
         shutil.rmtree(folder, ignore_errors=True)
     print(f'differences: {differences}')

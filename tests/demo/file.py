@@ -181,6 +181,8 @@ def slug_field(name):
 
 
 class FileDemo(Demo):
+    top = 'node-1'
+
     def __init__(self, path, folder):
         self.data = DataFile(path)
         super().__init__(folder, 2 * len(self.data.nodes()) + 1)
@@ -218,6 +220,9 @@ class FileDemo(Demo):
         with open(self.file(f'{name}.keys'), 'w', encoding='utf-8') as file:
             file.write('# key\nkey,unit,role,from,to,name\n')
             file.write(f'{collector},{unit.number},collector,1970-01-01,,collector\n')
+            if unit.path == ROOT:
+                file.write(','.join(map(str, (*self.page_key()[:3], '1970-01-01', '', 'page'))))
+                file.write('\n')
             for child in self.children(unit):
                 node = self.tree.nodes[self.names[child.path]]
                 file.write(f'{node.public},{child.number},node,1970-01-01,,{node.name}\n')

@@ -8,6 +8,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,12 @@ import nodes  # noqa: E402
 
 RETRY_SECONDS = 60
 SETTLE_SECONDS = 150
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
 
 
 class DemoError(Exception):
@@ -296,6 +303,34 @@ class Demo:
         self.progress = Progress(steps)
         self.tree = None
         self.page = None
+
+    top = None  # the name of the node that the page shows
+
+    def page_key(self):
+        """A row of the top node's key table: the page reads and nothing else."""
+        public = self.tree.commands.new_key('page')
+        return public, self.tree.nodes[self.top].unit, 'reader', 'page'
+
+    def serve_page(self):
+        """Starts the page beside the top node; its address, or None where it is not built."""
+        if not os.access(nodes.BAOCAO_WEB, os.X_OK):
+            return None
+        node = self.tree.nodes[self.top]
+        address = f'127.0.0.1:{free_port()}'
+        notify = nodes.NotifySocket(os.path.join(self.folder, 'page.notify'))
+        self.page = nodes.Process(
+            [nodes.BAOCAO_WEB, '--endpoint', node.endpoint, '--node-key', node.public, '--key',
+             self.tree.commands.key_path('page'), '--listen', address],
+            os.path.join(self.folder, 'page.log'),
+            {**os.environ, 'NOTIFY_SOCKET': notify.path})
+        if not notify.wait('READY=1', self.page.descriptor, nodes.START_SECONDS):
+            raise DemoError('the page did not start')
+        return f'http://{address}/'
+
+    def stop_page(self):
+        if self.page is not None:
+            self.page.close()
+            self.page = None
 
     def report_kills(self):
         if self.chaos is not None:

@@ -35,8 +35,8 @@ def ms_of(text):
 class Daemon(nodes.Daemon):
     """A node whose key this program holds, so that it can be talked to."""
 
-    def __init__(self, folder, name, unit, operator, parent=None, **options):
-        self.key = key_of(f'node {name}')
+    def __init__(self, folder, name, unit, operator, parent=None, key=None, **options):
+        self.key = key or key_of(f'node {name}')
         self.operator_key = operator
         key_path = os.path.join(folder, f'{name}.key')
         self.key.save(key_path)

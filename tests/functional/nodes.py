@@ -83,6 +83,20 @@ class NotifySocket:
         except BlockingIOError:
             pass
 
+    def wait(self, line, ended, seconds):
+        """Waits for exactly this line; False where the process (its descriptor) ended first."""
+        limit = time.monotonic() + seconds
+        while True:
+            self.drain()
+            if line in self.said:
+                return True
+            ready, _, _ = select.select([self.news, ended], [], [],
+                                        max(0.0, limit - time.monotonic()))
+            if not ready:
+                raise TimeoutError(f'nobody said {line} within {seconds} s')
+            if self.news not in ready:
+                return line in self.said
+
     def status(self):
         """The newest STATUS= line."""
         lines = [line for line in self.said if line.startswith('STATUS=')]
@@ -200,19 +214,13 @@ class Daemon:
 
     def wait_said(self, line, seconds=START_SECONDS):
         """Waits until the daemon has notified exactly this line."""
-        limit = time.monotonic() + seconds
-        while True:
-            self.notify.drain()
-            if line in self.notify.said:
-                return
-            left = limit - time.monotonic()
-            ready, _, _ = select.select([self.notify.news, self.process.descriptor], [], [],
-                                        max(0.0, left))
-            if self.process.descriptor in ready and self.notify.news not in ready:
-                raise RuntimeError(f'{self.name} ended with {self.process.wait(1)} before '
-                                   f'{line}:\n{self.log_tail()}')
-            if not ready:
-                raise TimeoutError(f'{self.name} did not say {line}:\n{self.log_tail()}')
+        try:
+            said = self.notify.wait(line, self.process.descriptor, seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f'{self.name}: {error}\n{self.log_tail()}') from error
+        if not said:
+            raise RuntimeError(f'{self.name} ended with {self.process.wait(1)} before '
+                               f'{line}:\n{self.log_tail()}')
 
     def alive(self):
         return self.process is not None and self.process.alive()

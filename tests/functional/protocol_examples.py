@@ -125,11 +125,11 @@ def make():
     request = 7
     bodies = {
         'submit': [[submission.data, submission.signature, 0]],
-        'receipts': [[7, receipt, [[2, 'unknown-period', 'half-year: 2022-H1']], 0]],
+        'receipts': [[7, receipt, [[2, 'unknown-period', "form 'half-year' of plan 'example-2022' has no period '2022-H1'"]], 0]],
         'rollup': list(rollup),
         'rollup-ack': [1640995200000, 58, rollup_receipt, []],
         'hello': [764, 1640995200000],
-        'welcome': [56, True],
+        'welcome': [58, True],
         'publish': [publication.data, publication.signature, False],
         'published': [publication_receipt, []],
         'status': [],
@@ -149,7 +149,7 @@ def make():
         'verify': [],
         'keys': [],
         'clock': [1654362000000],
-        'refused': ['not-found', 'keys khong-co'],
+        'refused': ['not-found', 'nothing of that name is held'],
     }
     for name, number in client.TYPES.items():
         add(f'{number} {name}', client.envelope(name, 0 if name == 'event' else request,

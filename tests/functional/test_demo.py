@@ -1,11 +1,9 @@
 #!/usr/bin/python3
 """The demonstrations end with `differences: 0`, also when their processes are killed."""
 
-import csv
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import harness
@@ -14,7 +12,6 @@ from harness import nodes
 DEMO = os.path.join(harness.SOURCE, 'tests', 'demo', 'demo.py')
 # The data folder beside the source; only a developer's machine has it.
 DATA = os.path.join(harness.SOURCE, '..', 'shared', 'data')
-LONG = os.environ.get('BAOCAO_LONG') == '1'
 SECONDS = 240
 
 
@@ -44,31 +41,12 @@ class Demo(unittest.TestCase):
     def test_a_small_synthetic_file_ends_without_differences(self):
         self.run_demo('--data', os.path.join(harness.HERE, 'data', 'small_synthetic.csv'))
 
-    def test_the_first_months_of_a_real_file_end_without_differences(self):
-        source = os.path.join(DATA, 'nhs_ae_monthly_2016_2019.csv')
-        if not os.path.exists(source):
-            self.skipTest('there is no data folder beside the source')
-        path = os.path.join(self.folder(), 'part.csv')
-        with open(source, encoding='utf-8', newline='') as file, \
-                open(path, 'w', encoding='utf-8', newline='') as part:
-            writer = csv.writer(part, lineterminator='\n')
-            writer.writerows(row for row in csv.reader(file)
-                             if row[3] in ('period', '2016-04', '2016-05'))
-        self.run_demo('--data', path)
-
     def test_the_real_files_end_without_differences(self):
         if not os.path.exists(DATA):
             self.skipTest('there is no data folder beside the source')
-        if not LONG:
-            self.skipTest('whole files are for ./dev test --long')
         for name in ('nhs_ae_monthly_2016_2019.csv', 'opendengue_asia_monthly.csv'):
             with self.subTest(name):
                 self.run_demo('--data', os.path.join(DATA, name))
-
-    def folder(self):
-        folder = tempfile.TemporaryDirectory(prefix='baocao-test-')
-        self.addCleanup(folder.cleanup)
-        return folder.name
 
 
 if __name__ == '__main__':

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""The manual page of baocao is what the table of verbs says."""
+"""The manual page of baocao is what the table of verbs says; its words have a translation."""
 
+import glob
 import os
+import re
 import subprocess
 import unittest
 
@@ -25,6 +27,20 @@ class Manual(unittest.TestCase):
     def test_the_completion_can_be_read_by_bash(self):
         subprocess.run(['bash', '-n'], input=self.say('help', '--completion'), check=True,
                        text=True)
+
+    def test_every_word_for_people_is_translated(self):
+        marked = re.compile(r'\bN?_\(((?:\s*"(?:[^"\\]|\\.)*")+)\s*\)')
+        words = set()
+        for path in glob.glob(os.path.join(harness.SOURCE, 'clients', 'c[lo]*', '*.c')):
+            with open(path, encoding='utf-8') as file:
+                for found in marked.finditer(file.read()):
+                    words.add(''.join(re.findall(r'"((?:[^"\\]|\\.)*)"', found.group(1))))
+        with open(os.path.join(harness.SOURCE, 'clients', 'cli', 'po', 'vi.po'),
+                  encoding='utf-8') as file:
+            known = dict(re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', file.read(), re.MULTILINE))
+        self.assertGreater(len(words), 300)
+        self.assertEqual(words - known.keys(), set())
+        self.assertEqual(known.keys() - words, set())
 
 
 if __name__ == '__main__':

@@ -63,22 +63,27 @@ def parse(text, names):
     return result
 
 
+def read_examples(cls):
+    """Puts text, names, examples, headings and keys of the document into a class."""
+    with open(DOCUMENT, encoding='utf-8') as file:
+        cls.text = file.read()
+    examples = cls.text.split('## Examples in bytes', 1)[1]
+    cls.names = {name: bytes.fromhex(digits) for name, digits in
+                 re.findall(r'^\| ([a-z ]+) \| `([0-9a-f]+)` \|$', examples, re.M)}
+    found = re.findall(r'^### (.+)\n\n```hex\n([0-9a-f\n]+)\n```\n\n```text\n(.+)\n```$',
+                       examples, re.M)
+    cls.examples = {title: (bytes.fromhex(digits.replace('\n', '')), said)
+                    for title, digits, said in found}
+    cls.headings = re.findall(r'^### (.+)$', examples, re.M)
+    for title, (data, _) in cls.examples.items():
+        cls.names.setdefault(title, data)
+    cls.keys = {name: client.Key(seed * 32) for name, seed in SEEDS.items()}
+
+
 class ProtocolDocument(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        with open(DOCUMENT, encoding='utf-8') as file:
-            cls.text = file.read()
-        examples = cls.text.split('## Examples in bytes', 1)[1]
-        cls.names = {name: bytes.fromhex(digits) for name, digits in
-                     re.findall(r'^\| ([a-z ]+) \| `([0-9a-f]+)` \|$', examples, re.M)}
-        found = re.findall(r'^### (.+)\n\n```hex\n([0-9a-f\n]+)\n```\n\n```text\n(.+)\n```$',
-                           examples, re.M)
-        cls.examples = {title: (bytes.fromhex(digits.replace('\n', '')), said)
-                        for title, digits, said in found}
-        cls.headings = re.findall(r'^### (.+)$', examples, re.M)
-        for title, (data, _) in cls.examples.items():
-            cls.names.setdefault(title, data)
-        cls.keys = {name: client.Key(seed * 32) for name, seed in SEEDS.items()}
+        read_examples(cls)
 
     def table_after(self, heading, columns):
         part = self.text.split(heading, 1)[1].split('\n## ', 1)[0]
@@ -160,6 +165,111 @@ class ProtocolDocument(unittest.TestCase):
     def test_a_receipt_of_another_node_does_not_verify(self):
         with self.assertRaises(client.VerificationError):
             client.Receipt(self.examples['receipt'][0]).verify(self.names['child key'])
+
+
+PLAN_TEXT = '''# plan
+code,title,from,to,document
+example-2022,Kế hoạch mẫu,2022-01-01,2023-01-01,M
+# form
+code,title,cadence,positions,source
+month,Báo cáo tháng,month,,proposed
+half-year,Báo cáo 6 tháng,half-year,H2,proposed
+# due
+form,rule,source
+month,on +5,proposed
+# duty
+form,reporter,source
+month half-year,group ward,M:L1
+# field
+form,code,label,type,nature,over_time,over_units,source
+month half-year,classes,Số lớp,integer,flow,sum,sum,proposed
+month half-year,pupils,Số học viên,integer,flow,sum,sum,proposed
+month half-year,budget,Kinh phí,money,flow,sum,sum,proposed
+month half-year,remark,Ghi chú,text,flow,none,none,proposed
+'''
+UNITS_TEXT = '''# unit
+unit,code,name,group,parent,from,to
+79,79,Thành phố Hồ Chí Minh,city,,2010-01-01,
+764,764,Quận Gò Vấp,district,79,2010-01-01,
+26890,26890,Phường 1,ward,764,2010-01-01,
+''' + ''.join(f'{number},{number},Phường {number},ward,764,2010-01-01,\n'
+               for number in range(1001, 1016))
+
+
+class NodeAndDocument(harness.NodeCase):
+    """The examples are sent to a node as they stand, and what it answers is held against them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        read_examples(cls)
+        cls.operator = cls.keys['operator']
+
+    def example(self, title):
+        return self.examples[title][0]
+
+    def furnished(self, name):
+        """A node with the key of the document, and its tree, plan and keys."""
+        node = self.node(name, 79, key=self.keys['node'], clock='2022-06-04T17:00:00+07:00')
+        harness.publish(node, 'units', 'units', UNITS_TEXT)
+        harness.publish(node, 'plan', 'example-2022', PLAN_TEXT)
+        return node
+
+    def ask(self, node, signer, title):
+        """The frame that answers an example."""
+        with node.session(self.keys[signer]) as session:
+            session.send_frame(self.example(title))
+            self.assertTrue(session.socket.poll(harness.ANSWER_SECONDS * 1000))
+            return session.socket.recv()
+
+    def body(self, frame):
+        return client.open_envelope(frame).body
+
+    def test_the_node_answers_the_examples_as_the_document_says(self):
+        node = self.furnished('one')
+        with self.subTest('publish'):
+            receipt, problems = self.body(self.ask(node, 'operator', '7 publish'))
+            client.Receipt(receipt).verify(self.names['node key'], client.Signed(
+                self.names['publication'], self.names['publication signature']))
+            self.assertEqual(problems, [])
+        with self.subTest('submit'):
+            entry, = self.body(self.ask(node, 'ward', '1 submit'))
+            wanted, = self.body(self.example('2 receipts'))
+            self.assertEqual((entry[0], entry[2], entry[3]), (wanted[0], wanted[2], wanted[3]))
+            statement = client.decode(client.Receipt(entry[1]).statement_data)
+            self.assertEqual(statement[2:], client.decode(self.example('statement'))[2:])
+        with self.subTest('receipt'):
+            again, = self.body(self.ask(node, 'ward', '15 receipt'))
+            self.assertEqual(again[1], entry[1])
+        with self.subTest('report'):
+            self.assertEqual(self.body(self.ask(node, 'ward', '14 report'))[1]['values'],
+                             client.decode(self.names['submission'])[5][0][6])
+        with self.subTest('get'):
+            self.assertEqual(self.body(self.ask(node, 'ward', '12 get'))[1][0],
+                             client.decode(self.names['publication'])[6])
+        with self.subTest('refused'):
+            with node.session(self.keys['ward']) as session:
+                session.send_frame(client.envelope('get', 7, ['keys', 'khong-co']))
+                session.socket.poll(harness.ANSWER_SECONDS * 1000)
+                self.assertEqual(session.socket.recv(), self.example('99 refused'))
+
+    def test_the_parent_answers_the_examples_as_the_document_says(self):
+        node = self.furnished('two')
+        self.ask(node, 'operator', '7 publish')
+        with self.subTest('rollup'):
+            epoch, up_to, receipt, problems = self.body(self.ask(node, 'child', '3 rollup'))
+            wanted = self.body(self.example('4 rollup-ack'))
+            self.assertEqual((epoch, up_to, problems), (wanted[0], wanted[1], wanted[3]))
+            client.Receipt(receipt).verify(self.names['node key'], client.Signed(
+                self.names['rollup'], self.names['rollup signature']))
+        with self.subTest('welcome'):
+            self.assertEqual(self.ask(node, 'child', '5 hello'), self.example('6 welcome'))
+        with self.subTest('figures'):
+            rows = self.body(self.ask(node, 'child', '13 figures'))[1][1]
+            rows = [row for row in rows if row[1] == '2022-05']
+            wanted, _ = self.body(self.example('10 answer'))[1][1]
+            # The version of a cell is the node's own sequence.
+            self.assertEqual([row[:8] + row[9:] for row in rows], [wanted[:8] + wanted[9:]])
 
 
 if __name__ == '__main__':

@@ -192,6 +192,21 @@ class Restart(harness.NodeCase):
                                               11).received == 1)
         self.assert_consistent(city, a, b)
 
+    def test_a_parent_that_lost_its_store_misses_nothing_when_a_new_report_comes_at_once(self):
+        city, a, b = self.tree()
+        submit(a, 11, month_report(11, '2022-02', 7))
+        wait_for(a, settled)
+        city.stop()
+        for name in os.listdir(city.state):
+            os.unlink(f'{city.state}/{name}')
+        submit(a, 12, month_report(12, '2022-02', 5))
+        city.init()
+        city.start()
+        harness.furnish(city, (a, b))
+        wait_for(city, lambda session: row_of(session.figures(PLAN), 'thang', '2022-02',
+                                              CITY).received == 2)
+        self.assertEqual(sum_of(city, '2022-02', CITY)[0], 12)
+
     def test_a_frozen_parent_is_waited_for(self):
         city, a, b = self.tree()
         city.process.popen.send_signal(signal.SIGSTOP)

@@ -1,0 +1,43 @@
+// Every word of the page, in both languages.
+'use strict';
+const WORDS = {
+	vi: {
+		title: 'Báo cáo', plan: 'Kế hoạch', form: 'Biểu mẫu', field: 'Chỉ tiêu', year: 'Năm',
+		filter: 'Lọc đơn vị', choose: 'Chọn bảng', matrix: 'Bảng đơn vị và kỳ báo cáo',
+		unit: 'Đơn vị', close: 'Đóng', other: 'English', all: 'Tất cả',
+		synthetic: '⚠ SYNTHETIC: số liệu giả lập, không phải số liệu thật.',
+		down: '⚠ Nút không trả lời. Bảng dưới đây là lần đọc cuối; trang tự kết nối lại.',
+		lost: '⚠ Mất kết nối tới máy chủ của trang; trang tự kết nối lại.',
+		none: 'Chưa có kế hoạch nào.', unreadable: 'Không đọc được kế hoạch này.',
+		proposed: 'Đề xuất, ngoài văn bản', proposedMark: 'đề xuất',
+		ontime: 'đúng hạn', late: 'trễ', received: 'đã nhận', missing: 'chưa có',
+		nil: 'không phát sinh', empty: 'không phải báo cáo', coverage: 'đã nhận/phải có',
+		na: 'không áp dụng', yes: 'có', no: 'không', absent: 'không có số',
+		estimated: 'ước tính', changed: 'ô đã đổi', due: 'Hạn', value: 'Giá trị',
+		state: 'Trạng thái', revision: 'Lần sửa', at: 'Nhận lúc', seq: 'Số thứ tự sổ',
+		signer: 'Khóa đã ký', digest: 'Mã băm', origin: 'Nút đã nhận', note: 'Ghi chú',
+		own: 'Báo cáo của chính đơn vị', below: 'Đơn vị cấp dưới', sum: 'Cộng',
+		reported: 'Đã có số', loading: 'Đang đọc…', failed: 'Không đọc được',
+		keys: 'Bàn phím: các phím mũi tên để đi giữa các ô, Enter để mở.',
+	},
+	en: {
+		title: 'Reports', plan: 'Plan', form: 'Form', field: 'Figure', year: 'Year',
+		filter: 'Filter units', choose: 'Choose the table', matrix: 'Table of units and periods',
+		unit: 'Unit', close: 'Close', other: 'Tiếng Việt', all: 'All',
+		synthetic: '⚠ SYNTHETIC: these figures are made up; they are not real.',
+		down: '⚠ The node does not answer. The table shows what was read last; the page reconnects by itself.',
+		lost: '⚠ The server of this page is gone; the page reconnects by itself.',
+		none: 'There is no plan yet.', unreadable: 'This plan cannot be read.',
+		proposed: 'Proposed, not in the document', proposedMark: 'proposed',
+		ontime: 'on time', late: 'late', received: 'received', missing: 'missing',
+		nil: 'nothing to report', empty: 'not expected', coverage: 'received/expected',
+		na: 'not applicable', yes: 'yes', no: 'no', absent: 'no figure',
+		estimated: 'estimated', changed: 'cells changed', due: 'Due', value: 'Value',
+		state: 'State', revision: 'Revision', at: 'Received at', seq: 'Ledger entry',
+		signer: 'Signed by key', digest: 'Digest', origin: 'Received by node', note: 'Note',
+		own: 'The unit’s own report', below: 'Units below', sum: 'Sum',
+		reported: 'With a figure', loading: 'Reading…', failed: 'Cannot be read',
+		keys: 'Keyboard: arrow keys move between cells, Enter opens one.',
+	},
+};
+const SHAPES = { ontime: '✓', late: '◔', received: '●', missing: '○', nil: '∅' };

@@ -1,0 +1,347 @@
+#include "tests/unit/fixture.h"
+
+#include <zmq.h>
+
+#include "daemon/forward.h"
+
+enum {
+	REPORTS = 3000, /* more than one rollup holds */
+	PATIENCE_MS = 5000,
+};
+
+/* A parent of frames: the test is the other end. */
+struct pairing {
+	struct world *world;
+	void *context;
+	void *parent;
+	struct forward *forward;
+	struct key_pair pair;
+	int64_t now_ms;
+	char endpoint[128];
+	uint8_t identity[64];
+	size_t identity_size;
+	uint8_t frame[LIMIT_MESSAGE_BYTES];
+	struct envelope envelope; /* of the frame received last */
+};
+
+/* Own reports of many units, written as the fold would. */
+static void put_reports(struct world *world, uint32_t first_unit, uint32_t count)
+{
+	struct cells *cells;
+	struct txn *txn;
+	uint64_t next = first_unit;
+
+	assert_int_equal(cells_new(&cells), 0);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	cells_reset(cells, txn);
+	for (uint32_t i = 0; i < count; i++) {
+		struct cell_key key = cell_key_of("2022-05", first_unit + i);
+		bool exists;
+		struct own *own = cells_own(cells, &key, &exists);
+
+		assert_non_null(own);
+		*own = (struct own){ .revision = 1, .origin_unit = 1, .origin_seq = 1, .count = 1 };
+		own->figures[0] = (struct figure){ VALUE_NUMBER, i };
+		cells_touch_own(cells, &key);
+	}
+	cells_flush(cells, &next);
+	assert_int_equal(txn_commit(txn), 0);
+	cells_free(cells);
+}
+
+static int set_up(void **state)
+{
+	struct pairing *pairing = calloc(1, sizeof(*pairing));
+	struct forward_options options = { .unit = 1, .epoch = 1000 };
+	struct key_pair parent = pair_of(55);
+	uint8_t secret[32];
+	size_t size = sizeof(pairing->endpoint);
+	int one = 1;
+
+	assert_non_null(pairing);
+	pairing->world = world_new();
+	pairing->pair = pair_of(11);
+	pairing->context = zmq_ctx_new();
+	pairing->parent = zmq_socket(pairing->context, ZMQ_ROUTER);
+	curve_secret(&parent, secret);
+	assert_int_equal(zmq_setsockopt(pairing->parent, ZMQ_CURVE_SERVER, &one, sizeof(one)), 0);
+	assert_int_equal(zmq_setsockopt(pairing->parent, ZMQ_CURVE_SECRETKEY, secret, 32), 0);
+	assert_int_equal(zmq_bind(pairing->parent, "tcp://127.0.0.1:*"), 0);
+	assert_int_equal(
+		zmq_getsockopt(pairing->parent, ZMQ_LAST_ENDPOINT, pairing->endpoint, &size), 0);
+	options.context = pairing->context;
+	options.endpoint = pairing->endpoint;
+	options.node = parent.public;
+	options.pair = &pairing->pair;
+	assert_int_equal(forward_new(&options, &pairing->forward), 0);
+	*state = pairing;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct pairing *pairing = *state;
+	int none = 0;
+
+	forward_free(pairing->forward);
+	zmq_setsockopt(pairing->parent, ZMQ_LINGER, &none, sizeof(none));
+	zmq_close(pairing->parent);
+	zmq_ctx_term(pairing->context);
+	world_free(pairing->world);
+	free(pairing);
+	return 0;
+}
+
+static void step(struct pairing *pairing)
+{
+	assert_int_equal(forward_step(pairing->forward, pairing->world->store,
+				 intake_catalog(pairing->world->intake), pairing->now_ms),
+		0);
+}
+
+/* Waits for a frame of the child; false if none comes within the time. */
+static bool parent_hears(struct pairing *pairing, int timeout_ms)
+{
+	zmq_pollitem_t item = { .socket = pairing->parent, .events = ZMQ_POLLIN };
+	int size;
+
+	if (zmq_poll(&item, 1, timeout_ms) != 1) {
+		return false;
+	}
+	size = zmq_recv(pairing->parent, pairing->identity, sizeof(pairing->identity), 0);
+	assert_true(size > 0);
+	pairing->identity_size = (size_t)size;
+	size = zmq_recv(pairing->parent, pairing->frame, sizeof(pairing->frame), 0);
+	assert_true(size > 0 && (size_t)size <= sizeof(pairing->frame));
+	assert_int_equal(envelope_read((struct bytes){ pairing->frame, (size_t)size },
+				 &pairing->envelope, NULL),
+		0);
+	return true;
+}
+
+/* Sends to the child, waits until it is there, and lets the child read it. */
+static void parent_says(struct pairing *pairing, struct writer *frame)
+{
+	zmq_pollitem_t item = { .socket = forward_socket(pairing->forward), .events = ZMQ_POLLIN };
+
+	zmq_send(pairing->parent, pairing->identity, pairing->identity_size, ZMQ_SNDMORE);
+	zmq_send(pairing->parent, frame->buffer.data, frame->buffer.size, 0);
+	writer_free(frame);
+	assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
+	step(pairing);
+}
+
+static void hear_hello(struct pairing *pairing)
+{
+	step(pairing);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_int_equal(pairing->envelope.type, MESSAGE_HELLO);
+}
+
+static void say_welcome(struct pairing *pairing, int64_t up_to)
+{
+	struct writer frame;
+
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_WELCOME, pairing->envelope.request);
+	writer_array(&frame, 2);
+	writer_int(&frame, up_to);
+	writer_bool(&frame, true);
+	parent_says(pairing, &frame);
+}
+
+/* The rollup that was heard last; returns how many cells it has. */
+static size_t read_rollup(struct pairing *pairing, struct rollup *ret)
+{
+	struct reader reader = reader_make(pairing->envelope.body);
+	struct bytes bytes, plan, form;
+	struct signature signature;
+	uint32_t count;
+
+	assert_int_equal(pairing->envelope.type, MESSAGE_ROLLUP);
+	reader_array_exact(&reader, 2);
+	bytes = reader_bin(&reader);
+	memcpy(signature.data, reader_bin_exact(&reader, SIGNATURE_SIZE), SIGNATURE_SIZE);
+	assert_true(sign_check(&pairing->pair.public, bytes, &signature));
+	assert_null(pack_check(bytes));
+	assert_null(rollup_read(bytes, ret));
+	assert_int_equal(ret->slice_count, 1);
+	assert_true(rollup_slice_read(&ret->slices, &plan, &form, &count));
+	assert_true(bytes_equal_text(plan, "p"));
+	assert_true(bytes_equal_text(form, "m"));
+	return count;
+}
+
+static void say_ack(struct pairing *pairing, int64_t request, uint64_t up_to, const char *problem)
+{
+	struct writer frame;
+
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_ROLLUP_ACK, request);
+	writer_array(&frame, 4);
+	writer_int(&frame, 1000);
+	writer_int(&frame, (int64_t)up_to);
+	writer_nil(&frame);
+	writer_array(&frame, problem != NULL);
+	if (problem) {
+		writer_array(&frame, 3);
+		writer_int(&frame, 0);
+		writer_str(&frame, problem);
+		writer_str(&frame, "plan 'p'");
+	}
+	parent_says(pairing, &frame);
+}
+
+static struct forward_status status_of(struct pairing *pairing)
+{
+	struct forward_status status;
+
+	assert_int_equal(forward_status(pairing->forward, pairing->world->store, &status), 0);
+	return status;
+}
+
+static void everything_goes_up_in_order_one_rollup_at_a_time(void **state)
+{
+	struct pairing *pairing = *state;
+	uint64_t last = 0;
+	size_t cells = 0;
+	struct rollup rollup;
+
+	put_reports(pairing->world, 1000, REPORTS);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_int_equal(status_of(pairing).state, FORWARD_READY);
+	assert_int_equal(status_of(pairing).pending, REPORTS);
+	while (cells < REPORTS) {
+		assert_true(parent_hears(pairing, PATIENCE_MS));
+		cells += read_rollup(pairing, &rollup);
+		assert_true(rollup.up_to > last);
+		last = rollup.up_to;
+		step(pairing);
+		assert_false(parent_hears(pairing, 20)); /* nothing more before the answer */
+		say_ack(pairing, pairing->envelope.request, last, NULL);
+	}
+	assert_int_equal(cells, REPORTS);
+	assert_int_equal(status_of(pairing).pending, 0);
+	assert_int_equal(status_of(pairing).acknowledged, last);
+	assert_int_equal(forward_timeout_ms(pairing->forward, pairing->now_ms), INT64_MAX);
+}
+
+static void a_rollup_that_was_lost_is_sent_again(void **state)
+{
+	struct pairing *pairing = *state;
+	struct rollup first, again;
+
+	put_reports(pairing->world, 1000, REPORTS);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &first);
+	pairing->now_ms += 4000; /* silence */
+	assert_int_equal(forward_timeout_ms(pairing->forward, pairing->now_ms), 0);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &again);
+	assert_int_equal(again.up_to, first.up_to);
+}
+
+static void what_was_refused_is_sent_again_before_anything_later(void **state)
+{
+	struct pairing *pairing = *state;
+	struct rollup first, again;
+
+	put_reports(pairing->world, 1000, REPORTS);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &first);
+	say_ack(pairing, pairing->envelope.request, first.up_to, "unknown-plan");
+	assert_int_equal(status_of(pairing).state, FORWARD_REFUSED);
+	assert_string_equal(status_of(pairing).detail, "unknown-plan: plan 'p'");
+	assert_false(parent_hears(pairing, 20));
+	pairing->now_ms += 500;
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &again);
+	assert_int_equal(again.up_to, first.up_to);
+}
+
+static void an_old_answer_does_not_count(void **state)
+{
+	struct pairing *pairing = *state;
+	struct rollup rollup;
+	int64_t old;
+
+	put_reports(pairing->world, 1000, 10);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &rollup);
+	old = pairing->envelope.request;
+	pairing->now_ms += 4000;
+	hear_hello(pairing);
+	put_reports(pairing->world, 2000, 10);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_int_equal(read_rollup(pairing, &rollup), 20);
+	say_ack(pairing, old, 1009, NULL);
+	assert_int_equal(status_of(pairing).acknowledged, 0);
+	say_ack(pairing, pairing->envelope.request, rollup.up_to, NULL);
+	assert_int_equal(status_of(pairing).acknowledged, rollup.up_to);
+}
+
+static void it_goes_on_from_where_the_parent_is(void **state)
+{
+	struct pairing *pairing = *state;
+	struct rollup rollup;
+
+	put_reports(pairing->world, 1000, 10);
+	hear_hello(pairing);
+	say_welcome(pairing, 1006);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_int_equal(read_rollup(pairing, &rollup), 3);
+	assert_int_equal(rollup.up_to, 1009);
+}
+
+static void a_parent_that_is_ahead_gets_nothing(void **state)
+{
+	struct pairing *pairing = *state;
+
+	put_reports(pairing->world, 1000, 10);
+	hear_hello(pairing);
+	say_welcome(pairing, 5000);
+	assert_int_equal(status_of(pairing).state, FORWARD_REFUSED);
+	assert_false(parent_hears(pairing, 20));
+}
+
+static void a_silent_parent_is_greeted_again_and_again(void **state)
+{
+	struct pairing *pairing = *state;
+
+	for (int i = 0; i < 3; i++) {
+		hear_hello(pairing);
+		step(pairing);
+		assert_false(parent_hears(pairing, 20));
+		assert_int_equal(forward_timeout_ms(pairing->forward, pairing->now_ms), 500);
+		pairing->now_ms += 500;
+	}
+	assert_string_equal(forward_state_name(status_of(pairing).state), "connecting");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(everything_goes_up_in_order_one_rollup_at_a_time),
+		TEST(a_rollup_that_was_lost_is_sent_again),
+		TEST(what_was_refused_is_sent_again_before_anything_later),
+		TEST(an_old_answer_does_not_count),
+		TEST(it_goes_on_from_where_the_parent_is),
+		TEST(a_parent_that_is_ahead_gets_nothing),
+		TEST(a_silent_parent_is_greeted_again_and_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,334 @@
+#include "tests/unit/fixture.h"
+
+#include <lmdb.h>
+
+struct place {
+	char folder[64];
+};
+
+static int set_up(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+
+	assert_non_null(place);
+	folder_make(place->folder);
+	*state = place;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	folder_remove(((struct place *)*state)->folder);
+	free(*state);
+	return 0;
+}
+
+static int open_at(struct place *place, bool create, size_t map_bytes, struct store **ret)
+{
+	struct store_options options = {
+		.folder = place->folder, .map_bytes = map_bytes, .create = create
+	};
+
+	return store_open(&options, ret);
+}
+
+static void make(struct place *place)
+{
+	struct store *store;
+
+	assert_int_equal(open_at(place, true, 1 << 20, &store), 0);
+	store_close(store);
+}
+
+/* Writes a record into the table meta with LMDB alone. */
+static void put_meta(struct place *place, const char *name, const void *data, size_t size)
+{
+	MDB_val key = { strlen(name), (void *)name };
+	MDB_val value = { size, (void *)data };
+	char path[128];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	snprintf(path, sizeof(path), "%s/baocao.mdb", place->folder);
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_set_maxdbs(env, TABLE_COUNT), 0);
+	assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, "meta", MDB_CREATE, &dbi), 0);
+	assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+static struct bytes text(const char *words)
+{
+	return bytes_of(words);
+}
+
+static void a_store_of_a_newer_format_is_not_opened(void **state)
+{
+	uint32_t newer = STORE_FORMAT + 1;
+	struct store *store = NULL;
+
+	make(*state);
+	put_meta(*state, "format", &newer, sizeof(newer));
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), STORE_E_FORMAT);
+	assert_null(store);
+}
+
+static void a_format_of_another_size_is_not_ours(void **state)
+{
+	struct store *store;
+
+	make(*state);
+	put_meta(*state, "format", "1", 1);
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), STORE_E_FORMAT);
+}
+
+static void an_environment_of_something_else_is_not_ours(void **state)
+{
+	struct store *store;
+
+	put_meta(*state, "other", "1", 1);
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), STORE_E_FORMAT);
+}
+
+static void a_file_that_is_no_store_is_not_opened(void **state)
+{
+	static const char words[] = "this is no store";
+	CLEANUP(buffer_free) struct buffer content = { 0 };
+	struct place *place = *state;
+	struct store *store;
+	char path[128];
+
+	for (int i = 0; i < 1000; i++) {
+		buffer_append(&content, words, sizeof(words));
+	}
+	snprintf(path, sizeof(path), "%s/baocao.mdb", place->folder);
+	assert_int_equal(file_write_durably(path, buffer_bytes(&content), 0600), 0);
+	assert_int_equal(open_at(place, false, 1 << 20, &store), STORE_E_FORMAT);
+	assert_int_equal(file_write_durably(path, bytes_of(""), 0600), 0);
+	assert_int_equal(open_at(place, false, 1 << 20, &store), STORE_E_FORMAT);
+}
+
+static void a_second_opener_finds_it_locked(void **state)
+{
+	struct store *store, *second;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(open_at(*state, false, 1 << 20, &second), STORE_E_LOCKED);
+	assert_int_equal(open_at(*state, true, 1 << 20, &second), STORE_E_LOCKED);
+	store_close(store);
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	store_close(store);
+}
+
+static void making_and_opening_are_told_apart(void **state)
+{
+	struct store *store;
+
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), -ENOENT);
+	make(*state);
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), -EEXIST);
+}
+
+static void a_folder_that_is_not_there_is_an_error(void **state)
+{
+	struct place nowhere = { "/tmp/baocao-unit-no-such-folder" };
+	struct store *store;
+
+	(void)state;
+	assert_int_equal(open_at(&nowhere, true, 1 << 20, &store), -ENOENT);
+}
+
+static void what_is_committed_is_there_after_reopening(void **state)
+{
+	struct store *store;
+	struct bytes value;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_put(txn, TABLE_LOCAL, text("a"), text("1"));
+	assert_int_equal(txn_commit(txn), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_put(txn, TABLE_LOCAL, text("b"), text("2"));
+	txn_abort(txn);
+	store_close(store);
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LOCAL, text("a"), &value));
+	assert_true(bytes_equal_text(value, "1"));
+	assert_false(txn_get(txn, TABLE_LOCAL, text("b"), &value));
+	assert_int_equal(txn_error(txn), 0);
+	txn_abort(txn);
+	store_close(store);
+}
+
+static void a_full_map_says_so_and_writes_nothing(void **state)
+{
+	static uint8_t block[4096];
+	struct cursor *cursor;
+	struct store *store;
+	struct bytes value;
+	struct txn *txn;
+	uint64_t used, bytes;
+
+	assert_int_equal(open_at(*state, true, 256 << 10, &store), 0);
+	store_usage(store, &used, &bytes);
+	assert_int_equal(bytes, 256 << 10);
+	assert_true(used < bytes);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		txn_put(txn, TABLE_LOCAL, (struct bytes){ (uint8_t *)&i, sizeof(i) },
+			(struct bytes){ block, sizeof(block) });
+	}
+	assert_int_equal(txn_error(txn), STORE_E_FULL);
+	assert_int_equal(cursor_open(txn, TABLE_LOCAL, &cursor), -ENOSPC);
+	assert_int_equal(txn_commit(txn), STORE_E_FULL);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_int_equal(txn_count(txn, TABLE_LOCAL), 0);
+	txn_abort(txn);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_put(txn, TABLE_LOCAL, text("small"), text("1"));
+	assert_int_equal(txn_commit(txn), 0);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LOCAL, text("small"), &value));
+	txn_abort(txn);
+	store_close(store);
+}
+
+static void a_failed_transaction_keeps_its_first_error(void **state)
+{
+	struct store *store;
+	struct bytes value;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_put(txn, TABLE_LOCAL, text("a"), text("1"));
+	txn_fail(txn, ENOMEM);
+	txn_fail(txn, EINVAL);
+	txn_put(txn, TABLE_LOCAL, text("b"), text("1"));
+	assert_false(txn_get(txn, TABLE_LOCAL, text("a"), &value));
+	assert_int_equal(txn_commit(txn), -ENOMEM);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_int_equal(txn_count(txn, TABLE_LOCAL), 0);
+	txn_abort(txn);
+	store_close(store);
+}
+
+static void cursors_walk_in_key_order_and_seek_to_both_sides(void **state)
+{
+	struct bytes key, value;
+	struct cursor *cursor;
+	struct store *store;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	assert_int_equal(cursor_open(txn, TABLE_LOCAL, &cursor), 0);
+	assert_false(cursor_first(cursor, &key, &value));
+	assert_false(cursor_last(cursor, &key, &value));
+	assert_false(cursor_seek_before(cursor, text("m"), &key, &value));
+	cursor_close(cursor);
+	txn_put(txn, TABLE_LOCAL, text("d"), text("4"));
+	txn_put(txn, TABLE_LOCAL, text("b"), text("2"));
+	txn_append(txn, TABLE_LOCAL, text("f"), text("6"));
+	txn_delete(txn, TABLE_LOCAL, text("no such key"));
+	assert_int_equal(txn_error(txn), 0);
+	assert_int_equal(cursor_open(txn, TABLE_LOCAL, &cursor), 0);
+	assert_true(cursor_first(cursor, &key, &value));
+	assert_true(bytes_equal_text(key, "b"));
+	assert_true(cursor_next(cursor, &key, &value));
+	assert_true(bytes_equal_text(value, "4"));
+	assert_true(cursor_last(cursor, &key, &value));
+	assert_true(bytes_equal_text(key, "f"));
+	assert_false(cursor_next(cursor, &key, &value));
+	assert_true(cursor_seek(cursor, text("c"), &key, &value));
+	assert_true(bytes_equal_text(key, "d"));
+	assert_false(cursor_seek(cursor, text("g"), &key, &value));
+	assert_true(cursor_seek_before(cursor, text("c"), &key, &value));
+	assert_true(bytes_equal_text(key, "b"));
+	assert_true(cursor_seek_before(cursor, text("d"), &key, &value));
+	assert_true(bytes_equal_text(key, "d"));
+	assert_true(cursor_seek_before(cursor, text("z"), &key, &value));
+	assert_true(bytes_equal_text(key, "f"));
+	assert_false(cursor_seek_before(cursor, text("a"), &key, &value));
+	cursor_close(cursor);
+	txn_clear(txn, TABLE_LOCAL);
+	assert_int_equal(txn_count(txn, TABLE_LOCAL), 0);
+	assert_int_equal(txn_commit(txn), 0);
+	store_close(store);
+}
+
+static void a_key_that_is_not_the_greatest_cannot_be_appended(void **state)
+{
+	struct store *store;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_append(txn, TABLE_LOCAL, text("b"), text("2"));
+	txn_append(txn, TABLE_LOCAL, text("a"), text("1"));
+	assert_int_not_equal(txn_commit(txn), 0);
+	store_close(store);
+}
+
+static void a_reader_sees_its_snapshot(void **state)
+{
+	struct txn *reader, *writer;
+	struct store *store;
+	struct bytes value;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, false, &reader), 0);
+	assert_int_equal(txn_begin(store, true, &writer), 0);
+	txn_put(writer, TABLE_LOCAL, text("a"), text("1"));
+	assert_int_equal(txn_commit(writer), 0);
+	assert_false(txn_get(reader, TABLE_LOCAL, text("a"), &value));
+	txn_abort(reader);
+	store_check_readers(store);
+	store_close(store);
+}
+
+static void numbers_in_keys_order_as_numbers(void **state)
+{
+	static const uint64_t numbers[] = { 0, 1, 255, 256, 65535, UINT32_MAX, UINT64_MAX };
+	uint8_t before[8] = { 0 };
+	uint8_t bytes[8];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		put_be64(bytes, numbers[i]);
+		assert_int_equal(get_be64(bytes), numbers[i]);
+		assert_true(i == 0 || memcmp(before, bytes, sizeof(bytes)) < 0);
+		memcpy(before, bytes, sizeof(bytes));
+		put_be32(bytes, (uint32_t)numbers[i]);
+		assert_int_equal(get_be32(bytes), (uint32_t)numbers[i]);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_store_of_a_newer_format_is_not_opened),
+		TEST(a_format_of_another_size_is_not_ours),
+		TEST(an_environment_of_something_else_is_not_ours),
+		TEST(a_file_that_is_no_store_is_not_opened),
+		TEST(a_second_opener_finds_it_locked),
+		TEST(making_and_opening_are_told_apart),
+		TEST(a_folder_that_is_not_there_is_an_error),
+		TEST(what_is_committed_is_there_after_reopening),
+		TEST(a_full_map_says_so_and_writes_nothing),
+		TEST(a_failed_transaction_keeps_its_first_error),
+		TEST(cursors_walk_in_key_order_and_seek_to_both_sides),
+		TEST(a_key_that_is_not_the_greatest_cannot_be_appended),
+		TEST(a_reader_sees_its_snapshot),
+		TEST(numbers_in_keys_order_as_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
