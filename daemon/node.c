@@ -480,7 +480,9 @@ static void handle_clock(struct node *node, struct peer *peer, const struct cata
 			"this node's clock is real");
 		return;
 	}
-	node->clock_offset_ms = ms - instant_now().ms;
+	if (ms > intake_instant(node->intake, node_now(node)).ms) { /* a clock is not set back */
+		node->clock_offset_ms = ms - instant_now().ms;
+	}
 	answer_begin(node, envelope->request);
 	writer_int(&node->reply, intake_instant(node->intake, node_now(node)).ms);
 	send_to(node, peer, writer_bytes(&node->reply));
