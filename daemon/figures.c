@@ -146,7 +146,7 @@ static int figures_window(const struct query *query, struct figures *figures, si
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	size_t from = 0;
 	size_t to;
-	int r = rollup_make(query, figures->plan, form, periods, period_count, &table);
+	int r = rollup_make(query, figures->plan, form, window, periods, period_count, &table);
 
 	if (r < 0) {
 		return r;
@@ -374,7 +374,7 @@ static int obligations_form(const struct query *query, struct figures *figures, 
 			figures->next = (int64_t)first;
 			return 0;
 		}
-		r = rollup_make(query, figures->plan, form, &period, 1, &table);
+		r = rollup_make(query, figures->plan, form, &period, &period, 1, &table);
 		if (r < 0) {
 			return r;
 		}
@@ -472,6 +472,7 @@ static int write_contributions(const struct query *query, const struct explain *
 	struct writer *writer)
 {
 	const struct units *units = catalog_units(query->catalog);
+	struct date last = { periods[period_count - 1].to.day - 1 };
 	uint64_t number = 0;
 
 	for (size_t i = 0; i < period_count; i++) {
@@ -484,7 +485,7 @@ static int write_contributions(const struct query *query, const struct explain *
 			struct own own;
 
 			if (day.day < state->from.day || day.day >= state->to.day ||
-				!unit_is_within(units, state->unit, explain->unit, day) ||
+				!rollup_counts(query, state->unit, explain->unit, last) ||
 				!own_get(query->txn, &key, &own) || explain->field >= own.count ||
 				own.figures[explain->field].state == VALUE_MISSING ||
 				number++ < explain->cursor) {
@@ -523,7 +524,8 @@ int query_explain(const struct query *query, struct bytes body, struct writer *w
 	if (count == 0) {
 		return QUERY_E_PERIOD;
 	}
-	r = rollup_make(query, explain.plan, explain.form, periods, count, &table);
+	r = rollup_make(query, explain.plan, explain.form, &explain.window, periods, count,
+		&table);
 	if (r < 0) {
 		return r;
 	}

@@ -100,46 +100,29 @@ static int obligation_read(const struct query *query, struct bytes body,
 	return 0;
 }
 
-/* The longest shorter form that asks for the field in every part of the period; -1 if none does. */
-static int derived_form(const struct plan *plan, size_t form, const struct period *period,
-	const char *field, struct period *periods, size_t *ret_count)
+/* A unit's figure: over its subtree, or its own where the field is not combined over units. */
+static bool shown(const struct field *field, size_t at, const struct rollup_row *row, int64_t *ret)
 {
-	int best = -1;
+	const struct figure *own;
 
-	for (size_t i = 0; i < plan->form_count; i++) {
-		const struct form *candidate = &plan->forms[i];
-		struct date covered = period->from;
-		size_t count;
-
-		if (!cadence_is_longer(plan->forms[form].cadence, candidate->cadence) ||
-			form_field_index(candidate, bytes_of(field)) < 0 ||
-			(best >= 0 && !cadence_is_longer(candidate->cadence,
-					      plan->forms[best].cadence))) {
-			continue;
-		}
-		count = rollup_periods(plan, candidate, period, periods, ROLLUP_PERIODS_MAX);
-		for (size_t j = 0; j < count && periods[j].from.day == covered.day; j++) {
-			covered = periods[j].to;
-		}
-		if (covered.day == period->to.day) {
-			best = (int)i;
-		}
+	if (!row) {
+		return false;
 	}
-	if (best >= 0) {
-		*ret_count = rollup_periods(plan, &plan->forms[best], period, periods,
-			ROLLUP_PERIODS_MAX);
+	own = &row->own[at];
+	if (field->over_units == AGGREGATION_NONE) {
+		*ret = own->number;
+		return own->state == VALUE_NUMBER || own->state == VALUE_ESTIMATED;
 	}
-	return best;
+	*ret = row->aggregates[at].value;
+	return row->aggregates[at].numbers > 0 && !row->aggregates[at].overflow;
 }
 
-static void write_shown(struct writer *writer, const struct field *field,
-	const struct aggregate *aggregate)
+static void write_shown(struct writer *writer, bool present, int64_t number)
 {
-	if (!aggregate || aggregate->numbers == 0 || aggregate->overflow ||
-		field->over_units == AGGREGATION_NONE) {
-		writer_nil(writer);
+	if (present) {
+		writer_int(writer, number);
 	} else {
-		writer_int(writer, aggregate->value);
+		writer_nil(writer);
 	}
 }
 
@@ -151,35 +134,28 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	const struct form *definition = &plan->plan->forms[form];
 	const struct field *of = &definition->fields[field];
-	const struct aggregate *left = stated ? &stated->aggregates[field] : NULL;
-	const struct aggregate *right = NULL;
+	int64_t left = 0, right = 0, difference = 0;
+	bool has_left = shown(of, field, stated, &left);
+	bool has_right = false;
 	size_t count = 0;
-	int shorter = derived_form(plan->plan, form, period, of->code, periods, &count);
-	int64_t difference;
+	int shorter = rollup_nested_source(plan->plan, form, period, of->code, periods, &count);
 
 	if (shorter >= 0) {
 		const struct form *source = &plan->plan->forms[shorter];
-		const struct rollup_row *row;
-		int r = rollup_make(query, plan, (size_t)shorter, periods, count, &table);
+		size_t at = (size_t)form_field_index(source, bytes_of(of->code));
+		int r = rollup_make(query, plan, (size_t)shorter, period, periods, count, &table);
 
 		if (r < 0) {
 			return r;
 		}
-		row = rollup_find(table, unit);
-		if (row) {
-			right = &row->aggregates[form_field_index(source, bytes_of(of->code))];
-		}
+		has_right = shown(&source->fields[at], at, rollup_find(table, unit), &right);
 	}
 	writer_array(writer, 6);
 	writer_str(writer, of->code);
-	write_shown(writer, of, left);
-	write_shown(writer, of, right);
-	if (left && right && left->numbers && right->numbers && !left->overflow &&
-		!right->overflow && decimal_subtract(left->value, right->value, &difference)) {
-		writer_int(writer, difference);
-	} else {
-		writer_nil(writer);
-	}
+	write_shown(writer, has_left, left);
+	write_shown(writer, has_right, right);
+	write_shown(writer, has_left && has_right && decimal_subtract(left, right, &difference),
+		difference);
 	writer_str(writer, shorter >= 0 ? plan->plan->forms[shorter].code : "");
 	writer_str(writer, definition->nested == NESTED_DERIVED && shorter >= 0 ? "derived" : "stated");
 	return 0;
@@ -201,7 +177,7 @@ int query_nested(const struct query *query, struct bytes body, struct writer *wr
 	if (!form_has_period(plan->plan, &plan->plan->forms[key.form], &period)) {
 		return QUERY_E_PERIOD;
 	}
-	r = rollup_make(query, plan, key.form, &period, 1, &table);
+	r = rollup_make(query, plan, key.form, &period, &period, 1, &table);
 	writer_array(writer, plan->plan->forms[key.form].field_count);
 	for (size_t i = 0; i < plan->plan->forms[key.form].field_count && r == 0; i++) {
 		r = write_nested(query, plan, key.form, &period, key.unit, i,

@@ -172,9 +172,13 @@ static size_t chain_of(const struct query *query, uint32_t unit, struct date day
 	return 0;
 }
 
-/* Everything of one expected unit in one period: coverage at it and above, its figures over time. */
+/*
+ * Everything of one expected unit in one period: coverage at it and above, its figures over time.
+ * longer: the period is only a part of what is asked for.
+ */
 static int add_unit(const struct query *query, const struct catalog_plan *plan, size_t form,
-	const struct period *period, uint32_t unit, bool proposed, struct rollup_table *table)
+	const struct period *period, uint32_t unit, bool proposed, bool longer,
+	struct rollup_table *table)
 {
 	const struct form *definition = &plan->plan->forms[form];
 	struct cell_key key = rollup_key(plan, form, period, unit);
@@ -200,6 +204,11 @@ static int add_unit(const struct query *query, const struct catalog_plan *plan, 
 		row->bound = true;
 		for (size_t j = 0; exists && j < own.count && j < definition->field_count; j++) {
 			over_time(&row->own[j], &own.figures[j], definition->fields[j].over_time);
+		}
+		for (size_t j = 0; longer && j < definition->field_count; j++) {
+			if (definition->fields[j].over_time == AGGREGATION_NONE) {
+				row->own[j].state = VALUE_TEXT; /* not even of one period */
+			}
 		}
 		if (exists && own.received_ms > row->received_ms) {
 			row->received_ms = own.received_ms;
@@ -246,17 +255,38 @@ static void over_units(struct aggregate *sum, const struct figure *figure, int64
 	}
 }
 
+/* The same on the last day of a window; a unit that ended before it counts where it last stood. */
+static size_t chain_in_window(const struct query *query, uint32_t unit, struct date day,
+	uint32_t chain[LIMIT_TREE_DEPTH])
+{
+	const struct unit_state *last = unit_last(catalog_units(query->catalog), unit);
+	size_t size = chain_of(query, unit, day, chain);
+
+	return size == 0 && last ?
+		       chain_of(query, unit, (struct date){ last->to.day - 1 }, chain) :
+		       size;
+}
+
+bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day)
+{
+	uint32_t chain[LIMIT_TREE_DEPTH];
+	size_t size = chain_in_window(query, unit, day, chain);
+
+	for (size_t i = 0; i < size; i++) {
+		if (chain[i] == above) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Adds what one unit has over time to itself and to the units above it on the window's last day. */
 static int add_up_unit(const struct query *query, const struct form *form, struct date day,
 	uint32_t unit, struct rollup_table *table)
 {
-	const struct unit_state *last = unit_last(catalog_units(query->catalog), unit);
 	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size = chain_of(query, unit, day, chain);
+	size_t size = chain_in_window(query, unit, day, chain);
 
-	if (size == 0 && last) { /* it ended within the window: it counts where it last stood */
-		size = chain_of(query, unit, (struct date){ last->to.day - 1 }, chain);
-	}
 	for (size_t i = 0; i < size; i++) {
 		struct rollup_row *above = row_of(table, chain[i], form->field_count);
 		const struct rollup_row *row = rollup_find(table, unit);
@@ -294,8 +324,10 @@ static int add_up(const struct query *query, const struct form *form, struct dat
 }
 
 int rollup_make(const struct query *query, const struct catalog_plan *plan, size_t form,
-	const struct period *periods, size_t period_count, struct rollup_table **ret)
+	const struct period *window, const struct period *periods, size_t period_count,
+	struct rollup_table **ret)
 {
+	bool longer = window->cadence != plan->plan->forms[form].cadence;
 	CLEANUP(rollup_freep) struct rollup_table *table = calloc(1, sizeof(*table));
 	const struct units *units = catalog_units(query->catalog);
 	int r;
@@ -319,7 +351,7 @@ int rollup_make(const struct query *query, const struct catalog_plan *plan, size
 				continue;
 			}
 			r = add_unit(query, plan, form, &periods[i], state->unit,
-				source == SOURCE_PROPOSED, table);
+				source == SOURCE_PROPOSED, longer, table);
 			if (r < 0) {
 				return r;
 			}
@@ -347,4 +379,53 @@ size_t rollup_periods(const struct plan *plan, const struct form *form, const st
 		}
 	}
 	return count;
+}
+
+int rollup_nested_source(const struct plan *plan, size_t form, const struct period *period,
+	const char *field, struct period *periods, size_t *ret_count)
+{
+	int best = -1;
+
+	for (size_t i = 0; i < plan->form_count; i++) {
+		const struct form *candidate = &plan->forms[i];
+		struct date covered = period->from;
+		size_t count;
+
+		if (!cadence_is_longer(plan->forms[form].cadence, candidate->cadence) ||
+			form_field_index(candidate, bytes_of(field)) < 0 ||
+			(best >= 0 && !cadence_is_longer(candidate->cadence,
+					      plan->forms[best].cadence))) {
+			continue;
+		}
+		count = rollup_periods(plan, candidate, period, periods, ROLLUP_PERIODS_MAX);
+		for (size_t j = 0; j < count && periods[j].from.day == covered.day; j++) {
+			covered = periods[j].to;
+		}
+		if (covered.day == period->to.day) {
+			best = (int)i;
+		}
+	}
+	if (best >= 0) {
+		*ret_count = rollup_periods(plan, &plan->forms[best], period, periods,
+			ROLLUP_PERIODS_MAX);
+	}
+	return best;
+}
+
+struct figure rollup_over_time(const struct query *query, const struct catalog_plan *plan,
+	size_t form, const struct period *periods, size_t period_count, uint32_t unit,
+	size_t field)
+{
+	enum aggregation operator = plan->plan->forms[form].fields[field].over_time;
+	struct figure sum = { 0 };
+
+	for (size_t i = 0; i < period_count && operator != AGGREGATION_NONE; i++) {
+		struct cell_key key = rollup_key(plan, form, &periods[i], unit);
+		struct own own;
+
+		if (own_get(query->txn, &key, &own) && field < own.count) {
+			over_time(&sum, &own.figures[field], operator);
+		}
+	}
+	return sum;
 }

@@ -50,9 +50,15 @@ struct rollup_row {
 
 struct rollup_table; /* rows ordered by unit */
 
-/* periods: those of the form that are to be taken, at least one. 0 or -errno. */
+/*
+ * window   what is asked for: a period of the form, or one that is longer
+ * periods  those of the form that are to be taken, at least one
+ *
+ * 0 or -errno.
+ */
 int rollup_make(const struct query *query, const struct catalog_plan *plan, size_t form,
-	const struct period *periods, size_t period_count, struct rollup_table **ret);
+	const struct period *window, const struct period *periods, size_t period_count,
+	struct rollup_table **ret);
 void rollup_free(struct rollup_table *table);
 void rollup_freep(struct rollup_table **table);
 size_t rollup_count(const struct rollup_table *table);
@@ -60,6 +66,24 @@ const struct rollup_row *rollup_at(const struct rollup_table *table, size_t inde
 const struct rollup_row *rollup_find(const struct rollup_table *table, uint32_t unit);
 /* The index of the first row whose unit is not less. */
 size_t rollup_lower(const struct rollup_table *table, uint32_t unit);
+
+/*
+ * The units that the figures of a unit count in a longer window: those that stand below it on
+ * the last day, and those that are no more below the node's unit then and stood below it last.
+ */
+bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day);
+
+/*
+ * The longest shorter form that asks for the field in every part of the period; -1 if none does.
+ * periods has room for ROLLUP_PERIODS_MAX.
+ */
+int rollup_nested_source(const struct plan *plan, size_t form, const struct period *period,
+	const char *field, struct period *periods, size_t *ret_count);
+
+/* One unit's figure over periods of a form, by the field's operator over time. */
+struct figure rollup_over_time(const struct query *query, const struct catalog_plan *plan,
+	size_t form, const struct period *periods, size_t period_count, uint32_t unit,
+	size_t field);
 
 /* The form's periods that lie in window, in order; at most max of them. */
 size_t rollup_periods(const struct plan *plan, const struct form *form, const struct period *window,

@@ -342,7 +342,7 @@ static int has_report(const struct query *query, const struct catalog_plan *plan
 {
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	const struct rollup_row *row;
-	int r = rollup_make(query, plan, form, period, 1, &table);
+	int r = rollup_make(query, plan, form, period, period, 1, &table);
 
 	if (r < 0) {
 		return r;
@@ -483,7 +483,7 @@ static int is_level(const struct targets *targets, size_t target, const struct u
 		return 0;
 	}
 	r = rollup_make(targets->query, targets->plan,
-		plan->indicators[definition->indicator].form, &first, 1, &table);
+		plan->indicators[definition->indicator].form, &first, &first, 1, &table);
 	if (r == 0) {
 		*ret = rollup_find(table, state->unit) != NULL;
 	}
