@@ -248,20 +248,28 @@ struct units *app_units_if_known(struct app *app, bool offline_first)
 int app_unit_number(struct app *app, const char *text, uint32_t *ret)
 {
 	CLEANUP(units_freep) struct units *units = NULL;
-	const struct unit_state *state;
 	uint64_t number;
-	int r;
+	int r = CODE_DONE;
+
+	if (!text_parse_number(text, UINT32_MAX, &number)) {
+		r = app_units(app, &units);
+	}
+	return r == CODE_DONE ? app_unit_in(units, text, ret) : r;
+}
+
+int app_unit_in(const struct units *units, const char *text, uint32_t *ret)
+{
+	const struct unit_state *state = NULL;
+	uint64_t number;
 
 	if (text_parse_number(text, UINT32_MAX, &number) && number > 0) {
 		*ret = (uint32_t)number;
 		return CODE_DONE;
 	}
-	r = app_units(app, &units);
-	if (r != CODE_DONE) {
-		return r;
+	if (units) {
+		state = unit_by_code(units, text, instant_date(instant_now()));
 	}
-	state = unit_by_code(units, text, instant_date(instant_now()));
-	for (size_t i = units_count(units); !state && i-- > 0;) {
+	for (size_t i = units ? units_count(units) : 0; !state && i-- > 0;) {
 		if (strcmp(units_at(units, i)->code, text) == 0) {
 			state = units_at(units, i); /* a code that is not in use today */
 		}
@@ -272,6 +280,24 @@ int app_unit_number(struct app *app, const char *text, uint32_t *ret)
 	}
 	*ret = state->unit;
 	return CODE_DONE;
+}
+
+int app_form_in(const struct plan *plan, const char *code, const struct form **ret)
+{
+	CLEANUP(buffer_free) struct buffer remedy = { 0 };
+	int form = plan_form_index(plan, bytes_of(code));
+
+	if (form >= 0) {
+		*ret = &plan->forms[form];
+		return CODE_DONE;
+	}
+	buffer_printf(&remedy, "%s", _("its forms are:"));
+	for (size_t i = 0; i < plan->form_count; i++) {
+		buffer_printf(&remedy, " %s", plan->forms[i].code);
+	}
+	buffer_append(&remedy, "", 1);
+	return say_error(CODE_ABSENT, remedy.failed ? "" : (const char *)remedy.data,
+		_("plan %s has no form %s"), plan->code, code);
 }
 
 int app_read_file(const char *path, struct buffer *ret)

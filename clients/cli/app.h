@@ -54,6 +54,9 @@ int app_units(struct app *app, struct units **ret);
 struct units *app_units_if_known(struct app *app, bool offline_first);
 /* "26890" is a unit's number, anything else its code today. */
 int app_unit_number(struct app *app, const char *text, uint32_t *ret);
+int app_unit_in(const struct units *units, const char *text, uint32_t *ret);
+/* The form of that code, or an error that says which there are. */
+int app_form_in(const struct plan *plan, const char *code, const struct form **ret);
 
 /* Reads a file a person named; says what is wrong. */
 int app_read_file(const char *path, struct buffer *ret);

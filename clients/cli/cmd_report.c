@@ -119,25 +119,16 @@ int report_unit(struct app *app, const char *given, uint32_t *ret)
 static int form_find(const struct plan *plan, const char *const *words, const struct form **ret,
 	struct period *period)
 {
-	int form = plan_form_index(plan, bytes_of(words[1]));
+	int r = app_form_in(plan, words[1], ret);
 
-	if (form < 0) {
-		CLEANUP(buffer_free) struct buffer remedy = { 0 };
-
-		buffer_printf(&remedy, "%s", _("its forms are:"));
-		for (size_t i = 0; i < plan->form_count; i++) {
-			buffer_printf(&remedy, " %s", plan->forms[i].code);
-		}
-		buffer_append(&remedy, "", 1);
-		return say_error(CODE_ABSENT, remedy.failed ? "" : (const char *)remedy.data,
-			_("plan %s has no form %s"), plan->code, words[1]);
+	if (r != CODE_DONE) {
+		return r;
 	}
-	*ret = &plan->forms[form];
 	if (!period_parse(bytes_of(words[2]), period)) {
 		return say_error(CODE_USAGE, _("write it like 2022-05, 2022-Q2, 2022-H1 or 2022"),
 			_("%s is not a period"), words[2]);
 	}
-	if (!form_has_period(plan, *ret, period)) {
+	if (!form_period_parse(plan, *ret, bytes_of(words[2]), period)) {
 		char remedy[160];
 
 		snprintf(remedy, sizeof(remedy),

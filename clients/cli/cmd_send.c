@@ -7,13 +7,9 @@
 #include "clients/cli/report.h"
 #include "clients/cli/sending.h"
 #include "clients/cli/verbs.h"
+#include "clients/common/answer.h"
+#include "clients/common/question.h"
 #include "clients/common/text.h"
-
-enum {
-	/* A message has room for one submission of this size and its envelope. */
-	SUBMISSION_BYTES_MAX = LIMIT_MESSAGE_BYTES - 4096,
-	DOWN_TIMEOUT_MS = 500, /* the node was silent a moment ago */
-};
 
 /* One report on its way into a submission. */
 struct outgoing {
@@ -27,33 +23,23 @@ struct outgoing {
 /* The revision that the node holds; 0 if none, or if it does not say. */
 static uint32_t node_revision(struct app *app, const struct form_report *report)
 {
-	struct writer *writer;
+	const struct question question = {
+		.type = MESSAGE_REPORT,
+		.plan = report->plan->code,
+		.form = report->form->code,
+		.period = report->period_label,
+		.unit = report->unit,
+	};
+	struct held_report held;
 	struct reader data;
-	uint64_t seq;
-	uint32_t revision = 0;
-	uint32_t count;
+	int64_t next;
 
-	if (!app->session || session_is_silent(app->session)) {
+	if (!app->session || session_is_silent(app->session) ||
+		question_ask(app->session, &question, 0, &next, &data) != 0) {
 		return 0;
 	}
-	writer = session_begin(app->session, MESSAGE_REPORT);
-	writer_array(writer, 4);
-	writer_str(writer, report->plan->code);
-	writer_str(writer, report->form->code);
-	writer_str(writer, report->period_label);
-	writer_int(writer, report->unit);
-	if (session_query(app->session, &seq, &data) != 0) {
-		return 0;
-	}
-	count = reader_map(&data);
-	for (uint32_t i = 0; i < count && reader_ok(&data); i++) {
-		if (bytes_equal_text(reader_str(&data), "revision")) {
-			revision = (uint32_t)reader_int_between(&data, 0, UINT32_MAX - 1);
-			break;
-		}
-		reader_skip(&data);
-	}
-	return reader_ok(&data) ? revision : 0;
+	held_report_read(&data, &held);
+	return reader_ok(&data) && held.revision < UINT32_MAX ? held.revision : 0;
 }
 
 /* Gives a report its revision and its reason. */
@@ -117,36 +103,30 @@ static int twice_check(const struct filled_list *list)
 	return CODE_DONE;
 }
 
+struct outgoing_list {
+	const struct outgoing *list;
+	size_t count;
+};
+
+static void outgoing_write(struct writer *writer, const void *data)
+{
+	const struct outgoing_list *reports = data;
+
+	for (size_t i = 0; i < reports->count; i++) {
+		const struct outgoing *one = &reports->list[i];
+
+		form_report_write(writer, one->report, one->revision, one->note);
+	}
+}
+
 /* Signs count reports as one submission and keeps it. */
 static int submission_keep(
 	struct app *app, struct outbox *outbox, const struct outgoing *list, size_t count)
 {
-	CLEANUP(writer_free) struct writer writer;
-	struct signature signature;
-	uint64_t counter = 0;
-	int r;
+	const struct outgoing_list reports = { list, count };
+	const struct sending_parcel parcel = { PARCEL_SUBMISSION, count, outgoing_write, &reports };
 
-	writer_init(&writer);
-	r = keyring_reserve(&app->home, app->context->key, 1, 1, &counter);
-	if (r == KEYRING_E_COUNTER) {
-		return say_error(CODE_FAILED,
-			_("write into it a number above every one that was used"),
-			_("%s/keys/%s.counter is damaged"), app->home.root, app->context->key);
-	}
-	if (r < 0) {
-		return say_errno(r, app->home.root);
-	}
-	submission_write_begin(&writer, &app->pair.public, counter, instant_now(), count);
-	for (size_t i = 0; i < count; i++) {
-		form_report_write(&writer, list[i].report, list[i].revision, list[i].note);
-	}
-	if (writer_bytes(&writer).size > SUBMISSION_BYTES_MAX) {
-		return say_error(CODE_INVALID, _("send fewer files at a time"),
-			_("the reports together have more than %d bytes"), SUBMISSION_BYTES_MAX);
-	}
-	sign_bytes(&app->pair, writer_bytes(&writer), &signature);
-	r = outbox_put(outbox, counter, writer_bytes(&writer), &signature);
-	return r < 0 ? say_errno(r, app->home.root) : CODE_DONE;
+	return sending_keep(app, outbox, &parcel);
 }
 
 /* What was sent before is said again; what is new is kept in the queue. */
@@ -189,36 +169,12 @@ static int outgoing_keep(struct app *app, const struct arguments *arguments,
 	return r;
 }
 
-static int queue_deliver(struct app *app, struct outbox *outbox, struct listing *rows)
-{
-	struct sending sending;
-	bool down = app->session && session_is_silent(app->session);
-	int timeout_ms = app_timeout_ms(app, APP_TIMEOUT_MS);
-	int r;
-
-	if (down && timeout_ms > DOWN_TIMEOUT_MS) {
-		timeout_ms = DOWN_TIMEOUT_MS;
-	}
-	r = sending_begin(&sending, app, timeout_ms, rows);
-	if (r == CODE_DONE) {
-		r = sending_add(&sending, app->context, &app->pair, outbox);
-	}
-	if (r == CODE_DONE) {
-		r = sending_run(&sending);
-	}
-	if (r == CODE_DONE && sending.result.receipted > 0) {
-		say("%s", _("received; next: keep the proof, or look at it: baocao report receipt "
-			    "COUNTER"));
-	}
-	sending_end(&sending);
-	return r;
-}
-
 int run_report_send(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(filled_list_free) struct filled_list list = { 0 };
 	CLEANUP(outbox_freep) struct outbox *outbox = NULL;
 	struct listing listing;
+	bool receipted = false;
 	int end;
 	int r = app_open_context(app);
 
@@ -243,7 +199,11 @@ int run_report_send(struct app *app, const struct arguments *arguments)
 	}
 	r = outgoing_keep(app, arguments, &list, outbox, &listing);
 	if (r == CODE_DONE) {
-		r = queue_deliver(app, outbox, &listing);
+		r = sending_deliver(app, outbox, &listing, &receipted);
+	}
+	if (r == CODE_DONE && receipted) {
+		say("%s", _("received; next: keep the proof, or look at it: baocao report receipt "
+			    "COUNTER"));
 	}
 	end = listing_end(&listing);
 	return r == CODE_DONE ? end : r;

@@ -6,6 +6,9 @@
 
 enum {
 	REFUSALS_SAID_MAX = 20,
+	/* A message has room for one submission of this size and its envelope. */
+	SUBMISSION_BYTES_MAX = LIMIT_MESSAGE_BYTES - 4096,
+	DOWN_TIMEOUT_MS = 500, /* the node was silent a moment ago */
 };
 
 const struct listing_column receipt_columns[RECEIPT_COLUMNS] = {
@@ -48,21 +51,21 @@ static bool may_say_refusal(struct sending *sending)
 /* What a problem of index i is about: "gv-2022 thang 2022-05 26890". */
 static void report_words(struct bytes submission, int64_t index, char *ret, size_t size)
 {
-	struct submission head;
-	struct report report;
+	struct parcel parcel;
+	struct parcel_item item;
 
 	snprintf(ret, size, "%s", _("the submission"));
-	if (index < 0 || submission_read(submission, &head) || index >= head.report_count) {
+	if (index < 0 || parcel_read(submission, &parcel) || index >= parcel.head.report_count) {
 		return;
 	}
 	for (int64_t i = 0; i <= index; i++) {
-		if (!report_read(&head.reports, &report)) {
+		if (!parcel_next(&parcel, &item)) {
 			return;
 		}
 	}
-	snprintf(ret, size, "%.*s %.*s %.*s %u", (int)report.plan.size, report.plan.data,
-		(int)report.form.size, report.form.data, (int)report.period.size,
-		report.period.data, report.unit);
+	snprintf(ret, size, "%s%s%.*s %.*s %.*s %u", item.act ? act_name(item.act) : "",
+		item.act ? " " : "", (int)item.plan.size, item.plan.data, (int)item.form.size,
+		item.form.data, (int)item.period.size, item.period.data, item.unit);
 }
 
 static void problems_tell(struct sending *sending, const struct delivery_answer *answer)
@@ -88,30 +91,30 @@ static void problems_tell(struct sending *sending, const struct delivery_answer 
 static void reports_tell(struct sending *sending, const struct delivery_answer *answer)
 {
 	const struct statement *statement = &answer->receipt->statement;
-	struct submission submission;
+	struct parcel parcel;
 
-	if (submission_read(answer->submission, &submission)) {
+	if (parcel_read(answer->submission, &parcel)) {
 		return;
 	}
-	for (uint32_t i = 0; i < submission.report_count; i++) {
+	for (uint32_t i = 0; i < parcel.head.report_count; i++) {
 		char plan[LIMIT_CODE_BYTES + 1], form[LIMIT_CODE_BYTES + 1],
 			period[LIMIT_CODE_BYTES + 1];
 		uint8_t judgement = answer->receipt->judgements[i];
-		struct report report;
+		struct parcel_item item;
 
-		if (!report_read(&submission.reports, &report)) {
+		if (!parcel_next(&parcel, &item)) {
 			return;
 		}
 		sending->judgements[judgement < JUDGEMENT_COUNT ? judgement : REFUSED_MALFORMED]++;
 		if (!sending->rows) {
 			continue;
 		}
-		bytes_copy_text(report.plan, plan, sizeof(plan));
-		bytes_copy_text(report.form, form, sizeof(form));
-		bytes_copy_text(report.period, period, sizeof(period));
+		bytes_copy_text(item.plan, plan, sizeof(plan));
+		bytes_copy_text(item.form, form, sizeof(form));
+		bytes_copy_text(item.period, period, sizeof(period));
 		receipt_row_print(sending->rows,
 			&(struct receipt_row){ statement->seq, statement->instant, judgement, plan,
-				form, period, report.unit, report.revision, answer->counter });
+				form, period, item.unit, item.revision, answer->counter });
 	}
 }
 
@@ -128,13 +131,13 @@ static void answered(void *data, const struct delivery_answer *answer)
 }
 
 static void refused(
-	void *data, const struct context *context, const struct session_refusal *refusal)
+	void *data, const struct context *context, const struct session_refusal *refusal, bool kept)
 {
 	struct sending *sending = data;
 
-	sending->kept = true;
-	say_error(CODE_REFUSED, _("what was signed stays queued"), "%s: %s: %s", context->name,
-		refusal->name, refusal->detail);
+	sending->kept |= kept;
+	say_error(CODE_REFUSED, kept ? _("what was signed stays queued") : "", "%s: %s: %s",
+		context->name, refusal->name, refusal->detail);
 }
 
 static void failed(void *data, const struct context *context, uint64_t counter, const char *why)
@@ -220,6 +223,57 @@ int sending_run(struct sending *sending)
 			sending->result.queued);
 	}
 	return sending_code(sending);
+}
+
+int sending_keep(struct app *app, struct outbox *outbox, const struct sending_parcel *parcel)
+{
+	CLEANUP(writer_free) struct writer writer;
+	struct signature signature;
+	uint64_t counter = 0;
+	int r;
+
+	writer_init(&writer);
+	r = keyring_reserve(&app->home, app->context->key, 1, 1, &counter);
+	if (r == KEYRING_E_COUNTER) {
+		return say_error(CODE_FAILED,
+			_("write into it a number above every one that was used"),
+			_("%s/keys/%s.counter is damaged"), app->home.root, app->context->key);
+	}
+	if (r < 0) {
+		return say_errno(r, app->home.root);
+	}
+	parcel_write_begin(
+		&writer, parcel->kind, &app->pair.public, counter, instant_now(), parcel->count);
+	parcel->write(&writer, parcel->data);
+	if (writer_bytes(&writer).size > SUBMISSION_BYTES_MAX) {
+		return say_error(CODE_INVALID, _("send fewer files at a time"),
+			_("the reports together have more than %d bytes"), SUBMISSION_BYTES_MAX);
+	}
+	sign_bytes(&app->pair, writer_bytes(&writer), &signature);
+	r = outbox_put(outbox, counter, writer_bytes(&writer), &signature);
+	return r < 0 ? say_errno(r, app->home.root) : CODE_DONE;
+}
+
+int sending_deliver(struct app *app, struct outbox *outbox, struct listing *rows, bool *ret_receipt)
+{
+	struct sending sending;
+	bool down = app->session && session_is_silent(app->session);
+	int timeout_ms = app_timeout_ms(app, APP_TIMEOUT_MS);
+	int r;
+
+	if (down && timeout_ms > DOWN_TIMEOUT_MS) {
+		timeout_ms = DOWN_TIMEOUT_MS;
+	}
+	r = sending_begin(&sending, app, timeout_ms, rows);
+	if (r == CODE_DONE) {
+		r = sending_add(&sending, app->context, &app->pair, outbox);
+	}
+	if (r == CODE_DONE) {
+		r = sending_run(&sending);
+	}
+	*ret_receipt = sending.result.receipted > 0;
+	sending_end(&sending);
+	return r;
 }
 
 int sending_open_outbox(struct app *app, const struct context *context, struct outbox **ret)

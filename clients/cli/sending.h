@@ -7,6 +7,7 @@
 #include "clients/cli/listing.h"
 #include "clients/common/delivery.h"
 #include "clients/common/history.h"
+#include "clients/common/parcel.h"
 
 struct sending {
 	struct app *app;
@@ -48,6 +49,20 @@ int sending_add(struct sending *sending, const struct context *context, const st
 	struct outbox *outbox);
 /* Delivers, says what went wrong, and returns the exit code of all of it. */
 int sending_run(struct sending *sending);
+
+/* What is signed as one: count reports or acts, written by write. */
+struct sending_parcel {
+	enum parcel_kind kind;
+	size_t count;
+	void (*write)(struct writer *writer, const void *data);
+	const void *data;
+};
+
+/* Signs it with the context's key, under the next counter, and keeps it in the queue. */
+int sending_keep(struct app *app, struct outbox *outbox, const struct sending_parcel *parcel);
+/* Delivers the queue of the context; *ret_receipt tells whether anything got its receipt. */
+int sending_deliver(
+	struct app *app, struct outbox *outbox, struct listing *rows, bool *ret_receipt);
 
 /* Opens a context's outbox with its lock and says what is wrong. */
 int sending_open_outbox(struct app *app, const struct context *context, struct outbox **ret);

@@ -5,6 +5,8 @@
 #include "clients/common/text.h"
 
 /* clang-format off */
+#define AS_OF { "--as-of", "INSTANT", N_("what was known then, and how it stood then") }
+
 const struct verb verbs[] = {
 	{ "context", "add", "NAME", 1, 1, N_("add a node to talk to, or change it"),
 		"", run_context_add, {
@@ -85,9 +87,10 @@ const struct verb verbs[] = {
 	{ "rollup", "show", "PLAN", 1, 1, N_("print the figures of a plan, by period and unit"),
 		"plan period unit received/expected field value", run_rollup_show, {
 		{ "--form", "F", N_("only this form") },
-		{ "--period", "P", N_("only this period") },
+		{ "--period", "P", N_("only this period, or over a longer one, such as 2022") },
 		{ "--unit", "N|CODE", N_("only this unit") },
 		{ "--all", NULL, N_("also units of which nothing is expected and nothing came") },
+		AS_OF,
 		} },
 	{ "node", "status", "", 0, 0, N_("print the state of the node"),
 		"name value", run_node_status, { { 0 } } },

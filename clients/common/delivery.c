@@ -17,6 +17,7 @@
 struct flight {
 	bool used;
 	int64_t repeat_at;
+	enum parcel_kind kind;
 	struct outbox_entry entry;
 };
 
@@ -154,7 +155,7 @@ static int flight_send(struct delivery *delivery, struct lane *lane, struct flig
 	struct writer *writer = &delivery->writer;
 
 	writer_reset(writer);
-	envelope_begin(writer, MESSAGE_SUBMIT, (int64_t)flight->entry.counter);
+	envelope_begin(writer, parcel_message(flight->kind), (int64_t)flight->entry.counter);
 	writer_array(writer, 1);
 	writer_array(writer, 3);
 	writer_bin(writer, flight->entry.bytes.data, flight->entry.bytes.size);
@@ -184,6 +185,14 @@ static struct flight *flight_find(struct lane *lane, uint64_t counter)
 	return NULL;
 }
 
+static enum parcel_kind entry_kind(const struct outbox_entry *entry)
+{
+	struct parcel parcel;
+
+	parcel_read(entry->bytes, &parcel); /* the outbox has read it before */
+	return parcel.kind;
+}
+
 /* Fills the window from the queue. A damaged file is told and left where it is. */
 static int lane_fill(struct delivery *delivery, struct lane *lane)
 {
@@ -207,6 +216,7 @@ static int lane_fill(struct delivery *delivery, struct lane *lane)
 			continue;
 		}
 		flight->used = true;
+		flight->kind = entry_kind(&flight->entry);
 		lane->in_flight++;
 		r = flight_send(delivery, lane, flight);
 		if (r < 0 && r != -EAGAIN) {
@@ -242,22 +252,22 @@ static int flight_renumber(
 	struct delivery *delivery, struct lane *lane, struct flight *flight, uint64_t highest)
 {
 	CLEANUP(writer_free) struct writer writer;
-	struct submission submission;
+	struct parcel parcel;
 	struct signature signature;
 	struct bytes reports;
 	uint64_t counter = 0;
 	int r;
 
 	writer_init(&writer);
-	submission_read(flight->entry.bytes, &submission);
-	reports = (struct bytes){ submission.reports.at,
-		(size_t)(submission.reports.end - submission.reports.at) };
+	parcel_read(flight->entry.bytes, &parcel);
+	reports = (struct bytes){ parcel.head.reports.at,
+		(size_t)(parcel.head.reports.end - parcel.head.reports.at) };
 	r = keyring_reserve(delivery->options.home, lane->context->key, 1, highest + 1, &counter);
 	if (r != 0) {
 		return r < 0 ? r : -EINVAL;
 	}
-	submission_write_begin(
-		&writer, &lane->pair->public, counter, submission.created, submission.report_count);
+	parcel_write_begin(&writer, parcel.kind, &lane->pair->public, counter, parcel.head.created,
+		parcel.head.report_count);
 	writer_raw(&writer, reports);
 	sign_bytes(lane->pair, writer_bytes(&writer), &signature);
 	r = outbox_put(lane->outbox, counter, writer_bytes(&writer), &signature);
@@ -285,7 +295,7 @@ static void answer_tell(struct delivery *delivery, const struct lane *lane,
 static int receipt_take(struct delivery *delivery, struct lane *lane, struct flight *flight,
 	struct bytes bytes, struct reader problems)
 {
-	struct submission submission;
+	struct parcel parcel;
 	struct receipt receipt;
 	struct delivery_answer answer = {
 		.receipt = &receipt,
@@ -296,8 +306,8 @@ static int receipt_take(struct delivery *delivery, struct lane *lane, struct fli
 		receipt_verify(bytes, &lane->context->node, flight->entry.bytes, &receipt);
 	int r;
 
-	submission_read(flight->entry.bytes, &submission);
-	if (!why && receipt.statement.judgement_count != submission.report_count) {
+	parcel_read(flight->entry.bytes, &parcel);
+	if (!why && receipt.statement.judgement_count != parcel.head.report_count) {
 		why = "the receipt judges another number of reports";
 	}
 	if (why) {
@@ -320,7 +330,7 @@ static int refusal_take(struct delivery *delivery, struct lane *lane, struct fli
 {
 	CLEANUP(buffer_free) struct buffer reason = { 0 };
 	struct delivery_answer answer = { .problems = problems };
-	enum fate fate = fate_read(problems, &reason);
+	enum fate fate = fate_read(flight->kind, problems, &reason);
 	int r;
 
 	buffer_append(&reason, "", 1);
@@ -410,6 +420,23 @@ static int lane_give_up(struct delivery *delivery, struct lane *lane, bool silen
 	return r;
 }
 
+/* A review that the asker's role may not send goes to what is refused, and no other is tried less. */
+static int review_refused(struct delivery *delivery, struct lane *lane, struct flight *flight,
+	const struct session_refusal *refusal)
+{
+	char reason[sizeof(refusal->name) + sizeof(refusal->detail) + 8];
+	int r;
+
+	snprintf(reason, sizeof(reason), "-1\t%s\t%s\n", refusal->name, refusal->detail);
+	r = outbox_keep_refusal(lane->outbox, flight->entry.counter, reason);
+	if (r == 0) {
+		delivery->result.refused++;
+		delivery->options.refused(delivery->options.data, lane->context, refusal, false);
+		flight_end(delivery, lane, flight);
+	}
+	return r;
+}
+
 /* The whole message was refused: `[code, detail]`. */
 static int message_refused(
 	struct delivery *delivery, struct lane *lane, struct reader body, uint64_t counter)
@@ -422,10 +449,14 @@ static int message_refused(
 		lane_fail(delivery, lane, 0, "a refusal without a reason");
 		return lane_give_up(delivery, lane, false);
 	}
-	if (flight && fate_of(refusal.code) == FATE_AGAIN) {
+	if (flight && fate_of(flight->kind, refusal.code) == FATE_AGAIN) {
 		return 0;
 	}
-	delivery->options.refused(delivery->options.data, lane->context, &refusal);
+	if (flight && flight->kind == PARCEL_REVIEW &&
+		fate_of(flight->kind, refusal.code) == FATE_FINAL) {
+		return review_refused(delivery, lane, flight, &refusal);
+	}
+	delivery->options.refused(delivery->options.data, lane->context, &refusal, true);
 	return lane_give_up(delivery, lane, false);
 }
 

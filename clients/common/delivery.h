@@ -1,5 +1,6 @@
 /*
- * delivery.h - hands queued submissions to nodes, many nodes at a time, until each has a receipt.
+ * delivery.h - hands queued submissions and reviews to nodes, many nodes at a time, until each has
+ * a receipt.
  *
  * A receipt is verified on arrival and kept before the submission leaves the queue. What is not
  * answered stays queued. Nothing here prints: what happens is told by calls.
@@ -34,9 +35,9 @@ struct delivery_options {
 	int timeout_ms; /* a node that says nothing for so long is given up for this time */
 	void *data;
 	void (*answered)(void *data, const struct delivery_answer *answer);
-	/* The node refused the message itself; what is queued stays queued. */
-	void (*refused)(
-		void *data, const struct context *context, const struct session_refusal *refusal);
+	/* The node refused the message itself. kept: what is queued stays queued. */
+	void (*refused)(void *data, const struct context *context,
+		const struct session_refusal *refusal, bool kept);
 	/* Bad bytes, a receipt that does not hold, or a file that cannot be written. May be NULL. */
 	void (*failed)(
 		void *data, const struct context *context, uint64_t counter, const char *why);

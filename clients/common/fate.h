@@ -1,7 +1,7 @@
-/* fate.h - what becomes of a submission that the node did not store, by the code of the refusal. */
+/* fate.h - what becomes of a parcel that the node did not store, by the code of the refusal. */
 #pragma once
 
-#include "proto/message.h"
+#include "clients/common/parcel.h"
 
 enum fate {
 	FATE_FINAL = 0, /* these bytes will never be taken */
@@ -10,11 +10,14 @@ enum fate {
 	FATE_RENUMBER,  /* sign again under a higher counter */
 };
 
-/* The fate for a code; FATE_FINAL for one that is not known (-1). */
-enum fate fate_of(int code);
+/*
+ * The fate for a code; FATE_FINAL for one that is not known (-1). A review that the role may not
+ * sign is not kept: its obligation has moved on by the day on which the role has changed.
+ */
+enum fate fate_of(enum parcel_kind kind, int code);
 
 /*
  * Reads [[index, code, place], ...]: the first code decides. The words of all are appended to
  * reason, one line each, without control characters.
  */
-enum fate fate_read(struct reader problems, struct buffer *reason);
+enum fate fate_read(enum parcel_kind kind, struct reader problems, struct buffer *reason);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "clients/common/parcel.h"
 #include "config/arena.h"
 
 struct history {
@@ -173,13 +174,18 @@ static int submission_load(struct history *history, const struct outbox_entry *e
 	enum outbox_state state, const struct receipt *receipt)
 {
 	struct submission submission;
+	struct parcel parcel;
 	int r = 0;
 
-	if (submission_read(entry->bytes, &submission)) {
+	if (parcel_read(entry->bytes, &parcel)) {
 		return OUTBOX_E_CORRUPT;
 	}
+	submission = parcel.head;
 	if (receipt && receipt->statement.judgement_count != submission.report_count) {
 		return OUTBOX_E_CORRUPT;
+	}
+	if (parcel.kind == PARCEL_REVIEW) {
+		return 0; /* it reports nothing */
 	}
 	for (uint32_t i = 0; r == 0 && i < submission.report_count; i++) {
 		char plan[LIMIT_CODE_BYTES + 1], form[LIMIT_CODE_BYTES + 1],

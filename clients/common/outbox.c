@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "clients/common/parcel.h"
 #include "clients/common/text.h"
 
 static const char file_kind[] = "baocao-outbox";
@@ -172,7 +173,7 @@ static int entry_parse(struct outbox_entry *entry)
 {
 	struct bytes file = buffer_bytes(&entry->file);
 	struct reader reader = reader_make(file);
-	struct submission submission;
+	struct parcel parcel;
 
 	if (pack_check(file)) {
 		return OUTBOX_E_CORRUPT;
@@ -186,9 +187,8 @@ static int entry_parse(struct outbox_entry *entry)
 	entry->bytes = reader_bin(&reader);
 	memcpy(entry->signature.data, reader_bin_exact(&reader, SIGNATURE_SIZE), SIGNATURE_SIZE);
 	if (!reader_done(&reader) || pack_check(entry->bytes) ||
-		submission_read(entry->bytes, &submission) ||
-		submission.counter != entry->counter ||
-		!sign_check(&submission.sender, entry->bytes, &entry->signature)) {
+		parcel_read(entry->bytes, &parcel) || parcel.head.counter != entry->counter ||
+		!sign_check(&parcel.head.sender, entry->bytes, &entry->signature)) {
 		return OUTBOX_E_CORRUPT;
 	}
 	return 0;

@@ -1,5 +1,6 @@
 /*
  * outbox.h - what one context has signed: queued, sent with a receipt, or refused; kept on disk.
+ * A submission here is a parcel (parcel.h): reviews are kept in the same way.
  *
  * Nothing is deleted: a submission leaves the queue only together with a verified receipt, or into
  * the folder of what the node refused for good. Nothing here talks to a node or prints.

@@ -93,7 +93,7 @@ void session_refusal_read(struct reader *body, struct session_refusal *ret)
 	text_clean(reader_str(body), ret->detail, sizeof(ret->detail));
 }
 
-static int nonsense(struct session *session, const char *what)
+int session_reject(struct session *session, const char *what)
 {
 	session->nonsense = what;
 	return SESSION_E_NONSENSE;
@@ -109,7 +109,7 @@ static int frame_take(
 	int r = envelope_read(frame, &envelope, &why);
 
 	if (r != 0) {
-		return nonsense(session, why);
+		return session_reject(session, why);
 	}
 	body = reader_make(envelope.body);
 	if (envelope.type == MESSAGE_EVENT) {
@@ -123,10 +123,10 @@ static int frame_take(
 	if (envelope.type == MESSAGE_REFUSED) {
 		session_refusal_read(&body, &session->refusal);
 		return reader_ok(&body) ? SESSION_E_REFUSED
-					: nonsense(session, "a refusal without a reason");
+					: session_reject(session, "a refusal without a reason");
 	}
 	if (envelope.type != (int64_t)wanted) {
-		return nonsense(session, "an answer of another type");
+		return session_reject(session, "an answer of another type");
 	}
 	*ret = body;
 	return 0;
@@ -184,7 +184,7 @@ int session_query(struct session *session, uint64_t *ret_seq, struct reader *ret
 	reader_array_exact(&body, 2);
 	*ret_seq = (uint64_t)reader_int_between(&body, 0, INT64_MAX);
 	if (!reader_ok(&body)) {
-		return nonsense(session, "an answer that is not [seq, data]");
+		return session_reject(session, "an answer that is not [seq, data]");
 	}
 	*ret = body;
 	return 0;
@@ -201,41 +201,6 @@ int session_query_text(struct session *session, enum message_type type, const ch
 		writer_str(writer, texts[i]);
 	}
 	return session_query(session, &seq, ret);
-}
-
-int session_figures(struct session *session, const struct figures_query *query, int64_t cursor,
-	int64_t *ret_next, struct reader *ret)
-{
-	struct writer *writer = session_begin(session, MESSAGE_FIGURES);
-	uint64_t seq;
-	int64_t next = 0;
-	int r;
-
-	writer_array(writer, 5);
-	writer_str(writer, query->plan);
-	writer_str(writer, query->form);
-	writer_str(writer, query->period);
-	writer_int(writer, query->unit);
-	writer_int(writer, cursor);
-	r = session_query(session, &seq, ret);
-	if (r != 0) {
-		return r;
-	}
-	reader_array_exact(ret, 2);
-	if (reader_peek(ret) == PACK_NIL) {
-		reader_nil(ret);
-	} else {
-		/* A cursor that does not move on would make the caller ask for ever. */
-		next = reader_int(ret);
-		if (reader_ok(ret) && next == cursor) {
-			return nonsense(session, "a cursor that does not move on");
-		}
-	}
-	if (!reader_ok(ret)) {
-		return nonsense(session, "figures that are not [next, rows]");
-	}
-	*ret_next = next;
-	return 0;
 }
 
 int session_event(struct session *session, int timeout_ms, uint64_t *ret_seq)

@@ -61,19 +61,6 @@ int session_query_text(struct session *session, enum message_type type, const ch
 	size_t count, struct reader *ret);
 
 /*
- * Asks for figures from cursor on: form and period "" and unit 0 mean all. ret is at the rows
- * (the array of [form, period, …] of docs/protocol.md); *ret_next is 0 after the last page.
- */
-struct figures_query {
-	const char *plan;
-	const char *form;
-	const char *period;
-	uint32_t unit;
-};
-int session_figures(struct session *session, const struct figures_query *query, int64_t cursor,
-	int64_t *ret_next, struct reader *ret);
-
-/*
  * Waits up to timeout_ms for an event of a `watch`; also those that came while an answer was
  * awaited. 0 with *ret_seq, SESSION_E_SILENT, or -errno.
  */
@@ -83,6 +70,8 @@ int session_event(struct session *session, int timeout_ms, uint64_t *ret_seq);
 bool session_is_silent(const struct session *session);
 const struct session_refusal *session_refusal(const struct session *session);
 const char *session_nonsense(const struct session *session);
+/* What the caller found wrong with an answer, a constant: returns SESSION_E_NONSENSE. */
+int session_reject(struct session *session, const char *what);
 
 /* Reads [code, detail] of a `refused`. */
 void session_refusal_read(struct reader *body, struct session_refusal *ret);

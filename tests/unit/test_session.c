@@ -448,11 +448,12 @@ static void on_answer(void *data, const struct delivery_answer *answer)
 	(void)answer;
 }
 
-static void on_refused(
-	void *data, const struct context *context, const struct session_refusal *refusal)
+static void on_refused(void *data, const struct context *context,
+	const struct session_refusal *refusal, bool kept)
 {
 	(void)context;
 	(void)refusal;
+	(void)kept;
 	((struct fake *)data)->refused++;
 }
 

@@ -1,0 +1,61 @@
+/*
+ * view.h - what the reading verbs share: the node's figures now or as of an instant, the plan and
+ * the units they are told in, and the one loop over pages. Functions return an exit code.
+ */
+#pragma once
+
+#include "clients/cli/listing.h"
+#include "clients/cli/verbs.h"
+#include "clients/common/answer.h"
+#include "clients/common/question.h"
+
+struct view {
+	struct app *app;
+	struct units *units;
+	struct plan *plan;    /* of view_plan */
+	struct instant as_of; /* ms 0: now */
+	struct instant now;   /* by the node's clock; that instant, where one was asked for */
+	bool synthetic;
+};
+
+/* Opens a session and reads the units, the node's clock, and the option --as-of of the verb. */
+int view_begin(struct app *app, const struct arguments *arguments, struct view *ret);
+void view_end(struct view *view);
+int view_plan(struct view *view, const char *code);
+/* The unit of an option or argument; text NULL: 0. */
+int view_unit(struct view *view, const char *text, uint32_t *ret);
+/* The form of the view's plan by its code, or an error that says which there are. */
+int view_form(struct view *view, const char *code, const struct form **ret);
+
+typedef int view_plan_fn(struct view *view, void *data);
+/* Calls for the plan of that code, or with NULL for each that the node had published. */
+int view_each_plan(struct view *view, const char *code, view_plan_fn *fn, void *data);
+
+struct paging {
+	struct question question; /* plan and as_of are filled in */
+	const char *what;         /* for the words of an error */
+	void *data;
+	void (*head)(
+		void *data, struct reader *reader); /* before the rows of each page; may be NULL */
+	void (*row)(void *data, struct reader *reader); /* reads one row */
+};
+
+/* Asks for all pages. A row leaves an error in the reader where it is not one. */
+int view_pages(struct view *view, const struct paging *paging);
+/* Asks once; ret is at the data. */
+int view_ask(
+	struct view *view, const struct question *question, const char *what, struct reader *ret);
+/* The exit code for an answer that could not be read. */
+int view_unreadable(struct view *view, const struct reader *reader, const char *what);
+
+/* The state of a unit on the last day of a period, else its latest; NULL if it is not known. */
+const struct unit_state *view_state(
+	const struct view *view, uint32_t unit, const char *form, const char *period);
+/* Its code and name ("" if not known; the number stands for a code then), cleaned. */
+struct unit_words {
+	char code[LIMIT_CODE_BYTES + 1];
+	char name[512];
+	char number[16];
+};
+void view_unit_words(const struct view *view, uint32_t unit, const char *form, const char *period,
+	struct unit_words *ret);
