@@ -138,7 +138,8 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	bool has_left = shown(of, field, stated, &left);
 	bool has_right = false;
 	size_t count = 0;
-	int shorter = rollup_nested_source(plan->plan, form, period, of->code, periods, &count);
+	int shorter = rollup_nested_source(plan->plan, form, period, of->code, periods,
+		ROLLUP_PERIODS_MAX, &count);
 
 	if (shorter >= 0) {
 		const struct form *source = &plan->plan->forms[shorter];

@@ -382,7 +382,7 @@ size_t rollup_periods(const struct plan *plan, const struct form *form, const st
 }
 
 int rollup_nested_source(const struct plan *plan, size_t form, const struct period *period,
-	const char *field, struct period *periods, size_t *ret_count)
+	const char *field, struct period *periods, size_t max, size_t *ret_count)
 {
 	int best = -1;
 
@@ -397,7 +397,7 @@ int rollup_nested_source(const struct plan *plan, size_t form, const struct peri
 					      plan->forms[best].cadence))) {
 			continue;
 		}
-		count = rollup_periods(plan, candidate, period, periods, ROLLUP_PERIODS_MAX);
+		count = rollup_periods(plan, candidate, period, periods, max);
 		for (size_t j = 0; j < count && periods[j].from.day == covered.day; j++) {
 			covered = periods[j].to;
 		}
@@ -406,8 +406,7 @@ int rollup_nested_source(const struct plan *plan, size_t form, const struct peri
 		}
 	}
 	if (best >= 0) {
-		*ret_count = rollup_periods(plan, &plan->forms[best], period, periods,
-			ROLLUP_PERIODS_MAX);
+		*ret_count = rollup_periods(plan, &plan->forms[best], period, periods, max);
 	}
 	return best;
 }

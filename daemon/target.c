@@ -7,6 +7,7 @@
 
 enum {
 	PERCENT = 100,
+	TARGET_PERIODS_MAX = 64,
 };
 
 const char *target_status_name(enum target_status status)
@@ -77,23 +78,49 @@ static void add_number(struct evaluation *evaluation, int64_t *sum, int64_t numb
 	}
 }
 
+/*
+ * The figure of a unit that counts in indicators: what its report says, or what the shorter form
+ * adds up to where the form's nested says so.
+ */
+static struct figure figure_of(const struct evaluation *evaluation, const struct period *period,
+	uint32_t unit, const struct own *own, size_t field)
+{
+	const struct plan *plan = evaluation->plan->plan;
+	size_t form = evaluation->indicator->form;
+
+	if (plan->forms[form].nested == NESTED_DERIVED) {
+		const char *code = plan->forms[form].fields[field].code;
+		struct period periods[TARGET_PERIODS_MAX];
+		size_t count = 0;
+		int source = rollup_nested_source(plan, form, period, code, periods,
+			ARRAY_SIZE(periods), &count);
+
+		if (source >= 0) {
+			int at = form_field_index(&plan->forms[source], bytes_of(code));
+
+			return rollup_over_time(evaluation->query, evaluation->plan, (size_t)source,
+				periods, count, unit, (size_t)at);
+		}
+	}
+	return own && field < own->count ? own->figures[field] : (struct figure){ 0 };
+}
+
 /* One unit's part in a share: does it meet the condition? */
-static int share_unit(struct evaluation *evaluation, uint32_t unit, const struct own *own)
+static int share_unit(struct evaluation *evaluation, const struct period *period, uint32_t unit,
+	const struct own *own)
 {
 	const struct condition *condition = &evaluation->indicator->condition;
 	int64_t numbers[LIMIT_FIELDS_PER_FORM] = { 0 };
 	bool present[LIMIT_FIELDS_PER_FORM] = { false };
 	size_t not_applicable = 0;
 
-	for (size_t i = 0; own && i < own->count; i++) {
-		numbers[i] = own->figures[i].number;
-		present[i] = is_number(&own->figures[i]);
-	}
-	for (size_t i = 0; own && i < condition->count; i++) {
+	for (size_t i = 0; i < condition->count; i++) {
 		size_t field = condition->terms[i].field;
+		struct figure figure = figure_of(evaluation, period, unit, own, field);
 
-		not_applicable += field < own->count &&
-				  own->figures[field].state == VALUE_NOT_APPLICABLE;
+		numbers[field] = figure.number;
+		present[field] = is_number(&figure);
+		not_applicable += figure.state == VALUE_NOT_APPLICABLE;
 	}
 	if (condition->count > 0 && not_applicable == condition->count) {
 		return 0; /* it leaves the denominator */
@@ -106,44 +133,41 @@ static int share_unit(struct evaluation *evaluation, uint32_t unit, const struct
 	return add_short(evaluation->result, unit);
 }
 
-/* Takes one expected unit in one period into the result. */
+/* Takes one bound unit in one period into the result. */
 static int take_unit(struct evaluation *evaluation, const struct period *period, uint32_t unit)
 {
 	const struct indicator *indicator = evaluation->indicator;
 	struct cell_key key = rollup_key(evaluation->plan, indicator->form, period, unit);
 	struct target_result *result = evaluation->result;
-	const struct figure *numerator, *denominator;
-	static const struct figure missing;
+	struct figure numerator, denominator;
 	struct own own;
 	bool exists = own_get(evaluation->query->txn, &key, &own);
 	bool received = exists && own_is_received(&own);
+	bool exempt = exists && own.flags & OBLIGATION_EXEMPT;
 
-	if (exists && own.flags & OBLIGATION_EXEMPT) {
-		return 0;
-	}
-	result->expected++;
+	result->expected += !exempt;
 	result->counted += received;
 	if (indicator->kind == INDICATOR_SHARE_OF_UNITS || indicator->kind == INDICATOR_EACH) {
-		return share_unit(evaluation, unit, exists ? &own : NULL);
+		return exempt ? 0 : share_unit(evaluation, period, unit, exists ? &own : NULL);
 	}
-	numerator = exists && indicator->numerator < own.count ? &own.figures[indicator->numerator] :
-								 &missing;
+	/* Figures of an exempt unit that count in sums count here too. */
+	numerator = figure_of(evaluation, period, unit, exists ? &own : NULL,
+		(size_t)indicator->numerator);
 	if (indicator->kind != INDICATOR_RATIO) {
-		if (is_number(numerator)) {
-			add_number(evaluation, &result->numerator, numerator->number);
+		if (is_number(&numerator)) {
+			add_number(evaluation, &result->numerator, numerator.number);
 			result->has_value = true;
 		}
-		return received ? 0 : add_short(result, unit);
+		return received || exempt ? 0 : add_short(result, unit);
 	}
-	denominator = exists && indicator->denominator < own.count ?
-			      &own.figures[indicator->denominator] :
-			      &missing;
-	if (is_number(numerator) && is_number(denominator)) {
-		add_number(evaluation, &result->numerator, numerator->number);
-		add_number(evaluation, &result->denominator, denominator->number);
+	denominator = figure_of(evaluation, period, unit, exists ? &own : NULL,
+		(size_t)indicator->denominator);
+	if (is_number(&numerator) && is_number(&denominator)) {
+		add_number(evaluation, &result->numerator, numerator.number);
+		add_number(evaluation, &result->denominator, denominator.number);
 		return 0;
 	}
-	return add_short(result, unit);
+	return exempt ? 0 : add_short(result, unit);
 }
 
 /* Takes every unit that is meant and expected in one period. */
@@ -390,7 +414,6 @@ static int target_periods(const struct query *query, const struct catalog_plan *
 
 enum {
 	SHORT_UNITS_MAX = 512, /* named in one row; the rest are only counted */
-	TARGET_PERIODS_MAX = 64,
 };
 
 static void write_result(struct writer *writer, const struct target *target,
@@ -433,8 +456,24 @@ struct targets {
 	struct writer *out;
 };
 
-/* One target at one unit: a row for each of its periods. */
-static int target_at(struct targets *targets, size_t target, uint32_t unit)
+/* Is the unit one of the target's level, below the node's unit, on the period's last day? */
+static bool is_level(const struct targets *targets, size_t target, const struct period *period,
+	uint32_t unit)
+{
+	const struct units *units = catalog_units(targets->query->catalog);
+	const char *level = targets->plan->plan->targets[target].level;
+	struct date day = { period->to.day - 1 };
+	const struct unit_state *state = unit_on(units, unit, day);
+
+	return state && (!*level || strcmp(state->group, level) == 0) &&
+	       unit_is_within(units, unit, targets->query->node_unit, day);
+}
+
+/*
+ * One target at one unit: a row for each of its periods. everywhere: only where the unit is of the
+ * target's level and somebody is expected.
+ */
+static int target_at(struct targets *targets, size_t target, uint32_t unit, bool everywhere)
 {
 	struct period periods[TARGET_PERIODS_MAX];
 	int count = target_periods(targets->query, targets->plan, target, unit, periods,
@@ -444,7 +483,8 @@ static int target_at(struct targets *targets, size_t target, uint32_t unit)
 		struct target_result result;
 		int r;
 
-		if (targets->number++ < targets->cursor) {
+		if (targets->number++ < targets->cursor ||
+			(everywhere && !is_level(targets, target, &periods[i], unit))) {
 			continue;
 		}
 		if (targets->rows == LIMIT_FIGURE_ROWS ||
@@ -457,37 +497,27 @@ static int target_at(struct targets *targets, size_t target, uint32_t unit)
 		if (r < 0) {
 			return r;
 		}
-		write_result(targets->out, &targets->plan->plan->targets[target], &periods[i], unit,
-			&result);
+		if (!everywhere || result.expected > 0) {
+			write_result(targets->out, &targets->plan->plan->targets[target], &periods[i],
+				unit, &result);
+			targets->rows++;
+		}
 		target_result_free(&result);
-		targets->rows++;
 	}
 	return count < 0 ? count : 0;
 }
 
-/* Is the unit one of the target's level, with somebody below it who is bound by its form? */
-static int is_level(const struct targets *targets, size_t target, const struct unit_state *state,
-	struct date day, bool *ret)
+/* Was the unit ever in a state of this group? Spares the work for all others. */
+static bool was_level(const struct units *units, size_t first, const char *level)
 {
-	const struct plan *plan = targets->plan->plan;
-	const struct target *definition = &plan->targets[target];
-	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
-	struct period first;
-	int r;
+	uint32_t unit = units_at(units, first)->unit;
 
-	*ret = false;
-	if (strcmp(state->group, definition->level) != 0 || day.day < state->from.day ||
-		day.day >= state->to.day ||
-		!form_first_period(plan,
-			&plan->forms[plan->indicators[definition->indicator].form], &first)) {
-		return 0;
+	for (size_t i = first; i < units_count(units) && units_at(units, i)->unit == unit; i++) {
+		if (strcmp(units_at(units, i)->group, level) == 0) {
+			return true;
+		}
 	}
-	r = rollup_make(targets->query, targets->plan,
-		plan->indicators[definition->indicator].form, &first, &first, 1, &table);
-	if (r == 0) {
-		*ret = rollup_find(table, state->unit) != NULL;
-	}
-	return r;
+	return false;
 }
 
 /* A target at every unit of its level in the node's subtree; without a level, at the node's unit. */
@@ -495,20 +525,21 @@ static int target_everywhere(struct targets *targets, size_t target)
 {
 	const struct plan *plan = targets->plan->plan;
 	const struct units *units = catalog_units(targets->query->catalog);
-	struct date day = { plan->from.day };
+	const char *level = plan->targets[target].level;
+	uint32_t previous = 0;
 	int r = 0;
 
-	if (!*plan->targets[target].level) {
-		return target_at(targets, target, targets->query->node_unit);
+	if (!*level) {
+		return target_at(targets, target, targets->query->node_unit, true);
 	}
 	for (size_t i = 0; i < units_count(units) && r == 0; i++) {
-		const struct unit_state *state = units_at(units, i);
-		bool found;
+		uint32_t unit = units_at(units, i)->unit;
 
-		r = is_level(targets, target, state, day, &found);
-		if (r == 0 && found) {
-			r = target_at(targets, target, state->unit);
+		if (unit != previous && was_level(units, i, level) &&
+			unit_was_within(units, unit, targets->query->node_unit)) {
+			r = target_at(targets, target, unit, true);
 		}
+		previous = unit;
 	}
 	return r;
 }
@@ -537,7 +568,7 @@ int query_targets(const struct query *query, struct bytes body, struct writer *w
 	writer_init(&rows);
 	targets.out = &rows;
 	for (size_t i = 0; i < targets.plan->plan->target_count && r == 0; i++) {
-		r = unit ? target_at(&targets, i, unit) : target_everywhere(&targets, i);
+		r = unit ? target_at(&targets, i, unit, false) : target_everywhere(&targets, i);
 	}
 	writer_array(writer, 2);
 	if (targets.next >= 0) {
@@ -570,7 +601,9 @@ static int64_t timeliness_points(const struct query *query, const struct catalog
 			struct own own;
 
 			if (!plan_binds(plan->plan, i, &period, catalog_units(query->catalog), unit,
-				    NULL)) {
+				    NULL) ||
+				!unit_is_within(catalog_units(query->catalog), unit, query->node_unit,
+					(struct date){ period.to.day - 1 })) {
 				continue;
 			}
 			if (!own_get(query->txn, &key, &own)) {
@@ -585,20 +618,41 @@ static int64_t timeliness_points(const struct query *query, const struct catalog
 	return expected == 0 ? 0 : (2 * score->points * on_time + expected) / (2 * expected);
 }
 
+/* The latest period begun for which the unit itself has a report; false if there is none. */
+static bool own_period(const struct query *query, const struct catalog_plan *plan, size_t form,
+	uint32_t unit, struct period *ret)
+{
+	struct period period;
+	bool found = false;
+
+	for (bool more = form_first_period(plan->plan, &plan->plan->forms[form], &period);
+		more && date_start(period.from).ms <= query->now.ms;
+		more = form_next_period(plan->plan, &plan->plan->forms[form], &period)) {
+		struct cell_key key = rollup_key(plan, form, &period, unit);
+		struct own own;
+
+		if (own_get(query->txn, &key, &own) && own_is_received(&own)) {
+			*ret = period;
+			found = true;
+		}
+	}
+	return found;
+}
+
 /* All points if the unit meets the target by its own report in the latest period that has one. */
 static int target_points(const struct query *query, const struct catalog_plan *plan,
 	const struct score *score, uint32_t unit, int64_t *ret)
 {
-	struct period periods[TARGET_PERIODS_MAX];
+	const struct target *target = &plan->plan->targets[score->target];
 	struct target_result result;
-	int count = target_periods(query, plan, score->target, unit, periods, ARRAY_SIZE(periods));
+	struct period period;
 	int r;
 
 	*ret = 0;
-	if (count <= 0) {
-		return count;
+	if (!own_period(query, plan, plan->plan->indicators[target->indicator].form, unit, &period)) {
+		return 0;
 	}
-	r = target_evaluate(query, plan, score->target, &periods[count - 1], unit, true, &result);
+	r = target_evaluate(query, plan, score->target, &period, unit, true, &result);
 	if (r == 0) {
 		*ret = result.status == TARGET_MET ? score->points : 0;
 		target_result_free(&result);
@@ -609,12 +663,19 @@ static int target_points(const struct query *query, const struct catalog_plan *p
 static bool is_bound_by_any(const struct query *query, const struct catalog_plan *plan,
 	uint32_t unit)
 {
+	const struct units *units = catalog_units(query->catalog);
+
 	for (size_t i = 0; i < plan->plan->form_count; i++) {
 		struct period period;
 
-		if (form_first_period(plan->plan, &plan->plan->forms[i], &period) &&
-			plan_binds(plan->plan, i, &period, catalog_units(query->catalog), unit, NULL)) {
-			return true;
+		for (bool more = form_first_period(plan->plan, &plan->plan->forms[i], &period); more;
+			more = form_next_period(plan->plan, &plan->plan->forms[i], &period)) {
+			struct date day = { period.to.day - 1 };
+
+			if (plan_binds(plan->plan, i, &period, units, unit, NULL) &&
+				unit_is_within(units, unit, query->node_unit, day)) {
+				return true;
+			}
 		}
 	}
 	return false;
