@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 
 struct link_record {
 	uint64_t epoch;
@@ -979,14 +980,22 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 }
 
 int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes bytes,
-	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed,
+	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed, bool *ret_new,
 	struct problems *problems)
 {
+	uint64_t cursor = fold_link_get(fold->txn, signer->party, rollup->epoch);
 	struct reader reader = rollup->slices;
 	int64_t index = 0;
 
 	(void)bytes;
 	*ret_changed = 0;
+	*ret_new = false;
+	if (rollup->after > cursor) {
+		problems_add(problems, -1, REFUSED_GAP,
+			"changes %" PRIu64 " to %" PRIu64 " are missing here; say hello", cursor + 1,
+			rollup->after);
+		return 1;
+	}
 	for (uint32_t i = 0; i < rollup->slice_count; i++) {
 		struct bytes plan, form;
 		uint32_t cell_count;
@@ -1013,8 +1022,10 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes byt
 			}
 		}
 	}
-	if (*ret_changed > 0) {
-		link_put(fold->txn, signer->party, rollup->epoch, rollup->up_to);
+	if (*ret_changed > 0 || rollup->up_to > cursor) {
+		link_put(fold->txn, signer->party, rollup->epoch,
+			rollup->up_to > cursor ? rollup->up_to : cursor);
+		*ret_new = true;
 	}
 	return 0;
 }

@@ -65,10 +65,11 @@ int fold_review(struct fold *fold, const struct submission *review, const struct
  * Takes a rollup whole: cells that are not newer than what is held are passed over.
  *
  * Returns 0; 1 when it is refused with problems, after it may have changed cells: the transaction
- * must be aborted; -errno. *ret_changed counts the cells that were newer; 0: no entry is needed.
+ * must be aborted; -errno. *ret_changed counts the cells that were newer; *ret_new is false where
+ * neither a cell nor the link's cursor moved: no entry is needed then.
  */
 int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes bytes,
-	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed,
+	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed, bool *ret_new,
 	struct problems *problems);
 /* The change of a child's epoch that was taken last; 0 if none. */
 uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch);

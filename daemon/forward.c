@@ -2,9 +2,10 @@
  * The table of changes has one row per own report: its latest change. Sending it in order from
  * the parent's cursor on therefore sends every report once, however often it changed meanwhile,
  * and a month offline costs no more than what is different at its end. One rollup is in flight:
- * the parent keeps only the highest change it took, so one that is lost or refused while a later
- * one is taken would never be sent again. After silence or a refusal the next welcome says where
- * to go on.
+ * after silence or a refusal the next welcome says where to go on. A rollup says after which change
+ * it goes on, and a parent that does not have everything up to there refuses it as a gap: nothing is
+ * ever passed over, also not by a parent that has lost its store. An idle link says hello now and
+ * then, so that such a parent is filled again before anything new happens.
  */
 #include "daemon/forward.h"
 
@@ -16,6 +17,7 @@
 
 enum {
 	HELLO_MS = 500,          /* between hellos while nobody answers */
+	IDLE_HELLO_MS = 5000,    /* between hellos while there is nothing to send */
 	SILENCE_MS = 4000,       /* no answer to a rollup: say hello again */
 	REFUSED_FIRST_MS = 500,  /* after a refusal; doubles up to the last */
 	REFUSED_LAST_MS = 30000,
@@ -36,6 +38,7 @@ struct forward {
 	int64_t request;
 	int64_t rollup_request; /* only the answer to the latest rollup counts */
 	int64_t hello_request; /* only the answer to the latest hello counts */
+	bool hello_open;       /* it has not been answered */
 	int64_t next_hello_ms;
 	int64_t deadline_ms;
 	int64_t refused_wait_ms;
@@ -118,7 +121,18 @@ static void say_hello(struct forward *forward, int64_t now_ms)
 	writer_int(&forward->frame, forward->options.unit);
 	writer_int(&forward->frame, (int64_t)forward->options.epoch);
 	link_send(forward->link, writer_bytes(&forward->frame));
-	forward->next_hello_ms = now_ms + HELLO_MS;
+	forward->hello_open = true;
+	forward->next_hello_ms =
+		now_ms + (forward->state == FORWARD_READY ? IDLE_HELLO_MS : HELLO_MS);
+}
+
+/* The next welcome says where to go on. */
+static void start_again(struct forward *forward, int64_t now_ms)
+{
+	forward->state = FORWARD_CONNECTING;
+	forward->in_flight = false;
+	forward->hello_open = false;
+	forward->next_hello_ms = now_ms;
 }
 
 static void refuse(struct forward *forward, struct bytes code, struct bytes place, int64_t now_ms)
@@ -154,6 +168,10 @@ static void on_welcome(struct forward *forward, const struct envelope *envelope,
 	if (!reader_ok(&reader) || envelope->request != forward->hello_request) {
 		return;
 	}
+	forward->hello_open = false;
+	if (forward->state == FORWARD_READY && forward->in_flight) {
+		return; /* the answer to what is in flight says more */
+	}
 	if (up_to > changes) {
 		refuse(forward, bytes_of("ahead"),
 			bytes_of("the parent has later changes than this store: it was restored from an older copy"),
@@ -164,6 +182,7 @@ static void on_welcome(struct forward *forward, const struct envelope *envelope,
 	forward->sent = (uint64_t)up_to;
 	forward->in_flight = false;
 	forward->state = FORWARD_READY;
+	forward->next_hello_ms = now_ms + IDLE_HELLO_MS;
 	if (!forward->was_ready) {
 		forward->was_ready = true;
 		log_event(EVENT_UPSTREAM_CONNECTED,
@@ -193,7 +212,11 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 		reader_int(&reader);
 		code = reader_str(&reader);
 		place = reader_str(&reader);
-		refuse(forward, code, place, now_ms);
+		if (bytes_equal_text(code, judgement_name(REFUSED_GAP))) {
+			start_again(forward, now_ms);
+		} else {
+			refuse(forward, code, place, now_ms);
+		}
 		return;
 	}
 	if (!reader_ok(&reader) || epoch != forward->options.epoch || up_to > forward->sent) {
@@ -346,11 +369,12 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 		slices++;
 	}
 	writer_reset(body);
-	writer_array(body, 6);
+	writer_array(body, 7);
 	writer_str(body, "baocao-rollup");
 	writer_int(body, 1);
 	writer_bin(body, forward->options.pair->public.data, KEY_SIZE);
 	writer_int(body, (int64_t)forward->options.epoch);
+	writer_int(body, (int64_t)forward->sent);
 	writer_int(body, (int64_t)up_to);
 	writer_array(body, slices);
 	for (size_t i = 0; i < count;) {
@@ -418,17 +442,18 @@ int forward_step(struct forward *forward, struct store *store, const struct cata
 	}
 	changes = last_change(txn);
 	receive(forward, changes, now_ms);
-	if (forward->state == FORWARD_READY && forward->in_flight &&
-		now_ms >= forward->deadline_ms) {
-		forward->state = FORWARD_CONNECTING;
+	if (forward->state == FORWARD_READY &&
+		(forward->in_flight ? now_ms >= forward->deadline_ms :
+				      forward->hello_open && now_ms >= forward->next_hello_ms)) {
+		start_again(forward, now_ms);
 		forward->was_ready = false;
-		forward->next_hello_ms = now_ms;
 		log_event(EVENT_UPSTREAM_LOST,
 			LOG_FIELDS(LOG_TEXT("ENDPOINT", forward->options.endpoint)),
 			"the parent at %s does not answer; what changed waits here",
 			forward->options.endpoint);
 	}
-	if (forward->state != FORWARD_READY && now_ms >= forward->next_hello_ms) {
+	if (!(forward->state == FORWARD_READY && forward->in_flight) &&
+		now_ms >= forward->next_hello_ms) {
 		say_hello(forward, now_ms);
 		if (forward->state == FORWARD_REFUSED) {
 			forward->next_hello_ms = now_ms + forward->refused_wait_ms;
@@ -445,10 +470,7 @@ int64_t forward_timeout_ms(const struct forward *forward, int64_t now_ms)
 {
 	int64_t at = forward->next_hello_ms;
 
-	if (forward->state == FORWARD_READY) {
-		if (!forward->in_flight) {
-			return INT64_MAX;
-		}
+	if (forward->state == FORWARD_READY && forward->in_flight) {
 		at = forward->deadline_ms;
 	}
 	return at > now_ms ? at - now_ms : 0;

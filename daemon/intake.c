@@ -489,6 +489,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 	const uint8_t *signature;
 	struct bytes bytes;
 	uint32_t changed = 0;
+	bool new = false;
 	int refused = 0;
 	int r;
 
@@ -513,7 +514,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 				"the signature does not fit the bytes and the sender");
 		} else if (has_room(intake, &problems)) {
 			refused = fold_rollup(&intake->fold, &rollup, bytes, &signer,
-				batch_next_seq(intake->batch), &changed, &problems);
+				batch_next_seq(intake->batch), &changed, &new, &problems);
 		}
 	}
 	outcome->counter = rollup.up_to;
@@ -523,8 +524,8 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 	}
 	if (refused == 0 && problems.count == 0) {
 		outcome->kind = OUTCOME_NOTHING_NEW;
-		if (changed > 0) {
-			intake->changed = true;
+		if (new) {
+			intake->changed |= changed > 0;
 			r = add_entry(intake, ENTRY_ROLLUP, &rollup.sender, signature, NULL, 0, bytes,
 				outcome);
 		}

@@ -84,13 +84,14 @@ static int fold_again_rollup(struct verify *verify, const struct entry *entry,
 	struct fold_signer signer;
 	struct rollup rollup;
 	uint32_t changed;
+	bool new;
 
 	if (rollup_read(entry->body, &rollup) ||
 		!fold_signer_find(&verify->fold, &rollup.sender, &signer, problems)) {
 		return 1;
 	}
 	return fold_rollup(&verify->fold, &rollup, entry->body, &signer, entry->statement.seq,
-		&changed, problems);
+		&changed, &new, problems);
 }
 
 /* Folds one entry. 0, 1 if it does not fold, or -errno. */

@@ -95,6 +95,7 @@ static const char *const judgement_names[JUDGEMENT_COUNT] = {
 	[REFUSED_STORE_FULL] = "store-full",
 	[REFUSED_STORE_FAILED] = "store-failed",
 	[REFUSED_BUSY] = "busy",
+	[REFUSED_GAP] = "gap",
 };
 
 static const char *const kind_names[PUBLICATION_KIND_COUNT] = {
@@ -418,8 +419,9 @@ const char *rollup_read(struct bytes bytes, struct rollup *ret)
 {
 	struct reader reader = reader_make(bytes);
 
-	signed_head_read(&reader, "baocao-rollup", 6, &ret->sender);
+	signed_head_read(&reader, "baocao-rollup", 7, &ret->sender);
 	ret->epoch = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	ret->after = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	ret->up_to = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
 	ret->slice_count = reader_array(&reader);
 	ret->slices = reader;

@@ -113,7 +113,8 @@ enum judgement {
 	REFUSED_STORE_FULL = 78,
 	REFUSED_STORE_FAILED = 79,
 	REFUSED_BUSY = 80,
-	JUDGEMENT_COUNT = 81,
+	REFUSED_GAP = 81,
+	JUDGEMENT_COUNT = 82,
 };
 
 /* The code of the protocol, "unknown-plan"; NULL for a number that means nothing. */
@@ -260,6 +261,7 @@ void act_write(struct writer *writer, const struct act *act);
 struct rollup {
 	struct public_key sender;
 	uint64_t epoch;
+	uint64_t after; /* the change up to which the parent is taken to have everything */
 	uint64_t up_to;
 	uint32_t slice_count;
 	struct reader slices;

@@ -236,9 +236,9 @@ def publication(key, kind, name, text, issued=None):
                         now_ms() if issued is None else issued, kind, name, text])
 
 
-def rollup(key, epoch, up_to, forms):
+def rollup(key, epoch, up_to, forms, after=0):
     """forms: [[plan, form, [cell, …]], …]"""
-    return signed(key, ['baocao-rollup', 1, key.public, epoch, up_to, forms])
+    return signed(key, ['baocao-rollup', 1, key.public, epoch, after, up_to, forms])
 
 
 def keys_text(rows):
