@@ -24,6 +24,7 @@ enum {
 	BLOCK_BYTES = 32 << 10,
 	EVENT_BYTES = 128, /* all that a stream says at once */
 	BACKLOG = 64,
+	CLOSING_TURNS = 16, /* of the loop, in which open answers and streams end */
 };
 
 struct request {
@@ -397,7 +398,9 @@ void server_free(struct server *server)
 		server->closing = true;
 		if (server->daemon) {
 			streams_resume(server);
-			MHD_run(server->daemon);
+			for (int i = 0; i < CLOSING_TURNS; i++) {
+				MHD_run(server->daemon);
+			}
 			MHD_stop_daemon(server->daemon);
 		}
 		free(server);

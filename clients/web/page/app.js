@@ -1,7 +1,7 @@
 // The matrix of units and periods: read from the node's figures, drawn from what is expected.
 'use strict';
 const $ = id => document.getElementById(id);
-const view = { language: 'vi', plans: [], rows: [], status: null, up: true, lost: false };
+const view = { language: 'vi', plans: [], rows: [], status: null, up: true, lost: false, failed: false };
 const word = key => WORDS[view.language][key];
 const cells = new Map(); // 'part|unit|period' -> td
 let grid = []; // rows of cells, for the arrow keys
@@ -246,7 +246,7 @@ function announce(changed) {
 
 function banners() {
 	$('synthetic').hidden = !view.status?.synthetic;
-	$('down').hidden = view.up && !view.lost;
+	$('down').hidden = view.up && !view.lost && !view.failed;
 	$('down').textContent = word(view.lost ? 'lost' : 'down');
 	$('node').textContent = view.status ? (view.status.unit.name || view.status.name || '') : '';
 }
@@ -287,7 +287,7 @@ function remember() {
 	history.replaceState(null, '', '#' + new URLSearchParams(chosen));
 }
 
-async function load(tell) {
+async function load() {
 	try {
 		view.status = await read('/api/status');
 		view.plans = (await read('/api/plans')).plans;
@@ -298,20 +298,19 @@ async function load(tell) {
 			return;
 		}
 		view.rows = rows;
-		view.up = true;
+		view.failed = false;
 		remember();
-		draw(tell);
+		draw(true);
 	} catch (error) {
-		view.up = view.up && error.code !== 'node-silent';
-		$('detail').open || ($('live').textContent = word('failed') + ': ' + error.message);
-		setTimeout(refresh, 3000);
+		view.failed = true;
+		setTimeout(() => view.failed && view.up && refresh(), 3000);
 	}
 	banners();
 }
 
 let busy = false, again = false;
 // One reading at a time; while figures pour in, at most half of the time is spent on them.
-async function refresh(tell = true) {
+async function refresh() {
 	again = true;
 	if (busy) {
 		return;
@@ -320,14 +319,20 @@ async function refresh(tell = true) {
 	while (again) {
 		again = false;
 		const begun = performance.now();
-		await load(tell);
+		await load();
 		await new Promise(done => setTimeout(done, Math.max(100, performance.now() - begun)));
 	}
 	busy = false;
 }
 
+let events = null;
+// A page that is not looked at holds no connection: browsers have few of them for one server.
 function listen() {
-	const events = new EventSource('/api/events');
+	events?.close();
+	if (document.hidden) {
+		return;
+	}
+	events = new EventSource('/api/events');
 	events.onmessage = () => refresh();
 	events.onopen = () => {
 		view.lost = false;
@@ -338,8 +343,9 @@ function listen() {
 		banners();
 	};
 	events.addEventListener('node', event => {
+		const back = !view.up && event.data === 'up';
 		view.up = event.data === 'up';
-		banners();
+		back ? refresh() : banners();
 	});
 }
 
@@ -482,7 +488,7 @@ for (const name of ['plan', 'form', 'field', 'year']) {
 	$(name).addEventListener('change', event => {
 		view[name] = event.target.value;
 		controls();
-		name === 'field' ? (remember(), draw(false)) : refresh(false);
+		name === 'field' ? (remember(), draw(false)) : refresh();
 	});
 }
 $('filter').addEventListener('input', filter);
@@ -501,6 +507,8 @@ view.language = localStorage.getItem('language') === 'en' ? 'en' : 'vi';
 for (const name of ['plan', 'form', 'field', 'year']) {
 	view[name] = new URLSearchParams(location.hash.slice(1)).get(name) || '';
 }
+document.addEventListener('visibilitychange', listen);
+addEventListener('pageshow', listen);
+addEventListener('pagehide', () => events?.close());
 translate();
-listen();
-refresh(false);
+refresh();
