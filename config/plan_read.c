@@ -13,13 +13,6 @@
 #include <assert.h>
 #include <errno.h>
 
-/* Do the periods around that day have labels? */
-static bool date_has_labels(struct date date)
-{
-	return date.day >= date_make(PERIOD_YEAR_MIN, 1, 1).day &&
-	       date.day <= date_make(PERIOD_YEAR_MAX, 1, 1).day;
-}
-
 static void read_plan(const struct row_reading *row)
 {
 	struct plan *plan = row->reading->plan;
@@ -54,11 +47,6 @@ static void read_plan(const struct row_reading *row)
 	row_date(row, PLAN_TO, &plan->to);
 	if (row->errors->count == count && plan->to.day <= plan->from.day) {
 		row_error(row, PLAN_TO, "the horizon is empty: it ends before it begins");
-	}
-	if (row->errors->count == count &&
-		(!date_has_labels(plan->from) || !date_has_labels(plan->to))) {
-		row_error(row, PLAN_FROM, "the horizon is not within the years %d to %d",
-			PERIOD_YEAR_MIN, PERIOD_YEAR_MAX);
 	}
 	if (plan->parent[0] && strcmp(plan->parent, plan->code) == 0) {
 		row_error(row, PLAN_PARENT, "the plan is its own parent");

@@ -137,14 +137,23 @@ struct instant date_start(struct date date)
 	return (struct instant){ (int64_t)date.day * MS_PER_DAY - OFFSET_MS };
 }
 
+/* An instant in local time; instants of peers that no calendar has are taken as its ends. */
+static int64_t local_ms(struct instant instant)
+{
+	const int64_t most = INT64_C(100000000) * MS_PER_DAY; /* some 270,000 years */
+	int64_t ms = instant.ms > most ? most : instant.ms < -most ? -most : instant.ms;
+
+	return ms + OFFSET_MS;
+}
+
 struct date instant_date(struct instant instant)
 {
-	return (struct date){ (int32_t)floor_divide(instant.ms + OFFSET_MS, MS_PER_DAY) };
+	return (struct date){ (int32_t)floor_divide(local_ms(instant), MS_PER_DAY) };
 }
 
 void instant_format(struct instant instant, char *ret, size_t size)
 {
-	int64_t local = instant.ms + OFFSET_MS;
+	int64_t local = local_ms(instant);
 	int64_t in_day = local - floor_divide(local, MS_PER_DAY) * MS_PER_DAY;
 	int year, month, day;
 

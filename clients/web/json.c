@@ -235,7 +235,9 @@ static json_t *json_of_values(const struct form *form, struct reader *reader)
 		struct value value;
 
 		value_read(reader, &value);
-		if (i < form->field_count) {
+		if (value.state == VALUE_TEXT) {
+			reader_fail(reader, "a text where figures are");
+		} else if (i < form->field_count) {
 			json_array_append_new(values, json_of_value(&value, form->fields[i].scale));
 		}
 	}

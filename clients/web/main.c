@@ -36,19 +36,24 @@ struct web {
 	struct api *api;
 	struct server *server;
 	int signals;
+	bool told_up;
 	int64_t watchdog_ms; /* 0: none */
 };
 
 static void news(void *data)
 {
 	struct web *web = data;
+	bool up = upstream_is_up(web->upstream);
 
-	if (web->server) {
-		server_tell(web->server);
+	if (!web->server) {
+		return; /* not open yet, or closing */
 	}
-	(void)sd_notifyf(0, "STATUS=http://%s/, the node is %s",
-		web->server ? server_address(web->server) : "",
-		upstream_is_up(web->upstream) ? "up" : "down");
+	server_tell(web->server);
+	if (up != web->told_up) {
+		web->told_up = up;
+		(void)sd_notifyf(0, "STATUS=http://%s/, the node is %s",
+			server_address(web->server), up ? "up" : "down");
+	}
 }
 
 static void web_close(struct web *web)
@@ -230,7 +235,8 @@ static int run(const struct options *options)
 		}
 		printf("http://%s/\n", server_address(web.server));
 		fflush(stdout);
-		(void)sd_notifyf(0, "READY=1\nSTATUS=http://%s/", server_address(web.server));
+		(void)sd_notifyf(0, "READY=1\nSTATUS=http://%s/, asking the node",
+			server_address(web.server));
 		r = loop(&web);
 		(void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
 		if (r < 0) {

@@ -24,13 +24,14 @@ enum {
 	BLOCK_BYTES = 32 << 10,
 	EVENT_BYTES = 128, /* all that a stream says at once */
 	BACKLOG = 64,
+	CLOSING_TURNS = 16, /* of the loop, in which open answers and streams end */
 };
 
 struct request {
 	struct server *server;
 	struct MHD_Connection *connection;
-	bool asked; /* a job was started */
-	bool done;  /* and has ended: status and body are set */
+	bool suspended; /* while the job runs */
+	bool done;      /* it has ended: status and body are set */
 	unsigned status;
 	struct buffer body;
 };
@@ -203,12 +204,26 @@ static void job_done(void *data, unsigned status, struct buffer body)
 	request->done = true;
 	request->status = status;
 	request->body = body;
-	MHD_resume_connection(request->connection);
+	if (request->suspended) {
+		request->suspended = false;
+		MHD_resume_connection(request->connection);
+	}
+}
+
+static enum MHD_Result answer_job(struct request *request)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		request->body.size, request->body.data, MHD_RESPMEM_MUST_FREE);
+
+	if (response) {
+		request->body = (struct buffer){ 0 };
+	}
+	return answer(request->connection, request->status, response,
+		"application/json; charset=utf-8", "no-store");
 }
 
 static enum MHD_Result answer_api(struct request *request, int index)
 {
-	struct MHD_Response *response;
 	struct api_query query;
 	const struct {
 		const char *name;
@@ -222,27 +237,20 @@ static enum MHD_Result answer_api(struct request *request, int index)
 	};
 
 	if (request->done) {
-		response = MHD_create_response_from_buffer(
-			request->body.size, request->body.data, MHD_RESPMEM_MUST_FREE);
-		if (response) {
-			request->body = (struct buffer){ 0 };
-		}
-		return answer(request->connection, request->status, response,
-			"application/json; charset=utf-8", "no-store");
-	}
-	if (request->asked) {
-		return MHD_YES;
+		return answer_job(request);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(parameters); i++) {
 		*parameters[i].value = MHD_lookup_connection_value(
 			request->connection, MHD_GET_ARGUMENT_KIND, parameters[i].name);
 	}
-	request->asked = true;
-	/* Before the job: it may end at once, and a resume takes a suspended connection. */
-	MHD_suspend_connection(request->connection);
 	if (api_start(request->server->api, index, &query, job_done, request) < 0) {
-		job_done(request, MHD_HTTP_INTERNAL_SERVER_ERROR, (struct buffer){ 0 });
+		return MHD_NO;
 	}
+	if (request->done) {
+		return answer_job(request); /* it ended at once */
+	}
+	request->suspended = true;
+	MHD_suspend_connection(request->connection);
 	return MHD_YES;
 }
 
@@ -397,7 +405,9 @@ void server_free(struct server *server)
 		server->closing = true;
 		if (server->daemon) {
 			streams_resume(server);
-			MHD_run(server->daemon);
+			for (int i = 0; i < CLOSING_TURNS; i++) {
+				MHD_run(server->daemon);
+			}
 			MHD_stop_daemon(server->daemon);
 		}
 		free(server);

@@ -12,7 +12,7 @@
 enum {
 	QUESTIONS_MAX = 64,
 	HEARTBEAT_MS = 1000,
-	SILENCE_MS = 4000,    /* a heartbeat that is not answered so long: the node is down */
+	SILENCE_MS = 3000,    /* a heartbeat that is not answered so long: the node is down */
 	RECONNECT_MS = 5000,  /* a new connection as often while it is */
 	ANSWER_MS = 15000,    /* the longest that another question may take */
 	FRAMES_PER_TURN = 64, /* read before others get their turn */

@@ -10,8 +10,9 @@ import tables
 from tree import Chaos, Demo, DemoError, Tree
 
 # Which year of each plan is reported, and the node that its reporters send to.
-PLANS = {'pn-2017': (2017, 'phu-nhuan'), 'hcm-2016-2020': (2020, 'city'), 'q5-2021': (2021, 'quan-5'),
-         'q11-2016-2020': (2020, 'quan-11'), 'gv-2022': (2022, 'go-vap')}
+PLANS = {'pn-2017': (2017, 'phu-nhuan'), 'hcm-2016-2020': (2020, 'city'),
+         'q5-2021': (2021, 'quan-5'), 'q11-2016-2020': (2020, 'quan-11'),
+         'gv-2022': (2022, 'go-vap')}
 CITY_CODE = '79'
 # The city's node hears from few itself: the districts of this demonstration and its departments.
 CITY_REPORTERS = {'768', '774', '772', '764', 'hcm.skhcn', 'hcm.stc'}
@@ -50,7 +51,22 @@ def values_of(form, chance):
             values[field.code] = chance.choice(TEXTS)
         else:
             values[field.code] = chance.choice((0, chance.randint(1, 60)))
+    for _ in form.constraints:
+        keep_constraints(form, values)
     return values
+
+
+def keep_constraints(form, values):
+    """Exchanges two figures that stand the wrong way round; the plans ask nothing else."""
+    for row in form.constraints:
+        small, large = row['left'], row['right']
+        if row['operator'] == '>=':
+            small, large = large, small
+        elif row['operator'] != '<=':
+            raise DemoError(f'no values are made for {row["left"]} {row["operator"]} '
+                            f'{row["right"]}')
+        if values[small] > values[large]:
+            values[small], values[large] = values[large], values[small]
 
 
 def plan_reports(plan, year, units, seed, only=None):
@@ -82,7 +98,7 @@ class Sums:
 
     def __init__(self, units):
         self.units = units
-        self.rows = {}  # (plan, form, period, unit) -> [received, nil, late, expected, {field: sum}]
+        self.rows = {}  # (plan, form, period, unit) -> coverage, and sums by field
 
     def _row(self, plan, form, period, unit):
         return self.rows.setdefault((plan.code, form.code, period.label, unit), {

@@ -106,6 +106,7 @@ class Form:
         self.fields = []
         self.duties = []
         self.dues = []
+        self.constraints = []
 
 
 class Plan:
@@ -116,7 +117,8 @@ class Plan:
         self.code, self.issuer = head['code'], head['issuer']
         self.start, self.end = day_of(head['from']), day_of(head['to'])
         self.forms = {row['code']: Form(row) for row in tables['form']}
-        for name, target in (('field', 'fields'), ('duty', 'duties'), ('due', 'dues')):
+        for name, target in (('field', 'fields'), ('duty', 'duties'), ('due', 'dues'),
+                             ('constraint', 'constraints')):
             for row in tables.get(name, []):
                 for form in words_of(row, 'form'):
                     getattr(self.forms[form], target).append(row)

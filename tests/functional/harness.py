@@ -1,4 +1,4 @@
-"""What the functional tests share: nodes with sessions, a small tree and plan, waiting for figures."""
+"""What the functional tests share: nodes with sessions, a small tree and plan, waiting."""
 
 import datetime
 import hashlib
@@ -19,7 +19,8 @@ import baocao_client as client  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 __all__ = ['ANSWER_SECONDS', 'BAOCAO', 'BAOCAOD', 'EXIT_CONFIG', 'EXIT_IO', 'EXIT_TEMPORARY',
-           'EXIT_USAGE', 'FLOW_SECONDS', 'SOURCE', 'START_SECONDS', 'STOP_SECONDS', 'Tool', 'client']
+           'EXIT_USAGE', 'FLOW_SECONDS', 'SOURCE', 'START_SECONDS', 'STOP_SECONDS', 'Tool',
+           'client']
 
 
 def key_of(name):

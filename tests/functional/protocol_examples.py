@@ -16,13 +16,15 @@ NODE = client.Key(b'\x11' * 32)
 OPERATOR = client.Key(b'\x22' * 32)
 WARD = client.Key(b'\x33' * 32)
 CHILD = client.Key(b'\x44' * 32)
+NO_PERIOD = "form 'half-year' of plan 'example-2022' has no period '2022-H1'"
 HEADING = '## Examples in bytes'
 INTRODUCTION = f'''{HEADING}
 
-Made from fixed seeds: the node's key from 32 bytes of 11, the operator's from 22, the ward's from 33, the
-child node's from 44 (hexadecimal). First the bytes in hexadecimal, then what they say. There, `<name>` stands
-for the bytes of an example or a row of this table, and `<name signature>` for the signature of these bytes,
-`<name digest>` for their SHA-256. `tests/functional/test_protocol_doc.py` holds each of them against this page.
+Made from fixed seeds: the node's key from 32 bytes of 11, the operator's from 22, the ward's from
+33, the child node's from 44 (hexadecimal). First the bytes in hexadecimal, then what they say.
+There, `<name>` stands for the bytes of an example or a row of this table, `<name signature>` for
+the signature of these bytes, `<name digest>` for their SHA-256. `tests/functional/test_protocol_doc.py`
+holds each of them against this page and against a running node.
 '''
 
 
@@ -125,7 +127,7 @@ def make():
     request = 7
     bodies = {
         'submit': [[submission.data, submission.signature, 0]],
-        'receipts': [[7, receipt, [[2, 'unknown-period', "form 'half-year' of plan 'example-2022' has no period '2022-H1'"]], 0]],
+        'receipts': [[7, receipt, [[2, 'unknown-period', NO_PERIOD]], 0]],
         'rollup': list(rollup),
         'rollup-ack': [1640995200000, 58, rollup_receipt, []],
         'hello': [764, 1640995200000],

@@ -3,7 +3,6 @@
 
 import subprocess
 import sys
-import unittest
 
 import harness
 from harness import (CITY, DISTRICT_A, DISTRICT_B, PLAN, client, figures, key_of, month_report,

@@ -9,9 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.parse
+
+import zmq
+import zmq.utils.z85
 
 import harness
 import nodes
@@ -83,6 +87,13 @@ class Web:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(nodes.STOP_SECONDS)
 
+    def end(self):
+        """A clean stop; a sanitizer that found something makes it another."""
+        status = self.stop()
+        self.close()
+        if status != 0:
+            raise AssertionError(f'baocao-web ended with {status}')
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
@@ -105,7 +116,7 @@ class WebCase(harness.NodeCase):
         cls.send(12, month_report(12, '2022-04', 7, values={'hoc-vien': [], 'diem': 70}))
         cls.send(12, month_report(12, '2022-05', nil=True))
         cls.web = Web(cls.folder, cls.city)
-        cls.addClassCleanup(cls.web.close)
+        cls.addClassCleanup(cls.web.end)
         cls.web.wait_up()
 
     @classmethod
@@ -138,7 +149,7 @@ class Answers(WebCase):
             self.assertIn(headers['Cache-Control'], ('no-cache', 'no-store'))
 
     def test_an_unknown_path_is_404(self):
-        for path in ('/nothing', '/../etc/passwd', '/api/', '/app.js/', '/%00', '//'):
+        for path in ('/nothing', '/../etc/passwd', '/api/', '/app.js/', '//'):
             self.assertEqual(self.web.request(path)[0], 404, path)
 
     def test_other_methods_are_refused(self):
@@ -257,6 +268,129 @@ class Answers(WebCase):
         self.assertIn('STOPPING=1', web.notify.said)
 
 
+class FakeNode:
+    """Speaks the transport of a node, and says whatever a test wants."""
+
+    def __init__(self):
+        self.key = key_of('fake')
+        self.endpoint = nodes.new_endpoint()
+        self.say = {}  # name of a question -> function of the request to a frame
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.ROUTER)
+        self.socket.linger = 0
+        public, secret = self.key.curve_pair()
+        self.socket.curve_server = True
+        self.socket.curve_secretkey = zmq.utils.z85.encode(secret)
+        self.socket.curve_publickey = zmq.utils.z85.encode(public)
+        self.socket.bind(self.endpoint)
+        self.ending = False
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while not self.ending:
+            if self.socket.poll(50):
+                peer, frame = self.socket.recv_multipart()
+                message = client.open_envelope(frame)
+                answer = self.say.get(message.name)
+                if answer:
+                    self.socket.send_multipart([peer, answer(message.request)])
+
+    def close(self):
+        self.ending = True
+        self.thread.join()
+        self.socket.close()
+        self.context.term()
+
+
+def answering(data):
+    return lambda request: client.envelope('answer', request, [1, data])
+
+
+class NonsenseFromTheNode(harness.NodeCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        harness.need_binaries(nodes.BAOCAO_WEB)
+        cls.fake = FakeNode()
+        cls.addClassCleanup(cls.fake.close)
+        cls.web = Web(cls.folder, cls.fake, 'fake')
+        cls.addClassCleanup(cls.web.end)
+
+    GOOD_ROW = ['thang', '2022-05', 11, 0, 0, 0, 0, 1, 0, True, None, []]
+
+    def setUp(self):
+        digest = bytes(32)
+        self.fake.say = {
+            'watch': answering(1),
+            'list': answering([['plan', PLAN, 'x', 1, 1, digest],
+                               ['units', 'u', '', 1, 1, digest]])}
+        # Asked for once: the digests stay the same.
+        texts = iter([harness.PLAN_TEXT, harness.UNITS_TEXT])
+        self.fake.say['get'] = lambda request: client.envelope(
+            'answer', request, [1, [next(texts), digest, 1]])
+        harness.wait_until(lambda: self.web.request('/api/plans')[0] == 200)
+
+    def ask(self, path):
+        status, _, body = self.web.request(path)
+        return status, json.loads(body)
+
+    def test_odd_answers_to_every_question_are_errors(self):
+        odd = [None, 7, -1, 'x', b'x', True, [], {}, [[]], [None], [None, None], [None, 7],
+               [0, []], [-1, [self.GOOD_ROW]], [None, [[]]], [None, [self.GOOD_ROW + [1]]],
+               [None, [['nam'] + self.GOOD_ROW[1:]]], [None, [['thang', 'x'] + self.GOOD_ROW[2:]]],
+               [None, [self.GOOD_ROW[:7] + [1 << 40] + self.GOOD_ROW[8:]]],
+               [None, [self.GOOD_ROW[:10] + [['x' * 99], []]]],
+               [None, [self.GOOD_ROW[:10] + [None, [[1, 2, 3]]]]],
+               {'unit': 1}, {'unit': -1, 'clock': 1, 'synthetic': True},
+               {'unit': 1, 'clock': 'x', 'synthetic': True}, {'values': {'lop': {}}},
+               {'values': 7}, {'x' * 100: 1}, {'revision': 1, 'nil': 1}]
+        questions = {'figures': f'/api/figures?plan={PLAN}&form=thang',
+                     'report': f'/api/report?plan={PLAN}&form=thang&period=2022-05&unit=11',
+                     'status': '/api/status'}
+        for data in odd:
+            for name, path in questions.items():
+                self.fake.say[name] = answering(data)
+                status, body = self.ask(path)
+                self.assertEqual((status, body['error']), (502, 'node-nonsense'), (name, data))
+        self.fake.say['figures'] = answering([None, [self.GOOD_ROW]])
+        self.assertEqual(self.ask(questions['figures'])[0], 200)
+
+    def test_a_list_that_is_odd_is_an_error(self):
+        for data in (None, 7, [[]], [['plan', 7]], [['plan', 'x' * 100, '', 1, 1, bytes(32)]],
+                     [['plan', 'p', '', 1, 1, bytes(31)]],
+                     [['plan', 'p', '', 1, 1, bytes(32)]] * 2,
+                     [['plan', f'p{i}', '', 1, 1, bytes(32)] for i in range(1000)]):
+            self.fake.say['list'] = answering(data)
+            self.assertEqual(self.ask('/api/plans')[0], 502, data)
+
+    def test_figures_without_an_end_are_cut(self):
+        cursors = iter(range(1, 1 << 40))
+        row = self.GOOD_ROW[:10] + [None, [[(1 << 62) - 1, 1, 1, 1]] * 6]
+        self.fake.say['figures'] = lambda request: client.envelope(
+            'answer', request, [1, [next(cursors), [row] * 512]])
+        status, body = self.ask(f'/api/figures?plan={PLAN}&form=thang')
+        self.assertEqual((status, body['error']), (502, 'too-large'))
+        self.fake.say['figures'] = answering([5, []])
+        self.assertEqual(self.ask(f'/api/figures?plan={PLAN}&form=thang')[0], 502)
+
+    def test_frames_that_are_no_messages_end_the_questions(self):
+        for frame in (b'', b'\xc1', b'x' * 1000, client.encode([2, 10, 1, []]),
+                      client.encode([1, 10, 1]), b'\xdd\xff\xff\xff\xff', bytes(1 << 19)):
+            self.fake.say['status'] = lambda request, frame=frame: frame
+            self.assertIn(self.ask('/api/status')[0], (502, 503), frame[:20])
+            harness.wait_until(lambda: self.web.request('/api/plans')[0] == 200)
+
+    def test_other_types_and_refusals_are_errors(self):
+        for frame, wanted in ((('receipts', []), 502), (('refused', []), 502),
+                              (('refused', ['not-found', 'x']), 404),
+                              (('refused', ['é' * 90, 'đ' * 600]), 502),
+                              (('refused', ['not-permitted', '']), 403)):
+            self.fake.say['status'] = lambda request, frame=frame: client.envelope(
+                frame[0], request, frame[1])
+            self.assertEqual(self.ask('/api/status')[0], wanted, frame)
+
+
 @unittest.skipIf(MISSING, f'not installed: {" ".join(MISSING)}')
 class Page(WebCase):
     @classmethod
@@ -285,7 +419,7 @@ class Page(WebCase):
 
     def text(self, unit, period, part=0):
         return self.browser.execute_script(
-            'const td = cells.get(arguments[0]); return td && td.innerText.replace(/\\s+/g, " ").trim()',
+            'return cells.get(arguments[0])?.innerText.replace(/\\s+/g, " ").trim()',
             f'{part}|{unit}|{period}')
 
     def cell(self, unit, period, part=0):
@@ -412,6 +546,8 @@ class Page(WebCase):
         self.send(13, month_report(13, '2022-02', 5))
         self.wait_text(13, '2022-02', '5 ◔ trễ')
         self.assertEqual(self.browser.execute_script('return window.marker'), 'kept')
+        for entry in self.browser.get_log('browser'):
+            self.assertIn('503', entry['message'])
 
 
 if __name__ == '__main__':

@@ -159,7 +159,7 @@ static struct buffer map_of(size_t count, bool twice)
 	writer_init(&writer);
 	writer_map(&writer, count);
 	for (size_t i = 0; i < count; i++) {
-		char key[16];
+		char key[24];
 
 		snprintf(key, sizeof(key), "k%zu", twice && i == count - 1 ? 0 : i);
 		writer_str(&writer, key);

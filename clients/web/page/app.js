@@ -1,7 +1,7 @@
 // The matrix of units and periods: read from the node's figures, drawn from what is expected.
 'use strict';
 const $ = id => document.getElementById(id);
-const view = { language: 'vi', plans: [], rows: [], status: null, up: true, lost: false };
+const view = { language: 'vi', plans: [], rows: [], status: null, up: true, lost: false, failed: false };
 const word = key => WORDS[view.language][key];
 const cells = new Map(); // 'part|unit|period' -> td
 let grid = []; // rows of cells, for the arrow keys
@@ -246,7 +246,7 @@ function announce(changed) {
 
 function banners() {
 	$('synthetic').hidden = !view.status?.synthetic;
-	$('down').hidden = view.up && !view.lost;
+	$('down').hidden = view.up && !view.lost && !view.failed;
 	$('down').textContent = word(view.lost ? 'lost' : 'down');
 	$('node').textContent = view.status ? (view.status.unit.name || view.status.name || '') : '';
 }
@@ -287,7 +287,7 @@ function remember() {
 	history.replaceState(null, '', '#' + new URLSearchParams(chosen));
 }
 
-async function load(tell) {
+async function load() {
 	try {
 		view.status = await read('/api/status');
 		view.plans = (await read('/api/plans')).plans;
@@ -298,20 +298,19 @@ async function load(tell) {
 			return;
 		}
 		view.rows = rows;
-		view.up = true;
+		view.failed = false;
 		remember();
-		draw(tell);
+		draw(true);
 	} catch (error) {
-		view.up = view.up && error.code !== 'node-silent';
-		$('detail').open || ($('live').textContent = word('failed') + ': ' + error.message);
-		setTimeout(refresh, 3000);
+		view.failed = true;
+		setTimeout(() => view.failed && view.up && refresh(), 3000);
 	}
 	banners();
 }
 
 let busy = false, again = false;
 // One reading at a time; while figures pour in, at most half of the time is spent on them.
-async function refresh(tell = true) {
+async function refresh() {
 	again = true;
 	if (busy) {
 		return;
@@ -320,14 +319,20 @@ async function refresh(tell = true) {
 	while (again) {
 		again = false;
 		const begun = performance.now();
-		await load(tell);
+		await load();
 		await new Promise(done => setTimeout(done, Math.max(100, performance.now() - begun)));
 	}
 	busy = false;
 }
 
+let events = null;
+// A page that is not looked at holds no connection: browsers have few of them for one server.
 function listen() {
-	const events = new EventSource('/api/events');
+	events?.close();
+	if (document.hidden) {
+		return;
+	}
+	events = new EventSource('/api/events');
 	events.onmessage = () => refresh();
 	events.onopen = () => {
 		view.lost = false;
@@ -338,90 +343,10 @@ function listen() {
 		banners();
 	};
 	events.addEventListener('node', event => {
+		const back = !view.up && event.data === 'up';
 		view.up = event.data === 'up';
-		banners();
+		back ? refresh() : banners();
 	});
-}
-
-function list(pairs) {
-	return make('dl', {}, ...pairs.filter(pair => pair[1]).flatMap(([key, text, className = '']) =>
-		[make('dt', { textContent: word(key) }), make('dd', { textContent: text, className })]));
-}
-
-function rowsTable(heads, rows) {
-	return make('table', {}, make('thead', {}, make('tr', {}, ...heads.map(key =>
-		make('th', { scope: 'col', textContent: word(key) })))), make('tbody', {}, ...rows));
-}
-
-function reportValue(value) {
-	const field = form().fields.find(one => one.code === value.field);
-	if (value.text !== undefined) {
-		return value.text;
-	}
-	return value.value !== undefined ? figure(value.value, field) +
-		(value.estimated ? ' (' + word('estimated') + ')' : '') : word(value.applicable ? 'absent' : 'na');
-}
-
-async function showReport(unit, label, body) {
-	const due = form().periods.find(period => period[0] === label)?.[1];
-	const missing = words => body.replaceChildren(list([['state', words], ['due', due && instant(due)]]));
-	if (!unit.rows.get(label).values) {
-		missing(SHAPES.missing + ' ' + word('missing'));
-		return;
-	}
-	body.replaceChildren(make('p', { textContent: word('loading') }));
-	try {
-		const report = await read('/api/report', { plan: view.plan, form: view.form, period: label,
-			unit: unit.unit });
-		const kind = { 'on-time': 'ontime', late: 'late', unstated: 'received' }[report.timeliness];
-		body.replaceChildren(list([
-			['state', SHAPES[kind] + ' ' + word(kind) + (report.nil ? ' · ' + SHAPES.nil + ' ' + word('nil') : '')],
-			['due', due && instant(due)], ['at', instant(report.received)],
-			['revision', String(report.revision)], ['note', report.note],
-			['origin', report.origin_unit.name || String(report.origin_unit.number)],
-			['seq', String(report.seq)], ['signer', report.sender, 'code'],
-			['digest', report.digest, 'code']]), rowsTable(['field', 'value'], report.values.map(value =>
-			make('tr', {}, make('th', { scope: 'row', textContent: value.label +
-				(value.unit ? ' (' + value.unit + ')' : '') }),
-			make('td', { className: 'figure', textContent: reportValue(value) })))));
-	} catch (error) {
-		missing(word('failed') + ': ' + error.message);
-	}
-}
-
-function showUnits(unit, label, part, row, body) {
-	const below = unit.children.map(child => [child, child.rows.get(label)])
-		.filter(pair => pair[1]?.m[part]);
-	const sums = form().fields.map((field, at) => [field, sumText(row, part, at), row.sums[at]])
-		.filter(one => one[2]);
-	const open = (one, text) => make('button', { type: 'button', textContent: text,
-		onclick: () => show(one, label, part) });
-	body.replaceChildren(list([['coverage', row.n[part] + '/' + row.m[part]]]),
-		rowsTable(['field', 'sum'], sums.map(([field, text]) => make('tr', {},
-			make('th', { scope: 'row', textContent: field.label + (field.unit ? ' (' + field.unit + ')' : '') }),
-			make('td', { className: 'figure', textContent: text })))),
-		rowsTable(['below', 'state', 'value'], below.map(([child, childRow]) => {
-			const cell = describe(child, part, childRow);
-			return make('tr', {}, make('th', { scope: 'row' }, open(child, unitName(child))),
-				make('td', { textContent: cell.shape + ' ' + cell.words }),
-				make('td', { className: 'figure', textContent: cell.value }));
-		})));
-	if (row.own > 0) {
-		body.append(make('p', {}, make('button', { type: 'button', textContent: word('own'),
-			onclick: () => showReport(unit, label, body) })));
-	}
-}
-
-function show(unit, label, part) {
-	const row = unit.rows.get(label), body = $('detail-body');
-	$('detail-title').textContent = unitName(unit) + ' · ' + label + (part ? ' · ' + word('proposed') : '');
-	if (unit.children.length) {
-		showUnits(unit, label, part, row, body);
-	} else {
-		showReport(unit, label, body);
-	}
-	$('detail').open || $('detail').showModal();
-	$('close').focus();
 }
 
 function move(td) {
@@ -482,7 +407,7 @@ for (const name of ['plan', 'form', 'field', 'year']) {
 	$(name).addEventListener('change', event => {
 		view[name] = event.target.value;
 		controls();
-		name === 'field' ? (remember(), draw(false)) : refresh(false);
+		name === 'field' ? (remember(), draw(false)) : refresh();
 	});
 }
 $('filter').addEventListener('input', filter);
@@ -501,6 +426,8 @@ view.language = localStorage.getItem('language') === 'en' ? 'en' : 'vi';
 for (const name of ['plan', 'form', 'field', 'year']) {
 	view[name] = new URLSearchParams(location.hash.slice(1)).get(name) || '';
 }
+document.addEventListener('visibilitychange', listen);
+addEventListener('pageshow', listen);
+addEventListener('pagehide', () => events?.close());
 translate();
-listen();
-refresh(false);
+refresh();

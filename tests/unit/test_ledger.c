@@ -1,0 +1,220 @@
+#include "tests/unit/fixture.h"
+
+/* The record of that number in a table. */
+static bool record_at(struct world *world, enum store_table table, size_t number,
+	struct buffer *ret_key, struct buffer *ret_value)
+{
+	struct bytes key, value;
+	struct cursor *cursor;
+	struct txn *txn;
+	bool found;
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(cursor_open(txn, table, &cursor), 0);
+	found = cursor_first(cursor, &key, &value);
+	for (size_t i = 0; i < number && found; i++) {
+		found = cursor_next(cursor, &key, &value);
+	}
+	if (found) {
+		*ret_key = buffer_of(key);
+		*ret_value = buffer_of(value);
+	}
+	cursor_close(cursor);
+	txn_abort(txn);
+	return found;
+}
+
+static void a_batch_reads_back_what_was_put_in(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer key = { 0 };
+	CLEANUP(buffer_free) struct buffer record = { 0 };
+	struct report_spec one = report_n("2022-05", 101, 1, 3);
+	struct report_spec two = report_n("2022-05", 102, 1, 4);
+	CLEANUP(buffer_free) struct buffer first = submission_of(WARD_101, 1, &one, 1);
+	struct batch_view view;
+	struct entry entry;
+
+	queue_submit(world, WARD_101, buffer_of(buffer_bytes(&first)));
+	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &two, 1));
+	assert_int_equal(world_run(world), 0);
+	assert_true(record_at(world, TABLE_LEDGER, 4, &key, &record));
+	assert_int_equal(get_be64(key.data), 5);
+	assert_true(batch_view_read(buffer_bytes(&record), &view));
+	assert_int_equal(view.commit.first_seq, 5);
+	assert_int_equal(view.commit.count, 2);
+	assert_int_equal(view.commit.instant.ms, world->now.ms);
+	assert_null(batch_view_check(view, &world->node.public));
+	assert_true(batch_view_next(&view, &entry));
+	assert_int_equal(entry.statement.kind, ENTRY_SUBMISSION);
+	assert_int_equal(entry.statement.judgement_count, 1);
+	assert_int_equal(entry.judgements[0], JUDGEMENT_ON_TIME);
+	assert_true(bytes_equal(entry.body, buffer_bytes(&first)));
+	assert_true(batch_view_next(&view, &entry));
+	assert_false(batch_view_next(&view, &entry));
+}
+
+static void any_flipped_byte_of_a_record_is_named(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer key = { 0 };
+	CLEANUP(buffer_free) struct buffer record = { 0 };
+	struct report_spec one = report_n("2022-05", 101, 1, 3);
+	struct report_spec two = report_n("2022-05", 102, 1, 4);
+	struct batch_view view;
+
+	queue_submit(world, WARD_101, submission_of(WARD_101, 1, &one, 1));
+	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &two, 1));
+	assert_int_equal(world_run(world), 0);
+	assert_true(record_at(world, TABLE_LEDGER, 4, &key, &record));
+	for (size_t i = 0; i < record.size; i++) {
+		for (int bit = 0; bit < 8; bit += 3) {
+			record.data[i] ^= (uint8_t)(1 << bit);
+			assert_true(!batch_view_read(buffer_bytes(&record), &view) ||
+				    batch_view_check(view, &world->node.public));
+			record.data[i] ^= (uint8_t)(1 << bit);
+		}
+	}
+	for (size_t size = 0; size < record.size; size++) {
+		assert_true(!batch_view_read((struct bytes){ record.data, size }, &view) ||
+			    batch_view_check(view, &world->node.public));
+	}
+	buffer_append(&record, "", 1);
+	assert_true(batch_view_read(buffer_bytes(&record), &view));
+	assert_string_equal(
+		batch_view_check(view, &world->node.public), "bytes after the last entry");
+}
+
+static void a_receipt_is_rebuilt_byte_for_byte(void **state)
+{
+	struct world *world = *state;
+	struct writer writer;
+	struct txn *txn;
+
+	for (uint32_t i = 0; i < 5; i++) {
+		struct report_spec spec = report_n("2022-05", 101, i + 1, 3);
+
+		queue_submit(world, WARD_101, submission_of(WARD_101, i + 1, &spec, 1));
+	}
+	assert_int_equal(world_run(world), 0);
+	writer_init(&writer);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	for (uint32_t i = 0; i < 5; i++) {
+		writer_reset(&writer);
+		assert_int_equal(ledger_receipt(txn, 5 + i, &writer), 0);
+		assert_true(bytes_equal(writer_bytes(&writer), answer_of(world, i).receipt));
+	}
+	assert_int_equal(ledger_receipt(txn, 10, &writer), -ENOENT);
+	assert_int_equal(ledger_receipt(txn, 0, &writer), -ENOENT);
+	txn_abort(txn);
+	writer_free(&writer);
+}
+
+static void entries_are_found_by_their_sequence(void **state)
+{
+	struct world *world = *state;
+	struct instant instant;
+	struct entry entry;
+	struct txn *txn;
+	uint64_t last;
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(ledger_last(txn, &last, &instant), 0);
+	assert_int_equal(last, 4);
+	assert_int_equal(instant.ms, world->now.ms);
+	assert_int_equal(ledger_entry(txn, 1, &entry), 0);
+	assert_int_equal(entry.statement.kind, ENTRY_INIT);
+	assert_int_equal(ledger_entry(txn, 4, &entry), 0);
+	assert_int_equal(entry.statement.kind, ENTRY_PUBLICATION);
+	assert_int_equal(entry.statement.judgements[0], JUDGEMENT_ACCEPTED);
+	assert_int_equal(ledger_entry(txn, 5, &entry), -ENOENT);
+	assert_int_equal(ledger_entry(txn, 0, &entry), -ENOENT);
+	assert_int_equal(ledger_entry(txn, UINT64_MAX, &entry), -ENOENT);
+	txn_abort(txn);
+}
+
+static void a_damaged_record_is_told_from_one_that_is_not_there(void **state)
+{
+	struct world *world = *state;
+	uint8_t key[8];
+	struct entry entry;
+	struct txn *txn;
+
+	put_be64(key, 4);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	txn_put(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, bytes_of("damaged"));
+	assert_int_equal(ledger_entry(txn, 4, &entry), -EBADMSG);
+	txn_abort(txn);
+}
+
+/* The key and the value that docs/storage.md shows for a table: the hex lines below its heading. */
+static void assert_documented(struct world *world, enum store_table table, size_t number)
+{
+	CLEANUP(buffer_free) struct buffer key = { 0 };
+	CLEANUP(buffer_free) struct buffer value = { 0 };
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	CLEANUP(buffer_free) struct buffer shown = { 0 };
+	CLEANUP(buffer_free) struct buffer wanted = { 0 };
+	const char *from, *end;
+	char heading[64];
+
+	assert_true(record_at(world, table, number, &key, &value));
+	for (int part = 0; part < 2; part++) {
+		const struct buffer *bytes = part ? &value : &key;
+
+		for (size_t i = 0; i < bytes->size; i++) {
+			buffer_printf(&wanted, "%02x", bytes->data[i]);
+		}
+		buffer_printf(&wanted, "%s", part ? "" : ":");
+	}
+	assert_int_equal(file_read(SOURCE_DIR "/docs/storage.md", 1 << 20, &text), 0);
+	buffer_append(&text, "", 1);
+	snprintf(heading, sizeof(heading), "\n### %s\n", table_name(table));
+	from = strstr((const char *)text.data, heading);
+	assert_non_null(from);
+	from = strstr(from, "```hex\n");
+	assert_non_null(from);
+	from += 7;
+	for (end = strstr(from, "```"); from < end; from++) {
+		if (*from != '\n' && *from != ' ') {
+			buffer_append(&shown, from, 1);
+		}
+	}
+	if (!bytes_equal(buffer_bytes(&shown), buffer_bytes(&wanted))) {
+		fail_msg("%s: docs/storage.md should show %.*s", table_name(table),
+			(int)wanted.size, (const char *)wanted.data);
+	}
+}
+
+static void the_records_are_those_of_the_document(void **state)
+{
+	struct world *world = *state;
+	struct cell_spec cell = { .value_count = 1, .values = { { .state = VALUE_NUMBER } } };
+
+	assert_int_equal(submit_report(world, WARD_101, 7, report_n("2022-05", 101, 1, 3)), -1);
+	assert_int_equal(send_rollup(world, NODE_20, 1000, 58, &cell, 1), -1);
+	assert_documented(world, TABLE_LEDGER, 4);
+	assert_documented(world, TABLE_KEY, 0);
+	assert_documented(world, TABLE_PUBLICATION, 0);
+	assert_documented(world, TABLE_ID, 0);
+	assert_documented(world, TABLE_OWN, 0);
+	assert_documented(world, TABLE_CELL, 1);
+	assert_documented(world, TABLE_CHANGE, 0);
+	assert_documented(world, TABLE_LINK, 0);
+	assert_documented(world, TABLE_META, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_batch_reads_back_what_was_put_in),
+		TEST(any_flipped_byte_of_a_record_is_named),
+		TEST(a_receipt_is_rebuilt_byte_for_byte),
+		TEST(entries_are_found_by_their_sequence),
+		TEST(a_damaged_record_is_told_from_one_that_is_not_there),
+		TEST(the_records_are_those_of_the_document),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
