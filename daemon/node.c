@@ -781,6 +781,10 @@ static bool dispatch(struct node *node, struct peer *peer)
 			"the key is not enrolled, or no longer");
 		return false;
 	}
+	if (frame.size > LIMIT_MESSAGE_BYTES) {
+		refuse(node, peer, 0, REFUSED_TOO_LARGE, "a message has at most 1 MiB");
+		return false;
+	}
 	if (r == ENVELOPE_E_VERSION) {
 		snprintf(text, sizeof(text), "the message speaks version %" PRId64 ", this node %d",
 			envelope.version, PROTOCOL_VERSION);
@@ -1224,7 +1228,7 @@ static bool configure_router(struct node *node)
 		{ ZMQ_IPV6, 1 },
 		{ ZMQ_LINGER, LINGER_MS },
 	};
-	int64_t bytes_max = LIMIT_MESSAGE_BYTES;
+	int64_t bytes_max = LIMIT_FRAME_BYTES;
 	uint8_t secret[32];
 	bool ok = zmq_setsockopt(node->router, ZMQ_ZAP_DOMAIN, "baocao", 6) == 0 &&
 		  zmq_setsockopt(node->router, ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max)) == 0;

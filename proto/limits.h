@@ -2,7 +2,8 @@
 #pragma once
 
 enum {
-	LIMIT_MESSAGE_BYTES = 1 << 20,        /* one ZeroMQ frame, and so one message */
+	LIMIT_MESSAGE_BYTES = 1 << 20,        /* one message, and so what one ZeroMQ frame carries */
+	LIMIT_FRAME_BYTES = LIMIT_MESSAGE_BYTES + 64, /* on the wire: CURVE adds 33 bytes to a message */
 	LIMIT_DEPTH = 8,                      /* nesting of arrays and maps */
 	LIMIT_ITEMS = 1 << 16,                /* elements of one array or map */
 	LIMIT_SUBMISSIONS_PER_MESSAGE = 64,   /* signed submissions in one submit */

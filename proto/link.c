@@ -34,7 +34,7 @@ static int configure(void *socket)
 		{ ZMQ_TCP_KEEPALIVE, 1 },
 		{ ZMQ_IPV6, 1 },
 	};
-	int64_t bytes_max = LIMIT_MESSAGE_BYTES;
+	int64_t bytes_max = LIMIT_FRAME_BYTES;
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		int r = set_int(socket, values[i].option, values[i].value);

@@ -24,6 +24,7 @@ import zmq.utils.z85
 
 VERSION = 1
 MESSAGE_BYTES_MAX = 1 << 20
+FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 64  # encryption adds to what a frame carries
 DEPTH_MAX = 8
 
 # "Envelope": the numbers of the messages.
@@ -389,7 +390,7 @@ class Session:
         self.socket.curve_secretkey = zmq.utils.z85.encode(secret)
         self.socket.curve_serverkey = zmq.utils.z85.encode(curve_public(node_public))
         self.socket.linger = 0
-        self.socket.maxmsgsize = MESSAGE_BYTES_MAX
+        self.socket.maxmsgsize = FRAME_BYTES_MAX
         self.socket.reconnect_ivl = 50
         self.socket.reconnect_ivl_max = 500
         self.socket.ipv6 = True

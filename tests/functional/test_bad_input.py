@@ -120,11 +120,14 @@ class BadInput(harness.NodeCase):
     def test_an_oversize_message_ends_its_connection_and_nothing_else(self):
         dropped, answered = harness.monitored(
             self.city, WARD, zmq.EVENT_DISCONNECTED,
-            lambda session: session.send_frame(b'\xc1' * (client.MESSAGE_BYTES_MAX + 1)))
+            lambda session: session.send_frame(b'\xc1' * (client.FRAME_BYTES_MAX + 1)))
         self.assertEqual((dropped, answered), (True, False))
         with self.city.session(WARD) as session:
             self.assertEqual(session.status()['unit'], CITY)
         self.assert_nothing_changed_but()
+
+    def test_a_message_one_byte_above_the_bound_is_refused(self):
+        self.assert_frame_refused('too-large', b'\0' * (client.MESSAGE_BYTES_MAX + 1))
 
     def test_a_message_of_two_frames_is_refused(self):
         frame = client.envelope('status', 7, [])
@@ -480,8 +483,7 @@ def _corpus():
         'a trailing byte': status + b'\x00',
         'a second envelope behind the first': status + status,
         'text of another protocol': b'GET / HTTP/1.1\r\n\r\n',
-        # Encryption adds to a frame: one of the very bound would end the connection.
-        'a megabyte of zeros': b'\0' * (client.MESSAGE_BYTES_MAX - 64),
+        'a megabyte of zeros': b'\0' * client.MESSAGE_BYTES_MAX,
     }
 
 
