@@ -8,8 +8,8 @@
  * to 2200 are no periods: two digits too few or too many are then an error instead of a period
  * nobody meant.
  *
- * A period of Decree 09 is the civil one of the same label whose two ends are moved from the first of
- * a month to the 15th of the month before. So it nests as the civil ones do.
+ * A period of Decree 09 is the civil one of the same label whose two ends are moved from the first
+ * of a month to the 15th of the month before. So it nests as the civil ones do.
  */
 #include "config/period.h"
 

@@ -64,8 +64,8 @@ struct period {
 bool period_parse(struct bytes label, struct period *ret);
 bool period_from_code(uint32_t code, struct period *ret);
 /*
- * The period of that cadence in which the day lies, and the one after it. They know no plan: to walk
- * the periods of a form use form_first_period() and form_next_period() (plan.h).
+ * The period of that cadence in which the day lies, and the one after it. They know no plan: to
+ * walk the periods of a form use form_first_period() and form_next_period() (plan.h).
  */
 void period_of_date(enum cadence cadence, struct date date, struct period *ret);
 void period_next(const struct period *period, struct period *ret);

@@ -1,6 +1,6 @@
 /*
- * plan.h - a plan (kế hoạch): its forms, duties, fields, constraints, indicators, targets and scores,
- * read from its published tables. docs/domain.md says what is computed from them.
+ * plan.h - a plan (kế hoạch): its forms, duties, fields, constraints, indicators, targets and
+ * scores, read from its published tables. docs/domain.md says what is computed from them.
  *
  * The text is the only form a plan has; this is what it says, in memory, immutable. Nothing here
  * knows submissions or time; which units a duty binds on a date follows from the units.
@@ -191,8 +191,8 @@ struct indicator {
 	unsigned version; /* of the definition, from 1; figures of two versions never meet */
 	size_t form;      /* index */
 	enum indicator_kind kind;
-	int numerator; /* field index: the field of a sum, multiple, cumulative; the part of a ratio */
-	int denominator;            /* field index: the whole of a ratio; otherwise -1 */
+	int numerator;   /* field index, of a ratio the part; -1 where the kind has none */
+	int denominator; /* field index: the whole of a ratio; otherwise -1 */
 	struct condition condition; /* of a share-of-units and an each */
 	bool baseline_known;
 	int64_t baseline;    /* of a multiple, in the field's scale, above 0; 0 if not known */
@@ -281,9 +281,9 @@ struct plan {
  * Reads a plan. Reports every error with line, table and column: beside those of table_read, an
  * unknown form, field, indicator or target, a code given twice, a bad date, cadence, type, operator
  * or due rule, a sum over time of a stock, a sum of a text, a bound that is no number, an empty
- * horizon, a form without fields, duties or periods, a due rule that names no day of a period or one
- * before its window, a stated line without a place, an indicator that lacks what its kind needs or
- * has what it does not, two definitions with one code, more than the limits.
+ * horizon, a form without fields, duties or periods, a due rule that names no day of a period or
+ * one before its window, a stated line without a place, an indicator that lacks what its kind needs
+ * or has what it does not, two definitions with one code, more than the limits.
  * Returns 0 and *ret if errors->count did not grow, 1 if there were errors, -ENOMEM.
  */
 int plan_read(struct bytes text, struct table_errors *errors, struct plan **ret);
@@ -347,14 +347,15 @@ bool plan_binds(const struct plan *plan, size_t form, const struct period *perio
 bool plan_is_compatible(const struct plan *current, const struct plan *next, char *ret_why);
 
 /*
- * Appends what differs between two plans, a line for each: table, code, column, what it was and what it
- * is; then whether b can replace a where reports exist. Sources count as columns. Returns the
- * number of differences; ret->failed if there was no memory.
+ * Appends what differs between two plans, a line for each: table, code, column, what it was and
+ * what it is; then whether b can replace a where reports exist. Sources count as columns. Returns
+ * the number of differences; ret->failed if there was no memory.
  */
 size_t plan_diff(const struct plan *a, const struct plan *b, struct buffer *ret);
 /*
- * Appends the plan as a person would read it, in Vietnamese or English: who reports what to whom and
- * when, every target with its place, words and open questions, and what no document asks for marked.
+ * Appends the plan as a person would read it, in Vietnamese or English: who reports what to whom
+ * and when, every target with its place, words and open questions, and what no document asks for
+ * marked.
  */
 void plan_show(const struct plan *plan, struct buffer *ret, bool vietnamese);
 

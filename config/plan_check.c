@@ -1,6 +1,6 @@
 /*
- * plan_check.c - the errors of a plan that take several rows to see: half a form, a due rule against
- * the periods of its form, a form that is to be derived from none.
+ * plan_check.c - the errors of a plan that take several rows to see: half a form, a due rule
+ * against the periods of its form, a form that is to be derived from none.
  */
 #include "config/plan_reading.h"
 

@@ -2,8 +2,9 @@
  * plan_diff.c - what differs between two plans, in words.
  *
  * Both plans become lists of rows: a table, a code, and cells as text by column. Rows with the same
- * table and code are compared cell by cell. One function for each table writes its rows, so a column is
- * named in one place. Rows that share a code (duties of one reporter) are paired in their order.
+ * table and code are compared cell by cell. One function for each table writes its rows, so a
+ * column is named in one place. Rows that share a code (duties of one reporter) are paired in their
+ * order.
  */
 #include "config/plan.h"
 

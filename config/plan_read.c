@@ -4,9 +4,9 @@
  *
  * The tables stand in the order plan, form, then any of due, duty, field and note, then constraint,
  * indicator, target and score: a row names what stands above it. A cell that lists forms
- * ("bc_thang bc_nam") stands for one row each. Rows are collected in lists and laid into arrays at the
- * end, fields by form, so that a cell of figures can use a field's index. What takes several rows to
- * see is checked last, in plan_check.c.
+ * ("bc_thang bc_nam") stands for one row each. Rows are collected in lists and laid into arrays at
+ * the end, fields by form, so that a cell of figures can use a field's index. What takes several
+ * rows to see is checked last, in plan_check.c.
  */
 #include "config/plan_reading.h"
 
@@ -355,14 +355,14 @@ static bool plan_lay_out(struct plan_reading *reading)
 	return true;
 }
 
-int plan_read(struct bytes text, struct table_errors *errors, struct plan **ret)
+/* With what plan_read() allocated. On 0 the arena is the plan's. */
+static int plan_read_with(struct bytes text, struct table_errors *errors, struct arena *arena,
+	struct plan_reading *reading, struct plan **ret)
 {
-	CLEANUP(arena_freep) struct arena *arena = arena_new();
-	struct plan *plan = arena ? arena_take(arena, sizeof(*plan)) : NULL;
-	CLEANUP(freep) struct plan_reading *reading = calloc(1, sizeof(*reading));
+	struct plan *plan = arena_take(arena, sizeof(*plan));
 	size_t count = errors->count;
 
-	if (!plan || !reading) {
+	if (!plan) {
 		return -ENOMEM;
 	}
 	plan->document = "";
@@ -385,7 +385,19 @@ int plan_read(struct bytes text, struct table_errors *errors, struct plan **ret)
 		return -ENOMEM;
 	}
 	plan->memory = arena;
-	arena = NULL;
 	*ret = plan;
 	return 0;
+}
+
+int plan_read(struct bytes text, struct table_errors *errors, struct plan **ret)
+{
+	struct arena *arena = arena_new();
+	struct plan_reading *reading = calloc(1, sizeof(*reading));
+	int r = arena && reading ? plan_read_with(text, errors, arena, reading, ret) : -ENOMEM;
+
+	if (r != 0) {
+		arena_free(arena);
+	}
+	free(reading);
+	return r;
 }

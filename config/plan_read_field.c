@@ -1,5 +1,5 @@
 /*
- * plan_read_field.c - the rows of the table field, and which operators make sense for which figures.
+ * plan_read_field.c - the rows of the table field, and which operators make sense for which.
  */
 #include "config/plan_reading.h"
 

@@ -1,8 +1,8 @@
 /*
  * plan_reading.h - inside config/ only: what the readers of a plan's tables share while it is read.
  *
- * A reader gets one row, reports what is wrong in it and adds what is right to the lists. plan_read.c
- * lays the lists into the plan at the end.
+ * A reader gets one row, reports what is wrong in it and adds what is right to the lists.
+ * plan_read.c lays the lists into the plan at the end.
  */
 #pragma once
 

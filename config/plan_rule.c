@@ -2,8 +2,8 @@
  * plan_rule.c - what holds: comparisons, constraints between figures, conditions on them.
  *
  * Figures of different scales are compared at the largest of them. A figure is below 2^63 and is
- * scaled up by at most 10^9 < 2^30; a side has at most 16 terms, so its sum is below 2^97 and nothing
- * is lost in 128 bits.
+ * scaled up by at most 10^9 < 2^30; a side has at most 16 terms, so its sum is below 2^97 and
+ * nothing is lost in 128 bits.
  */
 #include "config/plan_reading.h"
 

@@ -1,8 +1,8 @@
 /*
  * plan_show.c - a plan as a person would read it, in Vietnamese or English.
  *
- * What the document says stands in its own words beside its place; what nobody asked for says so. Units
- * are shown by code: a plan knows no names, and the names of a code change with the date.
+ * What the document says stands in its own words beside its place; what nobody asked for says so.
+ * Units are shown by code: a plan knows no names, and the names of a code change with the date.
  */
 #include "config/plan.h"
 

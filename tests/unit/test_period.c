@@ -302,7 +302,7 @@ static void a_day_of_the_decree_counts_by_its_label(void **state)
 	char text[INSTANT_TEXT_SIZE];
 
 	(void)state;
-	/* 2022-05d ends on 14 May and 2022-12d on 14 December: the months after are June, January. */
+	/* 2022-05d ends on 14 May, 2022-12d on 14 December: after them come June and January. */
 	due_text("on +5", "2022-05d", text);
 	assert_string_equal(text, "2022-06-06T00:00:00+07:00");
 	due_text("before +5", "2022-12d", text);

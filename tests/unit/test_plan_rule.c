@@ -17,9 +17,9 @@
 	"f,c,C,decimal,2,flow,sum,sum,proposed\n"                                  \
 	"f,d,D,decimal,9,flow,sum,sum,proposed\n"
 #define CONSTRAINT "# constraint\nform,left,operator,right,label,source\n"
-#define INDICATOR                                                                                   \
-	"# indicator\ncode,title,version,form,kind,numerator,denominator,condition,baseline,since," \
-	"groups,unit,source\n"
+#define INDICATOR                                                                             \
+	"# indicator\ncode,title,version,form,kind,numerator,denominator,condition,baseline," \
+	"since,groups,unit,source\n"
 #define TARGET "# target\ncode,indicator,operator,value,per,level,by,source,ambiguity\n"
 
 enum {
