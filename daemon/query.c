@@ -136,7 +136,7 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	const struct field *of = &definition->fields[field];
 	int64_t left = 0, right = 0, difference = 0;
 	bool has_left = shown(of, field, stated, &left);
-	bool has_right = false;
+	bool has_right = false, has_both;
 	size_t count = 0;
 	int shorter = rollup_nested_source(plan->plan, form, period, of->code, periods,
 		ROLLUP_PERIODS_MAX, &count);
@@ -155,8 +155,8 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	writer_str(writer, of->code);
 	write_shown(writer, has_left, left);
 	write_shown(writer, has_right, right);
-	write_shown(writer, has_left && has_right && decimal_subtract(left, right, &difference),
-		difference);
+	has_both = has_left && has_right && decimal_subtract(left, right, &difference);
+	write_shown(writer, has_both, difference);
 	writer_str(writer, shorter >= 0 ? plan->plan->forms[shorter].code : "");
 	writer_str(writer, definition->nested == NESTED_DERIVED && shorter >= 0 ? "derived" : "stated");
 	return 0;
