@@ -21,6 +21,7 @@ ACCEPTED, ON_TIME, LATE = 0, 1, 2
  NO_OBLIGATION, UNKNOWN_FIELD, WRONG_TYPE, OUT_OF_RANGE, OVERFLOW, MISSING_FIELD, STALE_REVISION,
  REASON_MISSING, NIL_WITH_VALUES, CONSTRAINT, CLOSED, ACT_NOT_POSSIBLE) = range(16, 34)
 REFUSED_MIN = 16
+NOT_PERMITTED = 69
 
 NONE, RECEIVED, ACCEPTED_STATUS, RETURNED, WITHDRAWN = range(5)
 NIL, EXEMPT, WAIVED, CLOSED_FLAG, REOPENED = 1, 2, 4, 8, 16
@@ -106,6 +107,14 @@ class Units:
         self._edges = sorted({state.first for state in self.rows}
                              | {state.end for state in self.rows})
         self._forests = {}
+        self._ever = {}
+
+    def ever_below(self, top):
+        """The unit and all that were below it on any day."""
+        if top not in self._ever:
+            self._ever[top] = {unit for edge in self._edges
+                               for unit in self.on(edge).below.get(top, ())}
+        return self._ever[top]
 
     def on(self, day):
         key = sum(edge <= day for edge in self._edges)
@@ -557,39 +566,43 @@ class Node:
             return UNKNOWN_PERIOD, None, None, None, None
         if unit not in self.units.numbers:
             return UNKNOWN_UNIT, None, None, None, None
+        speaks = (unit == signer.unit if signer.role == 'reporter'
+                  else unit in self.units.ever_below(signer.unit))
+        if not speaks:
+            return NOT_YOUR_UNIT, None, None, None, None
         forest = self.units.on(period.end - 1)
         if unit not in forest.states:
             return UNIT_NOT_VALID, None, None, None, None
-        mine = unit == signer.unit if signer.role == 'reporter' else signer.unit in forest.above[unit]
-        if not mine or self.unit not in forest.above[unit]:
+        if self.unit not in forest.above[unit]:
             return NOT_YOUR_UNIT, None, None, None, None
         if not inner and unit not in self.bound(plan, form, period)[0]:
             return NO_OBLIGATION, None, None, None, None
         return None, plan, form, period, forest
 
+    @staticmethod
+    def _value_problem(field, value):
+        if isinstance(value, str) != (field.type == 'text'):
+            return WRONG_TYPE
+        kind, number, _ = _state(value)
+        if kind != 'number':
+            return None
+        if field.type == 'yes-no' and number not in (0, 1):
+            return WRONG_TYPE
+        if ((field.min is not None and number < field.min)
+                or (field.max is not None and number > field.max)):
+            return OUT_OF_RANGE
+        return OVERFLOW if abs(number) > SUM_MAX else None
+
     def _values_problem(self, form, nil, values):
-        if nil and values:
-            return NIL_WITH_VALUES
-        for code in values:
-            if code not in form.index:
-                return UNKNOWN_FIELD
+        """The last problem that is found: values in their order, then what is missing."""
+        last = None
         for code, value in values.items():
-            field = form.field(code)
-            if isinstance(value, str) != (field.type == 'text'):
-                if value != []:
-                    return WRONG_TYPE
-            kind, number, _ = _state(value)
-            if kind == 'number':
-                if field.type == 'yes-no' and number not in (0, 1):
-                    return WRONG_TYPE
-                if abs(number) > SUM_MAX:
-                    return OVERFLOW
-                if ((field.min is not None and number < field.min)
-                        or (field.max is not None and number > field.max)):
-                    return OUT_OF_RANGE
+            problem = (self._value_problem(form.field(code), value) if code in form.index
+                       else UNKNOWN_FIELD)
+            last = problem or last
         if not nil and any(field.required and field.code not in values for field in form.fields):
             return MISSING_FIELD
-        return None
+        return last
 
     @staticmethod
     def _breaks(form, values):
@@ -612,37 +625,33 @@ class Node:
                 return True
         return False
 
-    def closed(self, plan, form, period, unit, forest):
-        cell = self.cells.get((plan.code, form.code, period.label, unit))
-        if cell is not None:
-            if cell.status == ACCEPTED_STATUS or cell.flags & CLOSED_FLAG:
-                return True
-            if cell.flags & REOPENED:
-                return False
-        for other in forest.above[unit][1:]:
-            above = self.cells.get((plan.code, form.code, period.label, other))
-            if above is not None and above.flags & CLOSED_FLAG:
-                return True
-        return False
+    def closed(self, key, cell, forest):
+        """By an act on the unit or on one above it, and not reopened."""
+        if cell is not None and cell.flags & (CLOSED_FLAG | REOPENED):
+            return bool(cell.flags & CLOSED_FLAG)
+        above = (self.cells.get((*key[:3], other)) for other in forest.above[key[3]][1:])
+        return any(held is not None and held.flags & CLOSED_FLAG for held in above)
 
     def judge_report(self, signer, report, digest, seq, instant):
         plan_code, form_code, label, unit, revision, nil, values, note = report
         code, plan, form, period, forest = self._place(signer, plan_code, form_code, label, unit)
         if code is not None:
             return code
+        key = plan_code, form_code, label, unit
+        cell = self.cells.get(key)
+        if nil and values:
+            return NIL_WITH_VALUES
+        if revision > 1 and not note:
+            return REASON_MISSING
+        if cell is not None and revision <= cell.revision:
+            return STALE_REVISION
+        if self.closed(key, cell, forest) or (cell and cell.status == ACCEPTED_STATUS):
+            return CLOSED
         code = self._values_problem(form, nil, values)
         if code is not None:
             return code
         if self._breaks(form, values):
             return CONSTRAINT
-        key = plan_code, form_code, label, unit
-        cell = self.cells.get(key)
-        if cell is not None and revision <= cell.revision:
-            return STALE_REVISION
-        if self.closed(plan, form, period, unit, forest):
-            return CLOSED
-        if revision > 1 and not note:
-            return REASON_MISSING
         if cell is None:
             cell = self.cells[key] = Cell()
         cell.revision = revision
@@ -658,19 +667,22 @@ class Node:
 
     def judge_act(self, signer, act, digest, seq, instant):
         kind, plan_code, form_code, label, unit, revision, until, reason = act
-        code, plan, form, period, _ = self._place(signer, plan_code, form_code, label, unit,
-                                                  inner=kind in (CLOSE, REOPEN))
-        if code is not None:
-            return code
+        if signer.role != 'reviewer' and kind != WITHDRAW:
+            return NOT_PERMITTED
         if not reason and kind not in (ACCEPT, CLOSE):
             return REASON_MISSING
+        code, plan, form, period, forest = self._place(signer, plan_code, form_code, label, unit,
+                                                       inner=kind in (CLOSE, REOPEN))
+        if code is not None:
+            return code
         key = plan_code, form_code, label, unit
         cell = self.cells.get(key) or Cell()
-        if not self._fits(kind, cell, revision):
+        if not self.fits(kind, cell, revision, until, self.closed(key, cell, forest)):
             return ACT_NOT_POSSIBLE
         self.cells[key] = cell
         if kind == ACCEPT:
             cell.status = ACCEPTED_STATUS
+            cell.flags &= ~REOPENED
             cell.counted, cell.counted_values = cell.revision, cell.values
         elif kind in (RETURN, WITHDRAW):
             cell.status = RETURNED if kind == RETURN else WITHDRAWN
@@ -680,8 +692,10 @@ class Node:
             cell.flags |= WAIVED
         elif kind == EXTEND:
             cell.extended = until
-            if cell.held:
+            if cell.revision:
                 cell.timeliness = self.timeliness(cell, period, cell.received)
+                if cell.timeliness == ON_TIME:
+                    cell.flags &= ~WAIVED
         elif kind == EXEMPT_ACT:
             cell.flags |= EXEMPT
         elif kind == CLOSE:
@@ -693,14 +707,18 @@ class Node:
         return ACCEPTED
 
     @staticmethod
-    def _fits(kind, cell, revision):
+    def fits(kind, cell, revision, until, closed):
+        """Whether an act is possible; one that would change nothing is not."""
         if kind in (ACCEPT, RETURN, WITHDRAW) and (not cell.revision or revision != cell.revision):
             return False
         return {ACCEPT: cell.status == RECEIVED,
                 RETURN: cell.held,
                 WITHDRAW: cell.status in (RECEIVED, RETURNED),
-                WAIVE: cell.held and cell.timeliness == LATE,
-                EXEMPT_ACT: not cell.held}.get(kind, True)
+                WAIVE: cell.held and cell.timeliness == LATE and not cell.flags & WAIVED,
+                EXTEND: until > 0,
+                EXEMPT_ACT: not cell.held and not cell.flags & EXEMPT,
+                CLOSE: not cell.flags & CLOSED_FLAG,
+                REOPEN: cell.status == ACCEPTED_STATUS or closed}[kind]
 
     # Figures --------------------------------------------------------------------------------------
 
