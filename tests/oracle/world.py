@@ -211,9 +211,9 @@ def compare_explained(session, held, plan, form, label, unit, field, moment=None
     equal(f'{place}: rows', sorted([list(row[:6]) for row in rows], key=lambda row: row[:2]), parts)
 
 
-def compare_nested(session, held, plan, form, label, unit):
+def compare_nested(session, held, plan, form, label, unit, moment=None):
     equal(f'{plan} nested {form} {label} {unit}',
-          [list(row) for row in session.nested(plan, form, label, unit)],
+          [list(row) for row in session.nested(plan, form, label, unit, moment)],
           held.nested(plan, form, label, unit))
 
 
