@@ -16,12 +16,13 @@ NODE = client.Key(b'\x11' * 32)
 OPERATOR = client.Key(b'\x22' * 32)
 WARD = client.Key(b'\x33' * 32)
 CHILD = client.Key(b'\x44' * 32)
+REVIEWER = client.Key(b'\x55' * 32)
 NO_PERIOD = "form 'half-year' of plan 'example-2022' has no period '2022-H1'"
 HEADING = '## Examples in bytes'
 INTRODUCTION = f'''{HEADING}
 
 Made from fixed seeds: the node's key from 32 bytes of 11, the operator's from 22, the ward's from
-33, the child node's from 44 (hexadecimal). First the bytes in hexadecimal, then what they say.
+33, the child node's from 44, the reviewer's from 55 (hexadecimal). First the bytes in hexadecimal, then what they say.
 There, `<name>` stands for the bytes of an example or a row of this table, `<name signature>` for
 the signature of these bytes, `<name digest>` for their SHA-256. `tests/functional/test_protocol_doc.py`
 holds each of them against this page and against a running node.
@@ -78,7 +79,8 @@ def make():
         add(title, made.data)
         return made
 
-    for key, name in ((NODE, 'node'), (OPERATOR, 'operator'), (WARD, 'ward'), (CHILD, 'child')):
+    for key, name in ((NODE, 'node'), (OPERATOR, 'operator'), (WARD, 'ward'), (CHILD, 'child'),
+                      (REVIEWER, 'reviewer')):
         names[key.public] = f'{name} key'
 
     submission = add_signed('submission', client.submission(WARD, 7, [
@@ -90,12 +92,18 @@ def make():
     ], created=1654336800000))
     rollup = add_signed('rollup', client.rollup(CHILD, 1640995200000, 58, [
         ['example-2022', 'month', [
-            ['2022-05', 26890, 57, 1, False, 1654336800500, 1, 764, 57, submission.digest,
-             [3, [120], [], None]],
-            ['2022-04', 26890, 58, 2, False, 1654336800500, 2, 764, 57, submission.digest,
-             [0, 0, None, None]],
+            ['2022-05', 26890, 57, 1, 1, 0, 1654336800500, 1, 0, 764, 57, WARD.public,
+             submission.digest, 1, [3, [120], [], None]],
+            ['2022-04', 26890, 58, 2, 2, 4, 1654336800500, 2, 0, 764, 57, WARD.public,
+             submission.digest, 2, [0, 0, None, None]],
         ]],
     ]))
+    review = add_signed('review', client.review(REVIEWER, 3, [
+        client.act('return', 'example-2022', 'month', '2022-05', 26890, revision=1,
+                   reason='Số lớp không khớp'),
+        client.act('extend', 'example-2022', 'month', '2022-06', 26890, until=1657299600000,
+                   reason='Lũ lụt'),
+    ], created=1654336800000))
     publication = add_signed('publication', client.publication(
         OPERATOR, 'keys', 'wards', client.keys_text([
             (WARD.hex, 26890, 'reporter', '2022-01-01', '', 'Phường 1'),
@@ -136,10 +144,10 @@ def make():
         'published': [publication_receipt, []],
         'status': [],
         'answer': [43, [2, [
-            ['month', '2022-05', 764, 1, 0, 1, 0, 16, 42, True, None,
-             [[3, 1, 0, 0], [120, 1, 0, 1], [0, 0, 1, 0], None]],
+            ['month', '2022-05', 764, 1, 0, 1, 0, 16, 0, True, None,
+             [[3, 1, 0, 0], [120, 1, 0, 1], [0, 0, 1, 0], None], 0, 0, 0],
             ['month', '2022-05', 26890, 1, 0, 1, 0, 1, 42, True, [3, [120], [], None],
-             [[3, 1, 0, 0], [120, 1, 0, 1], [0, 0, 1, 0], None]],
+             [[3, 1, 0, 0], [120, 1, 0, 1], [0, 0, 1, 0], None], 0, 0, 0],
         ]]],
         'list': [],
         'get': ['keys', 'wards'],
@@ -151,6 +159,13 @@ def make():
         'verify': [],
         'keys': [],
         'clock': [1654362000000],
+        'review': [[review.data, review.signature, 0]],
+        'obligations': ['example-2022', 'month', '2022', 764, 0],
+        'explain': ['example-2022', 'month', '2022-05', 764, 'classes', 0],
+        'targets': ['example-2022', 0, 0],
+        'scores': ['example-2022', 0],
+        'nested': ['example-2022', 'half-year', '2022-H1', 26890],
+        'as-of': [1654362000000, 13, ['example-2022', 'month', '', 764, 0]],
         'refused': ['not-found', 'nothing of that name is held'],
     }
     for name, number in client.TYPES.items():

@@ -240,11 +240,12 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 	struct writer writer;
 
 	writer_init(&writer);
-	writer_array(&writer, 6);
+	writer_array(&writer, 7);
 	writer_str(&writer, "baocao-rollup");
 	writer_int(&writer, 1);
 	writer_bin(&writer, pair.public.data, KEY_SIZE);
 	writer_int(&writer, (int64_t)epoch);
+	writer_int(&writer, 0);
 	writer_int(&writer, (int64_t)up_to);
 	writer_array(&writer, count);
 	for (size_t i = 0; i < count; i++) {
@@ -254,17 +255,21 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 		writer_str(&writer, "p");
 		writer_str(&writer, spec->form ? spec->form : "m");
 		writer_array(&writer, 1);
-		writer_array(&writer, 11);
+		writer_array(&writer, 15);
 		writer_str(&writer, spec->period ? spec->period : "2022-05");
 		writer_int(&writer, spec->unit ? spec->unit : 201);
 		writer_int(&writer, spec->version ? (int64_t)spec->version : 1);
 		writer_int(&writer, spec->revision ? spec->revision : 1);
-		writer_bool(&writer, spec->nil);
+		writer_int(&writer, OBLIGATION_RECEIVED);
+		writer_int(&writer, spec->nil ? OBLIGATION_NIL : 0);
 		writer_int(&writer, at("2022-06-02").ms);
 		writer_int(&writer, TIMELINESS_ON_TIME);
+		writer_int(&writer, 0);
 		writer_int(&writer, 20);
 		writer_int(&writer, 5);
+		writer_bin(&writer, pair.public.data, KEY_SIZE);
 		writer_bin(&writer, digest.data, HASH_SIZE);
+		writer_int(&writer, spec->revision ? spec->revision : 1);
 		writer_array(&writer, spec->value_count);
 		for (size_t j = 0; j < spec->value_count; j++) {
 			value_write(&writer, &spec->values[j]);

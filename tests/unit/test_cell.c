@@ -30,11 +30,12 @@ static void records_of_another_size_are_not_read(void **state)
 	struct own own;
 
 	(void)state;
-	record[62] = 2; /* the count of an own record */
+	record[76] = 2; /* the count of an own record */
+	record[78] = 1; /* and of its pending figures */
 	for (size_t size = 0; size < sizeof(record); size++) {
 		struct bytes bytes = { record, size };
 
-		assert_int_equal(own_read(bytes, &own), size == 96 + 2 * 9);
+		assert_int_equal(own_read(bytes, &own), size == 144 + 3 * 9);
 		assert_int_equal(totals_read(bytes, &totals),
 			size % 20 == 0 && size <= 20 * LIMIT_FIELDS_PER_FORM);
 	}

@@ -45,7 +45,7 @@ static void nil_takes_the_figures_away(void **state)
 	assert_int_equal(submit_report(world, WARD_101, 2, nil), -1);
 	assert_total(world, 10, 0, 0, 0, 0);
 	assert_true(world_own(world, "2022-05", 101, &own));
-	assert_true(own.nil);
+	assert_true(own.flags & OBLIGATION_NIL);
 	assert_verified(world);
 }
 

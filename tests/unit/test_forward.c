@@ -224,7 +224,7 @@ static void everything_goes_up_in_order_one_rollup_at_a_time(void **state)
 	assert_int_equal(cells, REPORTS);
 	assert_int_equal(status_of(pairing).pending, 0);
 	assert_int_equal(status_of(pairing).acknowledged, last);
-	assert_int_equal(forward_timeout_ms(pairing->forward, pairing->now_ms), INT64_MAX);
+	assert_in_range(forward_timeout_ms(pairing->forward, pairing->now_ms), 1, 5000);
 }
 
 static void a_rollup_that_was_lost_is_sent_again(void **state)

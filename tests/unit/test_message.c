@@ -30,8 +30,8 @@ static bool document_has(const struct buffer *text, const char *format, ...)
 /* Who may send it, in the words of the document's column. */
 static void senders_of(unsigned roles, char ret[128])
 {
-	static const enum role order[] = { ROLE_READER, ROLE_REPORTER, ROLE_COLLECTOR, ROLE_CARRIER,
-		ROLE_OPERATOR, ROLE_NODE };
+	static const enum role order[] = { ROLE_READER, ROLE_REVIEWER, ROLE_REPORTER, ROLE_COLLECTOR,
+		ROLE_CARRIER, ROLE_OPERATOR, ROLE_NODE };
 	unsigned all = 0;
 
 	ret[0] = '\0';
@@ -107,7 +107,7 @@ static void every_judgement_is_a_row_of_the_document_and_has_one_name(void **sta
 			count++;
 		}
 	}
-	assert_int_equal(count, 3 + 15 + 17);
+	assert_int_equal(count, 3 + 18 + 18);
 	assert_null(judgement_name(-1));
 	assert_null(judgement_name(JUDGEMENT_COUNT));
 	assert_int_equal(judgement_from_name(bytes_of("no such code")), -1);
@@ -118,7 +118,7 @@ static void the_bounds_of_the_document_are_those_of_the_code(void **state)
 	CLEANUP(buffer_free) struct buffer text = document();
 
 	(void)state;
-	assert_true(document_has(&text, "| one frame | %d MiB", LIMIT_MESSAGE_BYTES >> 20));
+	assert_true(document_has(&text, "| one message | %d MiB", LIMIT_MESSAGE_BYTES >> 20));
 	assert_true(document_has(
 		&text, "| submissions in a submit | %d |", LIMIT_SUBMISSIONS_PER_MESSAGE));
 	assert_true(document_has(
