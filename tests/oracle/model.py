@@ -729,10 +729,11 @@ class Node:
 
     def _own_values(self, cell, form):
         """The unit's own figures as in a cell of a rollup; nil if none count."""
-        if cell is None or not (cell.counted or cell.held):
+        values = [None if field.type == 'text' else self._figure(cell, field)
+                  for field in form.fields]
+        if (cell is None or not cell.held) and values.count(None) == len(values):
             return None
-        return [None if field.type == 'text' else self._figure(cell, field)
-                for field in form.fields]
+        return values
 
     def line_in_window(self, unit, last):
         """

@@ -114,7 +114,7 @@ class Run:
                 values['phan'] = min(model.single(part).value, model.single(whole).value)
         return values
 
-    def spoil(self, report, form):
+    def spoil(self, place, report, form):
         """One of the mistakes that a node refuses a report for."""
         chance = self.random
         number = next(field for field in form.fields if field.type in ('integer', 'money'))
@@ -128,7 +128,8 @@ class Run:
         elif which == 3:
             report[3] = chance.choice((999, 4_294_967_295))
         elif which == 4:
-            report[3] = chance.choice((14, 17, 21, 11, 101, 1))
+            report[3] = chance.choice((14, 17, 21, 11, 101, 1) if place is self.world.child
+                                      else (23, 24, 31, 21, 20, 1))
         elif which == 5:
             report[6] = {**report[6], 'la': 1}
             report[5] = False
@@ -175,7 +176,7 @@ class Run:
         note = f'lần {revision}' if revision > 1 else ''
         report = [plan.code, form.code, period.label, unit, revision, nil, values, note]
         if chance.random() < 0.06:
-            self.spoil(report, form)
+            self.spoil(place, report, form)
         else:
             newest[key] = revision
         return report
@@ -287,7 +288,7 @@ class Run:
             counter = self.counter(name)
         made = make(self.world.keys[name], counter, items, created)
         if expected == 'bad-signature':
-            made = client.Signed(made.data, made.signature[:20] + b'\0' + made.signature[21:])
+            made = client.Signed(made.data, made.signature[:-1] + bytes([made.signature[-1] ^ 1]))
         return Operation(kind, name, items, counter, made, expected)
 
     # What comes of it -----------------------------------------------------------------------------
