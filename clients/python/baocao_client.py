@@ -52,7 +52,7 @@ CODES = {
     'malformed': 64, 'protocol-version': 65, 'unknown-type': 66, 'too-large': 67,
     'unknown-key': 68, 'not-permitted': 69, 'wrong-sender': 70, 'bad-signature': 71,
     'id-conflict': 72, 'stale-publication': 73, 'bad-text': 74, 'incompatible': 75,
-    'not-found': 76, 'not-synthetic': 77, 'store-full': 78, 'store-failed': 79, 'busy': 80,
+    'not-found': 76, 'not-synthetic': 77, 'store-full': 78, 'store-failed': 79, 'busy': 80, 'gap': 81,
 }
 CODE_NAMES = {number: name for name, number in CODES.items()}
 JUDGEMENT_REFUSED_MIN = 16

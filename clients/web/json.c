@@ -247,18 +247,24 @@ static json_t *json_of_values(const struct form *form, struct reader *reader)
 /* [sum, n, na, estimated] */
 static json_t *json_of_sum(struct reader *reader, unsigned scale)
 {
-	int64_t sum, numbers, not_applicable, estimated;
+	int64_t numbers, not_applicable, estimated;
+	json_t *sum;
 
 	if (reader_peek(reader) == PACK_NIL) {
 		reader_nil(reader);
 		return json_null();
 	}
 	reader_array_exact(reader, 4);
-	sum = reader_int(reader);
+	if (reader_peek(reader) == PACK_NIL) { /* a least or greatest of nothing */
+		reader_nil(reader);
+		sum = json_null();
+	} else {
+		sum = json_of_decimal(reader_int(reader), scale);
+	}
 	numbers = reader_int_between(reader, 0, LIMIT_UNITS);
 	not_applicable = reader_int_between(reader, 0, LIMIT_UNITS);
 	estimated = reader_int_between(reader, 0, LIMIT_UNITS);
-	return json_pack("[o, I, I, I]", json_of_decimal(sum, scale), (json_int_t)numbers,
+	return json_pack("[o, I, I, I]", sum, (json_int_t)numbers,
 		(json_int_t)not_applicable, (json_int_t)estimated);
 }
 
@@ -280,17 +286,21 @@ static json_t *json_of_sums(const struct form *form, struct reader *reader)
 	return sums;
 }
 
-/* [form, period, unit, received, nil, on_time, late, expected, version, stated, values, sums] */
+/*
+ * [form, period, unit, received, nil, on_time, late, expected, version, stated, values, sums,
+ *  returned, exempt, accepted]
+ */
 json_t *json_of_row(const struct mirror *mirror, const struct form *form, struct reader *reader)
 {
 	static const char *const counts[] = { "received", "nil", "on_time", "late", "expected" };
+	static const char *const acts[] = { "returned", "exempt", "accepted" };
 	const struct unit_state *state;
 	struct period period = { 0 };
 	struct bytes code, label;
 	json_t *row;
 	uint32_t unit;
 
-	reader_array_exact(reader, 12);
+	reader_array_exact(reader, 15);
 	code = reader_str(reader);
 	label = reader_str(reader);
 	unit = (uint32_t)reader_int_between(reader, 1, UINT32_MAX);
@@ -314,6 +324,10 @@ json_t *json_of_row(const struct mirror *mirror, const struct form *form, struct
 	json_object_set_new(row, "stated", json_boolean(reader_bool(reader)));
 	json_object_set_new(row, "values", json_of_values(form, reader));
 	json_object_set_new(row, "sums", json_of_sums(form, reader));
+	for (size_t i = 0; i < ARRAY_SIZE(acts); i++) {
+		json_object_set_new(
+			row, acts[i], json_integer(reader_int_between(reader, 0, LIMIT_UNITS)));
+	}
 	if (!reader_ok(reader)) {
 		json_decref(row);
 		return NULL;

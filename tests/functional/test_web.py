@@ -317,7 +317,7 @@ class NonsenseFromTheNode(harness.NodeCase):
         cls.web = Web(cls.folder, cls.fake, 'fake')
         cls.addClassCleanup(cls.web.end)
 
-    GOOD_ROW = ['thang', '2022-05', 11, 0, 0, 0, 0, 1, 0, True, None, []]
+    GOOD_ROW = ['thang', '2022-05', 11, 0, 0, 0, 0, 1, 0, True, None, [], 0, 0, 0]
 
     def setUp(self):
         digest = bytes(32)
@@ -340,8 +340,8 @@ class NonsenseFromTheNode(harness.NodeCase):
                [0, []], [-1, [self.GOOD_ROW]], [None, [[]]], [None, [self.GOOD_ROW + [1]]],
                [None, [['nam'] + self.GOOD_ROW[1:]]], [None, [['thang', 'x'] + self.GOOD_ROW[2:]]],
                [None, [self.GOOD_ROW[:7] + [1 << 40] + self.GOOD_ROW[8:]]],
-               [None, [self.GOOD_ROW[:10] + [['x' * 99], []]]],
-               [None, [self.GOOD_ROW[:10] + [None, [[1, 2, 3]]]]],
+               [None, [self.GOOD_ROW[:10] + [['x' * 99], [], 0, 0, 0]]],
+               [None, [self.GOOD_ROW[:10] + [None, [[1, 2, 3]], 0, 0, 0]]],
                {'unit': 1}, {'unit': -1, 'clock': 1, 'synthetic': True},
                {'unit': 1, 'clock': 'x', 'synthetic': True}, {'values': {'lop': {}}},
                {'values': 7}, {'x' * 100: 1}, {'revision': 1, 'nil': 1}]
@@ -366,7 +366,7 @@ class NonsenseFromTheNode(harness.NodeCase):
 
     def test_figures_without_an_end_are_cut(self):
         cursors = iter(range(1, 1 << 40))
-        row = self.GOOD_ROW[:10] + [None, [[(1 << 62) - 1, 1, 1, 1]] * 6]
+        row = self.GOOD_ROW[:10] + [None, [[(1 << 62) - 1, 1, 1, 1]] * 6, 0, 0, 0]
         self.fake.say['figures'] = lambda request: client.envelope(
             'answer', request, [1, [next(cursors), [row] * 512]])
         status, body = self.ask(f'/api/figures?plan={PLAN}&form=thang')
