@@ -951,11 +951,19 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	if (exists && is_held(current, rollup, cell, signer->party)) {
 		return 0;
 	}
+	if (cell->counted == 0 && cell->value_count > 0) {
+		problems_add(problems, index, REFUSED_NIL_WITH_VALUES,
+			"unit %u: no revision counts, and there are figures", cell->unit);
+		return 1;
+	}
 	if (read_cell_values(cell, subject->form, index, &next, problems) != JUDGEMENT_ACCEPTED) {
 		return 1;
 	}
 	next.source = cell->version;
 	next.epoch = rollup->epoch;
+	if ((cell->flags & OBLIGATION_NIL) && cell->counted == cell->revision) {
+		next.count = 0; /* a nil report has none, whatever the child says */
+	}
 	next.seq = seq;
 	next.origin_seq = cell->origin_seq;
 	next.received_ms = cell->received.ms;

@@ -91,10 +91,12 @@ struct node {
 	struct peer peers[LIMIT_BATCH_MESSAGES];
 	struct intake_message messages[LIMIT_BATCH_MESSAGES];
 	size_t message_count;
-	size_t weight;
+	size_t weight;      /* reports and cells queued */
+	size_t batch_bytes; /* bytes queued */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
 	bool events_due;
+	uint64_t status_seq; /* of the status told last */
 	int64_t next_event_ms;
 	struct recount recount;
 	int64_t log_second;
@@ -732,6 +734,7 @@ static void flush(struct node *node)
 	}
 	node->message_count = 0;
 	node->weight = 0;
+	node->batch_bytes = 0;
 }
 
 /* Keeps a message for the next commit; its frames stand in peers[message_count] already. */
@@ -747,6 +750,7 @@ static void queue(struct node *node, const struct catalog_key *key, const struct
 		.peer = kept,
 	};
 	node->weight += intake_weight(envelope->type, envelope->body);
+	node->batch_bytes += envelope->body.size;
 }
 
 /* The enrolled key of the connection, valid now; NULL if there is none. */
@@ -762,6 +766,21 @@ static const struct catalog_key *key_of(struct node *node, struct peer *peer)
 	key = catalog_key_find(intake_catalog(node->intake), &public);
 	return key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node))) ? key :
 												NULL;
+}
+
+/* Messages whose body is []. */
+static bool has_no_body(int64_t type)
+{
+	return type == MESSAGE_STATUS || type == MESSAGE_LIST || type == MESSAGE_WATCH ||
+	       type == MESSAGE_VERIFY || type == MESSAGE_KEYS;
+}
+
+static bool is_empty_array(struct bytes body)
+{
+	struct reader reader = reader_make(body);
+
+	reader_array_exact(&reader, 0);
+	return reader_done(&reader);
 }
 
 /* Checks a message and does what it asks. True when it was queued. */
@@ -805,6 +824,11 @@ static bool dispatch(struct node *node, struct peer *peer)
 		snprintf(text, sizeof(text), "a key of role %s may not send '%s'", role_name(key->role),
 			row->name);
 		refuse(node, peer, envelope.request, REFUSED_NOT_PERMITTED, text);
+		return false;
+	}
+	if (has_no_body(envelope.type) && !is_empty_array(envelope.body)) {
+		refuse(node, peer, envelope.request, REFUSED_MALFORMED,
+			"the body is not one of its type");
 		return false;
 	}
 	if (handlers[envelope.type]) {
@@ -893,6 +917,7 @@ static bool take_messages(struct node *node)
 			zmq_msg_close(&peer->id);
 			zmq_msg_close(&peer->body);
 		} else if (alone || node->weight >= LIMIT_BATCH_REPORTS ||
+			   node->batch_bytes >= LIMIT_BATCH_BYTES ||
 			   node->message_count == LIMIT_BATCH_MESSAGES) {
 			flush(node);
 		}
@@ -1015,9 +1040,15 @@ static void send_events(struct node *node, int64_t now_ms)
 	node->next_event_ms = now_ms + EVENT_MS;
 }
 
+/* Told when it changes: a manager that does not read must not hold up the loop each second. */
 static void update_status(struct node *node)
 {
 	char clock[INSTANT_TEXT_SIZE];
+
+	if (node->status_seq == intake_seq(node->intake)) {
+		return;
+	}
+	node->status_seq = intake_seq(node->intake);
 
 	instant_format(intake_instant(node->intake, node_now(node)), clock, sizeof(clock));
 	notify_status("unit %u, %" PRIu64 " entries, clock %s%s", intake_identity(node->intake)->unit,
@@ -1225,7 +1256,6 @@ static bool configure_router(struct node *node)
 		{ ZMQ_HEARTBEAT_TTL, 15000 },
 		{ ZMQ_TCP_KEEPALIVE, 1 },
 		{ ZMQ_BACKLOG, 512 },
-		{ ZMQ_IPV6, 1 },
 		{ ZMQ_LINGER, LINGER_MS },
 	};
 	int64_t bytes_max = LIMIT_FRAME_BYTES;
@@ -1235,6 +1265,10 @@ static bool configure_router(struct node *node)
 
 	for (size_t i = 0; ok && i < ARRAY_SIZE(values); i++) {
 		ok = set_int(node->router, values[i].option, values[i].value);
+	}
+	/* With it an IPv4 address would be told as one of IPv6. */
+	if (strpbrk(node->settings->listen, "[*")) {
+		ok = ok && set_int(node->router, ZMQ_IPV6, 1);
 	}
 	curve_secret(&node->pair, secret);
 	ok = ok && zmq_setsockopt(node->router, ZMQ_CURVE_SECRETKEY, secret, sizeof(secret)) == 0;
