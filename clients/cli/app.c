@@ -161,6 +161,14 @@ int app_open_session(struct app *app)
 	return CODE_DONE;
 }
 
+/* Does a node refuse a question with this because there is nothing of that name? */
+static bool is_absence(int code)
+{
+	return code == REFUSED_NOT_FOUND || code == REFUSED_UNKNOWN_PLAN ||
+	       code == REFUSED_UNKNOWN_FORM || code == REFUSED_UNKNOWN_PERIOD ||
+	       code == REFUSED_UNKNOWN_UNIT;
+}
+
 int app_session_error(struct app *app, int r, const char *what)
 {
 	const struct session_refusal *refusal;
@@ -175,9 +183,8 @@ int app_session_error(struct app *app, int r, const char *what)
 			app->context->name);
 	case SESSION_E_REFUSED:
 		refusal = session_refusal(app->session);
-		return say_error(refusal->code == REFUSED_NOT_FOUND ? CODE_ABSENT : CODE_REFUSED,
-			"", _("%s: the node refuses: %s: %s"), what, refusal->name,
-			refusal->detail);
+		return say_error(is_absence(refusal->code) ? CODE_ABSENT : CODE_REFUSED, "",
+			_("%s: the node refuses: %s: %s"), what, refusal->name, refusal->detail);
 	case SESSION_E_NONSENSE:
 		return say_error(CODE_FAILED, _("do node and baocao have the same version?"),
 			_("%s: the node's answer cannot be read: %s"), what,

@@ -6,7 +6,17 @@
 #include <unistd.h>
 
 #include "clients/cli/verbs.h"
+#include "clients/common/answer.h"
+#include "clients/common/question.h"
 #include "clients/common/text.h"
+#include "proto/decimal.h"
+
+/* What is incomplete while a form is being filled in is not said yet. */
+static void form_error_drop(void *data, const struct form_error *error)
+{
+	(void)data;
+	(void)error;
+}
 
 static void form_error_say(void *data, const struct form_error *error)
 {
@@ -154,6 +164,57 @@ static void unit_words(
 	}
 }
 
+/* What the reports of shorter periods add up to, by field, as words for the form. */
+struct hints {
+	const char *list[LIMIT_FIELDS_PER_FORM];
+	char texts[LIMIT_FIELDS_PER_FORM][160];
+};
+
+static void hint_read(struct reader *reader, const struct form *form, struct hints *hints)
+{
+	char number[DECIMAL_TEXT_SIZE];
+	struct nested_row row;
+	int field;
+
+	nested_row_read(reader, &row);
+	field = form_field_index(form, bytes_of(row.field));
+	if (!reader_ok(reader) || field < 0 || field >= LIMIT_FIELDS_PER_FORM || !row.has_derived) {
+		return;
+	}
+	decimal_format(row.derived, form->fields[field].scale, number, sizeof(number));
+	snprintf(hints->texts[field], sizeof(hints->texts[field]),
+		_("From the reports of form %s: %s"), row.from_form, number);
+	hints->list[field] = hints->texts[field];
+}
+
+/* Asks the node where it answers; a form can be made without. */
+static void hints_read(struct app *app, const char *const *words, const struct form *form,
+	uint32_t unit, struct hints *ret)
+{
+	const struct question question = {
+		.type = MESSAGE_NESTED,
+		.plan = words[0],
+		.form = words[1],
+		.period = words[2],
+		.unit = unit,
+	};
+	struct reader data;
+	uint32_t count;
+	int64_t next;
+
+	if (session_is_silent(app->session) ||
+		question_ask(app->session, &question, 0, &next, &data) != 0) {
+		return;
+	}
+	count = reader_array(&data);
+	for (uint32_t i = 0; i < count && reader_ok(&data); i++) {
+		hint_read(&data, form, ret);
+	}
+	if (!reader_ok(&data)) {
+		memset(ret->list, 0, sizeof(ret->list));
+	}
+}
+
 /* Is the file already what would be written? Then nothing is lost by calling it done. */
 static bool file_is(const char *path, struct bytes text)
 {
@@ -186,6 +247,7 @@ int run_report_new(struct app *app, const struct arguments *arguments)
 	const char *const *words = arguments->list;
 	const char *path = arguments_option(arguments, "-o");
 	char name[4 * LIMIT_CODE_BYTES], unit_name[512];
+	struct hints hints = { 0 };
 	const struct form *form = NULL;
 	struct period period;
 	uint32_t unit = 0;
@@ -201,7 +263,8 @@ int run_report_new(struct app *app, const struct arguments *arguments)
 		return r;
 	}
 	unit_words(app, unit, &period, unit_name, sizeof(unit_name));
-	form_template(plan, form, &period, unit, unit_name, &text);
+	hints_read(app, words, form, unit, &hints);
+	form_template(plan, form, &period, unit, unit_name, hints.list, &text);
 	if (text.failed) {
 		return say_no_memory();
 	}
@@ -247,13 +310,42 @@ static int assignment_apply(const char *path, const char *assignment, struct buf
 	return CODE_DONE;
 }
 
+/*
+ * The constraints that what is filled in breaks already. The plan comes from what was seen of it
+ * before: filling needs no node, and without the plan this is left to `report check`.
+ */
+static int constraints_check(struct app *app, const char *path, struct bytes text)
+{
+	CLEANUP(plan_freep) struct plan *plan = NULL;
+	struct table_errors unseen = { 0 };
+	struct form_errors silent = { .report = form_error_drop };
+	struct filled filled = { .path = path };
+	struct form_errors errors = { .report = form_error_say, .data = &filled };
+	struct catalog catalog = { .home = &app->home, .errors = &unseen };
+	const struct context *context;
+
+	if (app_open_contexts(app) != CODE_DONE ||
+		!(context = contexts_find(&app->contexts, app->context_given)) ||
+		form_file_read(text, &silent, &filled.file) != 0) {
+		return CODE_DONE;
+	}
+	catalog.context = context->name;
+	if (catalog_plan(&catalog, filled.file.head[FORM_PLAN].text, true, &plan) == 0) {
+		form_file_check(&filled.file, plan, &silent, &filled.report);
+		if (filled.report.form) {
+			form_constraints_check(&filled.report, &errors);
+		}
+	}
+	form_file_free(&filled.file);
+	return errors.count == 0 ? CODE_DONE : CODE_INVALID;
+}
+
 int run_report_fill(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(buffer_free) struct buffer text = { 0 };
 	const char *path = arguments->list[0];
 	int r = app_read_file(path, &text);
 
-	(void)app;
 	if (r == CODE_DONE && !bytes_is_utf8(buffer_bytes(&text))) {
 		r = say_error(
 			CODE_INVALID, _("save it as \"CSV UTF-8\""), _("%s is not UTF-8"), path);
@@ -269,6 +361,9 @@ int run_report_fill(struct app *app, const struct arguments *arguments)
 	}
 	if (r == CODE_DONE) {
 		r = app_write_file(path, buffer_bytes(&text));
+	}
+	if (r == CODE_DONE) {
+		r = constraints_check(app, path, buffer_bytes(&text));
 	}
 	if (r == CODE_DONE) {
 		say(_("filled in; next: baocao report check %s"), path);

@@ -5,6 +5,10 @@
 #include "clients/common/text.h"
 
 /* clang-format off */
+#define RECEIPT_ROWS "seq instant judgement plan form period unit revision counter"
+#define REASON { "--reason", "TEXT", N_("why; kept with the act") }
+#define REVISION { "--revision", "N", N_("the revision that is meant; without it the latest that the node holds") }
+#define DRY_RUN { "--dry-run", NULL, N_("say what would be signed, and send nothing") }
 #define AS_OF { "--as-of", "INSTANT", N_("what was known then, and how it stood then") }
 
 const struct verb verbs[] = {
@@ -84,6 +88,62 @@ const struct verb verbs[] = {
 		{ "--node-key", "HEX", N_("the node's public key; without it that of the context") },
 		{ "--submission", "FILE", N_("the submission that it should be for") },
 		} },
+	{ "report", "withdraw", "PLAN FORM PERIOD", 3, 3, N_("take back a report that was sent"),
+		RECEIPT_ROWS, run_act, {
+		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
+		REASON, REVISION, DRY_RUN,
+		} },
+	{ "inbox", "ls", "[PLAN]", 0, 1, N_("list the reports that were received and wait to be accepted or returned"),
+		"plan form period unit code name revision received timeliness nil", run_inbox_ls, {
+		{ "--unit", "N|CODE", N_("only this unit and those below it") },
+		AS_OF,
+		} },
+	{ "inbox", "show", "PLAN FORM PERIOD UNIT", 4, 4, N_("print a report with its values, its signer and what shorter reports add up to"),
+		"name value", run_inbox_show, { AS_OF } },
+	{ "inbox", "accept", "PLAN FORM PERIOD UNIT", 4, 4, N_("accept a report"),
+		RECEIPT_ROWS, run_act, { REVISION, REASON, DRY_RUN } },
+	{ "inbox", "return", "PLAN FORM PERIOD UNIT", 4, 4, N_("return a report; its figures no longer count"),
+		RECEIPT_ROWS, run_act, { REASON, REVISION, DRY_RUN } },
+	{ "inbox", "waive", "PLAN FORM PERIOD UNIT", 4, 4, N_("let a late report count as on time"),
+		RECEIPT_ROWS, run_act, { REASON, DRY_RUN } },
+	{ "inbox", "extend", "PLAN FORM PERIOD UNIT", 4, 4, N_("give a unit another due instant"),
+		RECEIPT_ROWS, run_act, {
+		{ "--until", "INSTANT", N_("the new due instant; a day means its 00:00") },
+		REASON, DRY_RUN,
+		} },
+	{ "inbox", "exempt", "PLAN FORM PERIOD UNIT", 4, 4, N_("expect nothing of a unit for this period"),
+		RECEIPT_ROWS, run_act, { REASON, DRY_RUN } },
+	{ "inbox", "close", "PLAN FORM PERIOD UNIT", 4, 4, N_("take no more reports of a unit and those below it"),
+		RECEIPT_ROWS, run_act, { REASON, DRY_RUN } },
+	{ "inbox", "reopen", "PLAN FORM PERIOD UNIT", 4, 4, N_("let a unit report again after accept or close"),
+		RECEIPT_ROWS, run_act, { REASON, DRY_RUN } },
+	{ "late", "", "[PLAN]", 0, 1, N_("list what is overdue and what is due soon"),
+		"state plan form period unit code name due days", run_late, {
+		{ "--days", "N", N_("what is due within so many days; without it 7") },
+		{ "--unit", "N|CODE", N_("only this unit and those below it") },
+		{ "--period", "P", N_("only this period, or those in a longer one") },
+		{ "--all", NULL, N_("every obligation, whatever its state") },
+		AS_OF,
+		} },
+	{ "matrix", "", "PLAN FORM", 2, 2, N_("print units against periods: what came, what is missing"),
+		"", run_matrix, {
+		{ "--period", "P", N_("only this period, or those in a longer one") },
+		{ "--plain", NULL, N_("tab-separated, with words instead of letters") },
+		AS_OF,
+		} },
+	{ "target", "", "PLAN", 1, 1, N_("print how each target stands, who falls short, and where it comes from"),
+		"target period unit status value goal coverage reason short units source quote ambiguity",
+		run_target, {
+		{ "--unit", "N|CODE", N_("at this unit; without it at every unit of the target's level") },
+		AS_OF,
+		} },
+	{ "score", "", "PLAN", 1, 1, N_("print the scores of units, term by term and in total"),
+		"unit term title points of note", run_score, {
+		{ "--unit", "N|CODE", N_("only this unit") },
+		AS_OF,
+		} },
+	{ "rollup", "explain", "PLAN FORM PERIOD UNIT FIELD", 5, 5, N_("print the reports that make a figure, and add them up"),
+		"period unit value revision status received origin seq signer", run_rollup_explain, { AS_OF } },
 	{ "rollup", "show", "PLAN", 1, 1, N_("print the figures of a plan, by period and unit"),
 		"plan period unit received/expected field value", run_rollup_show, {
 		{ "--form", "F", N_("only this form") },
@@ -118,17 +178,31 @@ const struct option_row global_options[] = {
 const size_t verb_count = ARRAY_SIZE(verbs);
 const size_t global_option_count = ARRAY_SIZE(global_options);
 
-const char *arguments_option(const struct arguments *arguments, const char *name)
+static int option_index(const struct arguments *arguments, const char *name)
 {
 	const struct option_row *options = arguments->verb->options;
 
-	for (size_t i = 0; i < OPTIONS_MAX && options[i].name; i++) {
+	for (int i = 0; i < OPTIONS_MAX && options[i].name; i++) {
 		if (strcmp(options[i].name, name) == 0) {
-			return arguments->options[i];
+			return i;
 		}
 	}
-	assert(!"the verb's row has no such option");
-	return NULL;
+	return -1;
+}
+
+const char *arguments_option(const struct arguments *arguments, const char *name)
+{
+	int index = option_index(arguments, name);
+
+	assert(index >= 0);
+	return index >= 0 ? arguments->options[index] : NULL;
+}
+
+const char *arguments_optional(const struct arguments *arguments, const char *name)
+{
+	int index = option_index(arguments, name);
+
+	return index >= 0 ? arguments->options[index] : NULL;
 }
 
 const struct verb *verb_find(const char *noun, const char *name)

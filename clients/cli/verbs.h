@@ -46,6 +46,8 @@ struct arguments {
 
 /* The value of an option, NULL if it was not given. The verb's row must have it. */
 const char *arguments_option(const struct arguments *arguments, const char *name);
+/* The same, NULL also where the verb does not have it: for what several verbs run. */
+const char *arguments_optional(const struct arguments *arguments, const char *name);
 
 /* NULL if there is none. */
 const struct verb *verb_find(const char *noun, const char *name);
@@ -62,10 +64,15 @@ void help_completion(void);
 int run_context_add(struct app *app, const struct arguments *arguments);
 int run_context_select(struct app *app, const struct arguments *arguments);
 int run_context_ls(struct app *app, const struct arguments *arguments);
+int run_act(struct app *app, const struct arguments *arguments);
 int run_help(struct app *app, const struct arguments *arguments);
+int run_inbox_ls(struct app *app, const struct arguments *arguments);
+int run_inbox_show(struct app *app, const struct arguments *arguments);
 int run_key_new(struct app *app, const struct arguments *arguments);
 int run_key_ls(struct app *app, const struct arguments *arguments);
 int run_key_enrol(struct app *app, const struct arguments *arguments);
+int run_late(struct app *app, const struct arguments *arguments);
+int run_matrix(struct app *app, const struct arguments *arguments);
 int run_node_status(struct app *app, const struct arguments *arguments);
 int run_node_verify(struct app *app, const struct arguments *arguments);
 int run_node_clock(struct app *app, const struct arguments *arguments);
@@ -80,5 +87,8 @@ int run_report_send(struct app *app, const struct arguments *arguments);
 int run_report_import(struct app *app, const struct arguments *arguments);
 int run_report_status(struct app *app, const struct arguments *arguments);
 int run_report_receipt(struct app *app, const struct arguments *arguments);
+int run_rollup_explain(struct app *app, const struct arguments *arguments);
 int run_rollup_show(struct app *app, const struct arguments *arguments);
+int run_score(struct app *app, const struct arguments *arguments);
+int run_target(struct app *app, const struct arguments *arguments);
 int run_unit_publish(struct app *app, const struct arguments *arguments);

@@ -277,8 +277,8 @@ static bool head_check(const struct form_file *file, const struct plan *plan,
 		return false;
 	}
 	report->form = &plan->forms[form];
-	if (!period_parse(bytes_of(head[FORM_PERIOD].text), &report->period) ||
-		!form_has_period(plan, report->form, &report->period)) {
+	if (!form_period_parse(
+		    plan, report->form, bytes_of(head[FORM_PERIOD].text), &report->period)) {
 		error_add(errors, head[FORM_PERIOD].line, "period",
 			_("a period of this form is written like 2022-05, 2022-Q2, 2022-H1 or "
 			  "2022, and lies within the plan"),
@@ -355,6 +355,37 @@ int form_file_check(const struct form_file *file, const struct plan *plan,
 	return errors->count == before ? 0 : 1;
 }
 
+static void constraint_check(const struct form_report *report, const struct constraint *constraint,
+	const int64_t *numbers, const bool *present, struct form_errors *errors)
+{
+	if (!constraint_holds(constraint, report->form, numbers, present)) {
+		error_add(errors, 0, "", _("correct one of the figures; until then it is not sent"),
+			_("%s (%s %s %s)"), constraint->label, constraint->left_text,
+			comparison_name(constraint->comparison), constraint->right_text);
+	}
+}
+
+void form_constraints_check(const struct form_report *report, struct form_errors *errors)
+{
+	int64_t numbers[LIMIT_FIELDS_PER_FORM] = { 0 };
+	bool present[LIMIT_FIELDS_PER_FORM] = { false };
+	size_t form = (size_t)(report->form - report->plan->forms);
+
+	for (size_t i = 0; i < report->form->field_count; i++) {
+		const struct value *value = &report->values[i];
+
+		present[i] = value->state == VALUE_NUMBER || value->state == VALUE_ESTIMATED;
+		numbers[i] = present[i] ? value->number : 0;
+	}
+	for (size_t i = 0; i < report->plan->constraint_count && !report->nil; i++) {
+		const struct constraint *constraint = &report->plan->constraints[i];
+
+		if (constraint->form == form) {
+			constraint_check(report, constraint, numbers, present, errors);
+		}
+	}
+}
+
 void form_report_check(const struct form_report *report, struct form_errors *errors)
 {
 	for (size_t i = 0; i < report->form->field_count; i++) {
@@ -372,6 +403,7 @@ void form_report_check(const struct form_report *report, struct form_errors *err
 				field->label);
 		}
 	}
+	form_constraints_check(report, errors);
 }
 
 static size_t values_write(struct writer *writer, const struct form_report *report)

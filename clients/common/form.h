@@ -76,11 +76,17 @@ struct form_report {
 	struct value values[LIMIT_FIELDS_PER_FORM]; /* by index of the form's fields */
 };
 
-/* Checks a file against its plan. 0 and *ret, or 1 if there were errors. */
+/*
+ * Checks a file against its plan: its values, what is missing, its constraints. 0 and *ret, or 1 if
+ * there were errors.
+ */
 int form_file_check(const struct form_file *file, const struct plan *plan,
 	struct form_errors *errors, struct form_report *ret);
-/* The missing fields that the plan requires, and values in a nil report. */
+/* The missing fields that the plan requires, values in a nil report, and broken constraints. */
 void form_report_check(const struct form_report *report, struct form_errors *errors);
+
+/* The constraints of the plan that its figures break. */
+void form_constraints_check(const struct form_report *report, struct form_errors *errors);
 
 /* Reads one value as typed; false with cause and remedy in ret_error (line and field untouched). */
 bool form_value_parse(const struct field *field, const char *text, struct value *ret,
@@ -95,9 +101,14 @@ void form_report_write(struct writer *writer, const struct form_report *report, 
 /* SHA-256 of what it says, equal to history_report_content of the same report when sent. */
 void form_report_content(const struct form_report *report, struct hash *ret);
 
-/* Writes the empty form. unit_name may be "". */
+/*
+ * Writes the empty form.
+ *
+ * unit_name  may be ""
+ * hints      by index of the form's fields: what a person should know of it, or NULL; may be NULL
+ */
 void form_template(const struct plan *plan, const struct form *form, const struct period *period,
-	uint32_t unit, const char *unit_name, struct buffer *ret);
+	uint32_t unit, const char *unit_name, const char *const *hints, struct buffer *ret);
 
 enum {
 	FORM_E_UNKNOWN = 1, /* the file has no row of that name */

@@ -240,7 +240,7 @@ static void period_comment(const struct plan *plan, const struct form *form,
 }
 
 void form_template(const struct plan *plan, const struct form *form, const struct period *period,
-	uint32_t unit, const char *unit_name, struct buffer *ret)
+	uint32_t unit, const char *unit_name, const char *const *hints, struct buffer *ret)
 {
 	char label[PERIOD_LABEL_SIZE], number[16];
 
@@ -270,6 +270,9 @@ void form_template(const struct plan *plan, const struct form *form, const struc
 		comment(ret, "%s%s%s%s%s%s", field->label, *unit_of_measure ? " (" : "",
 			unit_of_measure, *unit_of_measure ? ")" : "", field->required ? " *" : "",
 			field->source.state == SOURCE_PROPOSED ? _(" (proposed)") : "");
+		if (hints && hints[i]) {
+			comment(ret, "%s", hints[i]);
+		}
 		row(ret, field->code, "");
 	}
 }

@@ -236,7 +236,7 @@ static void the_empty_form_reads_back_as_the_same_report(void **state)
 
 	assert_true(period_parse(bytes_of("2022-05"), &period));
 	form_template(fixture->plan, &fixture->plan->forms[0], &period, 26890,
-		"26890 Phường 1, \"cũ\"", &text);
+		"26890 Phường 1, \"cũ\"", NULL, &text);
 	assert_int_equal(form_fill(buffer_bytes(&text), "lop", "12", &filled), 0);
 	assert_int_equal(check_bytes(fixture, buffer_bytes(&filled)), 0);
 	assert_int_equal(fixture->report.unit, 26890);
