@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "config/arena.h"
-#include "proto/decimal.h"
 
 struct rollup_table {
 	struct arena *arena;
@@ -92,6 +91,18 @@ static bool is_number(const struct figure *figure)
 	return figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED;
 }
 
+/* False, and *sum as it was, where the sum would leave the range of figures. */
+static bool sum_add(int64_t *sum, int64_t number)
+{
+	int64_t added = *sum + number; /* both are within CELL_SUM_BITS */
+
+	if (added > CELL_SUM_MAX || added < -CELL_SUM_MAX) {
+		return false;
+	}
+	*sum = added;
+	return true;
+}
+
 /* Puts a later period's figure on what the earlier ones gave. An overflow leaves VALUE_TEXT: "no figure". */
 static void over_time(struct figure *sum, const struct figure *next, enum aggregation operator)
 {
@@ -109,7 +120,7 @@ static void over_time(struct figure *sum, const struct figure *next, enum aggreg
 	estimated = sum->state == VALUE_ESTIMATED || next->state == VALUE_ESTIMATED;
 	switch (operator) {
 	case AGGREGATION_SUM:
-		if (!decimal_add(sum->number, next->number, &sum->number)) {
+		if (!sum_add(&sum->number, next->number)) {
 			sum->state = VALUE_TEXT;
 			return;
 		}
@@ -232,7 +243,7 @@ static void over_units(struct aggregate *sum, const struct figure *figure, int64
 	sum->estimated += figure->state == VALUE_ESTIMATED;
 	switch (operator) {
 	case AGGREGATION_SUM:
-		if (!decimal_add(sum->value, figure->number, &sum->value)) {
+		if (!sum_add(&sum->value, figure->number)) {
 			sum->overflow = true;
 		}
 		break;
