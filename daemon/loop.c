@@ -1,0 +1,531 @@
+/*
+ * One loop, one thread: ZeroMQ's I/O thread decrypts, this one does the rest. Each turn takes the
+ * messages that are there, up to a bound, and commits what they brought at once (intake.c); there
+ * is no timer that waits for more. Questions are answered from the last commit.
+ *
+ * Identity is the key that CURVE has proved, never the routing id: the ZAP handler maps the CURVE
+ * key to the enrolled Ed25519 key, libzmq attaches that to every message as "User-Id", and every
+ * message looks it up again, so that a key that is no longer valid ends at the next message.
+ */
+#include "daemon/loop.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/log.h"
+#include "daemon/notify.h"
+
+enum {
+	EVENT_MS = 100,       /* at most ten events a second */
+	READERS_MS = 60000,   /* between checks for dead readers */
+	TURN_MS_MAX = 1000,   /* the loop turns at least this often */
+	REFUSALS_LOGGED = 20, /* refused frames logged in one turn of the clock's second */
+};
+
+void peer_send(struct node *node, const void *id, size_t id_size, struct bytes frame)
+{
+	if (zmq_send(node->router, id, id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {
+		zmq_send(node->router, frame.data, frame.size, ZMQ_DONTWAIT);
+	}
+}
+
+void peer_answer(void *data, void *peer, struct bytes frame)
+{
+	struct peer *to = peer;
+
+	peer_send(data, zmq_msg_data(&to->id), zmq_msg_size(&to->id), frame);
+}
+
+static void send_refused(struct node *node, struct peer *peer, int64_t request,
+	enum judgement code, const char *detail)
+{
+	writer_reset(&node->reply);
+	envelope_begin(&node->reply, MESSAGE_REFUSED, request);
+	writer_array(&node->reply, 2);
+	writer_str(&node->reply, judgement_name(code));
+	writer_str(&node->reply, detail);
+	peer_answer(node, peer, writer_bytes(&node->reply));
+}
+
+void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail)
+{
+	const char *user = zmq_msg_gets(&peer->body, "User-Id");
+	int64_t second = monotonic_ms() / 1000;
+
+	intake_count_refusal(node->intake, code);
+	if (second != node->log_second) {
+		node->log_second = second;
+		node->logged = 0;
+	}
+	if (node->logged++ < REFUSALS_LOGGED) {
+		log_event(EVENT_MESSAGE_REFUSED,
+			LOG_FIELDS(LOG_TEXT("CODE", judgement_name(code)),
+				LOG_TEXT("SENDER", user ? user : "")),
+			"%s: %s", judgement_name(code), detail);
+	}
+	send_refused(node, peer, request, code, detail);
+}
+
+static void log_publication(const struct intake_message *message, uint64_t seq)
+{
+	struct reader reader = reader_make(message->body);
+	struct publication publication;
+	char name[LIMIT_CODE_BYTES + 1];
+	char sender[KEY_TEXT_SIZE];
+
+	reader_array(&reader);
+	if (publication_read(reader_bin(&reader), &publication)) {
+		return;
+	}
+	bytes_copy_text(publication.name, name, sizeof(name));
+	public_key_format(&publication.sender, sender);
+	log_event(EVENT_PUBLICATION,
+		LOG_FIELDS(LOG_TEXT("KIND", publication_kind_name(publication.kind)),
+			LOG_TEXT("NAME", name), LOG_NUMBER("SEQ", (int64_t)seq),
+			LOG_TEXT("SENDER", sender)),
+		"%s '%s' is in force", publication_kind_name(publication.kind), name);
+}
+
+/* Commits what was taken so far and answers it. */
+static void flush(struct node *node)
+{
+	uint64_t before = intake_seq(node->intake);
+	bool changed = false;
+	int r;
+
+	if (node->message_count == 0) {
+		return;
+	}
+	r = intake_run(node->intake, node->messages, node->message_count, node_now(node), peer_answer,
+		node, &changed);
+	if (r == INTAKE_E_FULL) {
+		log_event(EVENT_STORE_FULL,
+			LOG_FIELDS(LOG_NUMBER("MAP_BYTES", node->settings->map_bytes)),
+			"the store has no room: enlarge map_size or the disk");
+	} else if (r < 0) {
+		log_event(EVENT_STORE_ERROR, LOG_FIELDS(LOG_NUMBER("ERRNO", -r)),
+			"the store cannot be written: %s", strerror(-r));
+		notify_status("the store cannot be written: %s", strerror(-r));
+		node->failed = NODE_E_STORE;
+	} else if (intake_is_alone(node->messages[0].type) && intake_seq(node->intake) > before) {
+		log_publication(&node->messages[0], intake_seq(node->intake));
+	}
+	node->events_due |= changed;
+	for (size_t i = 0; i < node->message_count; i++) {
+		zmq_msg_close(&node->peers[i].id);
+		zmq_msg_close(&node->peers[i].body);
+	}
+	node->message_count = 0;
+	node->weight = 0;
+	node->batch_bytes = 0;
+}
+
+/* Keeps a message for the next commit; its frames stand in peers[message_count] already. */
+static void queue(struct node *node, const struct catalog_key *key, const struct envelope *envelope)
+{
+	struct peer *kept = &node->peers[node->message_count];
+
+	node->messages[node->message_count++] = (struct intake_message){
+		.type = envelope->type,
+		.request = envelope->request,
+		.body = envelope->body,
+		.key = *key,
+		.peer = kept,
+	};
+	node->weight += intake_weight(envelope->type, envelope->body);
+	node->batch_bytes += envelope->body.size;
+}
+
+/* The enrolled key of the connection, valid now; NULL if there is none. */
+static const struct catalog_key *key_of(struct node *node, struct peer *peer)
+{
+	const char *user = zmq_msg_gets(&peer->body, "User-Id");
+	const struct catalog_key *key;
+	struct public_key public;
+
+	if (!user || !public_key_parse(user, &public)) {
+		return NULL;
+	}
+	key = catalog_key_find(intake_catalog(node->intake), &public);
+	return key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node))) ? key :
+												NULL;
+}
+
+/* Messages whose body is []. */
+static bool has_no_body(int64_t type)
+{
+	return type == MESSAGE_STATUS || type == MESSAGE_LIST || type == MESSAGE_WATCH ||
+	       type == MESSAGE_VERIFY || type == MESSAGE_KEYS;
+}
+
+static bool is_empty_array(struct bytes body)
+{
+	struct reader reader = reader_make(body);
+
+	reader_array_exact(&reader, 0);
+	return reader_done(&reader);
+}
+
+/* Checks a message and does what it asks. True when it was queued. */
+static bool dispatch(struct node *node, struct peer *peer)
+{
+	const struct catalog_key *key = key_of(node, peer);
+	struct bytes frame = { zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
+	const struct message_row *row;
+	struct envelope envelope = { 0 };
+	const char *why = "";
+	char text[96];
+	int r;
+
+	r = envelope_read(frame, &envelope, &why);
+	if (!key) {
+		peer_refuse(node, peer, r ? 0 : envelope.request, REFUSED_UNKNOWN_KEY,
+			"the key is not enrolled, or no longer");
+		return false;
+	}
+	if (frame.size > LIMIT_MESSAGE_BYTES) {
+		peer_refuse(node, peer, 0, REFUSED_TOO_LARGE, "a message has at most 1 MiB");
+		return false;
+	}
+	if (r == ENVELOPE_E_VERSION) {
+		snprintf(text, sizeof(text), "the message speaks version %" PRId64 ", this node %d",
+			envelope.version, PROTOCOL_VERSION);
+		peer_refuse(node, peer, 0, REFUSED_PROTOCOL_VERSION, text);
+		return false;
+	}
+	if (r) {
+		peer_refuse(node, peer, 0, REFUSED_MALFORMED, why);
+		return false;
+	}
+	row = message_row(envelope.type);
+	if (!row || row->roles == 0) {
+		peer_refuse(node, peer, envelope.request, REFUSED_UNKNOWN_TYPE,
+			"a node does not take messages of that type");
+		return false;
+	}
+	if (!(row->roles & ROLE_BIT(key->role))) {
+		snprintf(text, sizeof(text), "a key of role %s may not send '%s'", role_name(key->role),
+			row->name);
+		peer_refuse(node, peer, envelope.request, REFUSED_NOT_PERMITTED, text);
+		return false;
+	}
+	if (has_no_body(envelope.type) && !is_empty_array(envelope.body)) {
+		peer_refuse(node, peer, envelope.request, REFUSED_MALFORMED,
+			"the body is not one of its type");
+		return false;
+	}
+	if (handler_of(envelope.type)) {
+		handler_of(envelope.type)(node, peer, key, &envelope);
+		return false;
+	}
+	queue(node, key, &envelope);
+	return true;
+}
+
+/* Drops what follows the second frame; true if there was something. */
+static bool drop_rest(void *socket, zmq_msg_t *last)
+{
+	bool dropped = false;
+
+	while (zmq_msg_more(last)) {
+		dropped = true;
+		zmq_msg_close(last);
+		zmq_msg_init(last);
+		if (zmq_msg_recv(last, socket, 0) < 0) {
+			break;
+		}
+	}
+	return dropped;
+}
+
+static bool receive(struct node *node, struct peer *peer)
+{
+	zmq_msg_init(&peer->id);
+	zmq_msg_init(&peer->body);
+	if (zmq_msg_recv(&peer->id, node->router, ZMQ_DONTWAIT) < 0) {
+		return false;
+	}
+	if (!zmq_msg_more(&peer->id)) {
+		return true; /* an empty message: dispatch refuses it */
+	}
+	zmq_msg_recv(&peer->body, node->router, 0);
+	return true;
+}
+
+/* Is this message to be alone in its commit? Only a look at its type, before it is queued. */
+static bool wants_to_be_alone(struct peer *peer)
+{
+	struct bytes frame = { zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
+	struct reader reader = reader_make(frame);
+
+	reader_array(&reader);
+	reader_int(&reader);
+	return intake_is_alone(reader_int(&reader));
+}
+
+/* Takes what is there, up to one commit's worth. False when nothing was left to take. */
+static bool take_messages(struct node *node)
+{
+	for (int64_t i = 0; i < node->settings->batch_messages; i++) {
+		struct peer *peer = &node->peers[node->message_count];
+		bool alone;
+
+		if (!receive(node, peer)) {
+			zmq_msg_close(&peer->id);
+			zmq_msg_close(&peer->body);
+			flush(node);
+			return false;
+		}
+		if (drop_rest(node->router, &peer->body)) {
+			peer_refuse(node, peer, 0, REFUSED_MALFORMED, "a message is one frame");
+			zmq_msg_close(&peer->id);
+			zmq_msg_close(&peer->body);
+			continue;
+		}
+		alone = wants_to_be_alone(peer);
+		if (alone && node->message_count > 0) {
+			struct peer moved = { 0 };
+
+			zmq_msg_init(&moved.id);
+			zmq_msg_init(&moved.body);
+			zmq_msg_move(&moved.id, &peer->id);
+			zmq_msg_move(&moved.body, &peer->body);
+			zmq_msg_close(&peer->id);
+			zmq_msg_close(&peer->body);
+			flush(node);
+			node->peers[0] = moved;
+			peer = &node->peers[0];
+		}
+		if (!dispatch(node, peer)) {
+			zmq_msg_close(&peer->id);
+			zmq_msg_close(&peer->body);
+		} else if (alone || node->weight >= LIMIT_BATCH_REPORTS ||
+			   node->batch_bytes >= LIMIT_BATCH_BYTES ||
+			   node->message_count == LIMIT_BATCH_MESSAGES) {
+			flush(node);
+		}
+		if (node->failed) {
+			return false;
+		}
+	}
+	flush(node);
+	return true;
+}
+
+enum {
+	ZAP_VERSION,
+	ZAP_REQUEST,
+	ZAP_DOMAIN,
+	ZAP_ADDRESS,
+	ZAP_IDENTITY,
+	ZAP_MECHANISM,
+	ZAP_CREDENTIALS,
+	ZAP_FRAMES,
+};
+
+static void zap_reply(struct node *node, const zmq_msg_t *frames, const char *status,
+	const char *text, const char *user)
+{
+	zmq_msg_t request;
+
+	zmq_msg_init(&request);
+	zmq_msg_copy(&request, (zmq_msg_t *)&frames[ZAP_REQUEST]);
+	zmq_send(node->zap, "1.0", 3, ZMQ_SNDMORE);
+	zmq_msg_send(&request, node->zap, ZMQ_SNDMORE);
+	zmq_send(node->zap, status, strlen(status), ZMQ_SNDMORE);
+	zmq_send(node->zap, text, strlen(text), ZMQ_SNDMORE);
+	zmq_send(node->zap, user, strlen(user), ZMQ_SNDMORE);
+	zmq_send(node->zap, "", 0, 0);
+	zmq_msg_close(&request);
+}
+
+static void zap_decide(struct node *node, const zmq_msg_t *frames)
+{
+	zmq_msg_t *credentials = (zmq_msg_t *)&frames[ZAP_CREDENTIALS];
+	zmq_msg_t *mechanism = (zmq_msg_t *)&frames[ZAP_MECHANISM];
+	const struct catalog_key *key = NULL;
+	char user[KEY_TEXT_SIZE];
+
+	if (zmq_msg_size(mechanism) == 5 && memcmp(zmq_msg_data(mechanism), "CURVE", 5) == 0 &&
+		zmq_msg_size(credentials) == 32) {
+		key = catalog_key_by_curve(intake_catalog(node->intake), zmq_msg_data(credentials));
+	}
+	if (key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node)))) {
+		public_key_format(&key->key, user);
+		zap_reply(node, frames, "200", "OK", user);
+		return;
+	}
+	intake_count_refusal(node->intake, REFUSED_UNKNOWN_KEY);
+	if (node->logged++ < REFUSALS_LOGGED) {
+		char address[64];
+
+		bytes_copy_text((struct bytes){ zmq_msg_data((zmq_msg_t *)&frames[ZAP_ADDRESS]),
+					zmq_msg_size((zmq_msg_t *)&frames[ZAP_ADDRESS]) },
+			address, sizeof(address));
+		log_event(EVENT_KEY_REFUSED, LOG_FIELDS(LOG_TEXT("ADDRESS", address)),
+			"a key that is not enrolled tried to connect from %s", address);
+	}
+	/* 300: a child whose key is enrolled a minute later gets in by itself; after 400 it never would. */
+	zap_reply(node, frames, "300", "not enrolled", "");
+}
+
+/* Answers one request of libzmq's; false when there was none. */
+static bool take_zap(struct node *node)
+{
+	zmq_msg_t frames[ZAP_FRAMES];
+	int count = 0;
+	bool more = true;
+
+	for (int i = 0; i < ZAP_FRAMES; i++) {
+		zmq_msg_init(&frames[i]);
+	}
+	while (more && count < ZAP_FRAMES &&
+		zmq_msg_recv(&frames[count], node->zap, count ? 0 : ZMQ_DONTWAIT) >= 0) {
+		more = zmq_msg_more(&frames[count]);
+		count++;
+	}
+	if (count > 0) {
+		if (more && count == ZAP_FRAMES) {
+			drop_rest(node->zap, &frames[ZAP_CREDENTIALS]);
+		}
+		zap_decide(node, frames);
+	}
+	for (int i = 0; i < ZAP_FRAMES; i++) {
+		zmq_msg_close(&frames[i]);
+	}
+	return count > 0;
+}
+
+static void send_events(struct node *node, int64_t now_ms)
+{
+	size_t kept = 0;
+
+	if (!node->events_due || now_ms < node->next_event_ms) {
+		return;
+	}
+	writer_reset(&node->reply);
+	envelope_begin(&node->reply, MESSAGE_EVENT, 0);
+	writer_array(&node->reply, 1);
+	writer_int(&node->reply, (int64_t)intake_seq(node->intake));
+	for (size_t i = 0; i < node->watcher_count; i++) {
+		if (node->watchers[i].until_ms > now_ms) {
+			node->watchers[kept++] = node->watchers[i];
+			peer_send(node, node->watchers[i].id, node->watchers[i].id_size,
+				writer_bytes(&node->reply));
+		}
+	}
+	node->watcher_count = kept;
+	node->events_due = false;
+	node->next_event_ms = now_ms + EVENT_MS;
+}
+
+/* Told when it changes: a manager that does not read must not hold up the loop each second. */
+static void update_status(struct node *node)
+{
+	char clock[INSTANT_TEXT_SIZE];
+
+	if (node->status_seq == intake_seq(node->intake)) {
+		return;
+	}
+	node->status_seq = intake_seq(node->intake);
+
+	instant_format(intake_instant(node->intake, node_now(node)), clock, sizeof(clock));
+	notify_status("unit %u, %" PRIu64 " entries, clock %s%s", intake_identity(node->intake)->unit,
+		intake_seq(node->intake), clock,
+		intake_identity(node->intake)->synthetic ? ", SYNTHETIC" : "");
+}
+
+/* How long the loop may sleep. */
+static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at)
+{
+	int64_t wait = TURN_MS_MAX;
+
+	if (node->forward) {
+		int64_t forward = forward_timeout_ms(node->forward, now_ms);
+
+		wait = forward < wait ? forward : wait;
+	}
+	if (node->events_due && node->next_event_ms - now_ms < wait) {
+		wait = node->next_event_ms - now_ms;
+	}
+	if (watchdog_at - now_ms < wait) {
+		wait = watchdog_at - now_ms;
+	}
+	return wait > 0 ? (long)wait : 0;
+}
+
+static int step_forward(struct node *node, int64_t now_ms)
+{
+	int r;
+
+	if (!node->forward) {
+		return 0;
+	}
+	r = forward_step(node->forward, node->store, intake_catalog(node->intake), now_ms);
+	if (r < 0) {
+		log_event(EVENT_STORE_ERROR, LOG_FIELDS(LOG_NUMBER("ERRNO", -r)),
+			"changes cannot be read: %s", strerror(-r));
+	}
+	return r;
+}
+
+int node_run(struct node *node)
+{
+	int64_t interval = notify_watchdog_interval_ms();
+	int64_t watchdog_at = interval ? 0 : INT64_MAX;
+	int64_t readers_at = 0;
+	int64_t status_at = 0;
+	bool more = false;
+
+	notify_ready("unit %u at %s", intake_identity(node->intake)->unit, node->endpoint);
+	while (!node->stopping && !node->failed) {
+		zmq_pollitem_t items[] = {
+			{ .socket = node->zap, .events = ZMQ_POLLIN },
+			{ .socket = node->router, .events = ZMQ_POLLIN },
+			{ .fd = node->signals, .events = ZMQ_POLLIN },
+			{ .fd = node->recount.done, .events = ZMQ_POLLIN },
+			{ .socket = node->forward ? forward_socket(node->forward) : NULL,
+				.fd = node->signals, .events = ZMQ_POLLIN },
+		};
+		int64_t now_ms = monotonic_ms();
+
+		if (zmq_poll(items, ARRAY_SIZE(items), more ? 0 : turn_ms(node, now_ms, watchdog_at)) < 0 &&
+			zmq_errno() != EINTR) {
+			return NODE_E_STORE;
+		}
+		while (take_zap(node)) {
+		}
+		more = take_messages(node);
+		if (node->recount.running && items[3].revents) {
+			recount_answer(node);
+		}
+		now_ms = monotonic_ms();
+		step_forward(node, now_ms);
+		send_events(node, now_ms);
+		if (now_ms >= watchdog_at) {
+			notify_watchdog();
+			watchdog_at = now_ms + interval;
+		}
+		if (now_ms >= readers_at) {
+			store_check_readers(node->store);
+			readers_at = now_ms + READERS_MS;
+		}
+		if (now_ms >= status_at) {
+			update_status(node);
+			status_at = now_ms + TURN_MS_MAX;
+		}
+		if (items[2].revents) {
+			node->stopping = true;
+		}
+	}
+	if (!node->failed) {
+		notify_stopping();
+		log_event(EVENT_STOPPING, NULL, "stopping");
+		take_messages(node); /* what is here is finished and answered */
+		intake_flush(node->intake);
+	}
+	return node->failed;
+}

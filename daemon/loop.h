@@ -1,0 +1,115 @@
+/*
+ * loop.h - the insides of a running node, for the three files that are one program: node.c makes and
+ * ends it, loop.c turns it, handlers.c answers.
+ */
+#pragma once
+
+#include <limits.h>
+#include <pthread.h>
+#include <time.h>
+#include <zmq.h>
+
+#include "daemon/forward.h"
+#include "daemon/intake.h"
+#include "daemon/node.h"
+#include "daemon/query.h"
+#include "daemon/verify.h"
+
+enum {
+	ROUTING_ID_BYTES = 255,
+};
+
+/* One message as it came: routing id and body, kept until it is answered. */
+struct peer {
+	zmq_msg_t id;
+	zmq_msg_t body;
+};
+
+struct watcher {
+	uint8_t id[ROUTING_ID_BYTES];
+	size_t id_size;
+	int64_t until_ms;
+};
+
+/* The recount in its thread; all but done is the thread's while it runs. */
+struct recount {
+	bool running;
+	bool stop;
+	pthread_t thread;
+	struct store *store;
+	char folder[PATH_MAX];
+	size_t map_bytes;
+	struct txn *txn;
+	struct verify_result result;
+	int error;
+	int done; /* eventfd */
+	zmq_msg_t peer;
+	int64_t request;
+	bool is_question; /* as of until, of that type and body; otherwise a recount */
+	struct instant until;
+	int64_t type;
+	struct buffer body;
+	struct writer answer;
+};
+
+struct node {
+	const struct settings *settings;
+	struct key_pair pair;
+	struct store *store;
+	struct intake *intake;
+	struct forward *forward;
+	void *context;
+	void *router;
+	void *zap;
+	int signals;
+	int64_t clock_offset_ms;
+	struct instant started;
+	bool stopping;
+	int failed; /* outcome of a store that cannot go on */
+	struct peer peers[LIMIT_BATCH_MESSAGES];
+	struct intake_message messages[LIMIT_BATCH_MESSAGES];
+	size_t message_count;
+	size_t weight;      /* reports and cells queued */
+	size_t batch_bytes; /* bytes queued */
+	struct watcher watchers[LIMIT_WATCHERS];
+	size_t watcher_count;
+	bool events_due;
+	uint64_t status_seq; /* of the status told last */
+	int64_t next_event_ms;
+	struct recount recount;
+	int64_t log_second;
+	unsigned logged;
+	struct writer reply;
+	char endpoint[256];
+};
+
+static inline int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static inline struct instant node_now(const struct node *node)
+{
+	return (struct instant){ instant_now().ms + node->clock_offset_ms };
+}
+
+/* A peer that is gone or does not read loses the answer; it will ask again with the same bytes. */
+void peer_send(struct node *node, const void *id, size_t id_size, struct bytes frame);
+void peer_answer(void *node, void *peer, struct bytes frame); /* an intake_reply_fn */
+/* Counts, logs (not more than a few a second) and answers. */
+void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail);
+
+/* Answers one message; its sender's rights have been checked. */
+typedef void handler_fn(struct node *node, struct peer *peer, const struct catalog_key *key,
+	const struct envelope *envelope);
+/* NULL for messages that go to the intake: submit, review, rollup, publish. */
+handler_fn *handler_of(int64_t type);
+
+/* The recount's thread has finished: answers who asked. */
+void recount_answer(struct node *node);
+/* Joins the thread, finished or told to stop. */
+void recount_end(struct node *node);
