@@ -92,7 +92,7 @@ static int obligation_read(const struct query *query, struct bytes body,
 	if (at < 0) {
 		return QUERY_E_FORM;
 	}
-	if (!period_parse(label, ret_period)) {
+	if (!form_period_parse(plan->plan, &plan->plan->forms[at], label, ret_period)) {
 		return QUERY_E_PERIOD;
 	}
 	*ret_plan = plan;
@@ -174,9 +174,6 @@ int query_nested(const struct query *query, struct bytes body, struct writer *wr
 
 	if (r || !periods) {
 		return r ? r : -ENOMEM;
-	}
-	if (!form_has_period(plan->plan, &plan->plan->forms[key.form], &period)) {
-		return QUERY_E_PERIOD;
 	}
 	r = rollup_make(query, plan, key.form, &period, &period, 1, &table);
 	writer_array(writer, plan->plan->forms[key.form].field_count);
