@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "daemon/query.h"
-#include "proto/decimal.h"
 
 enum {
 	PERCENT = 100,
@@ -73,8 +72,12 @@ static bool group_is_meant(const struct indicator *indicator, const char *group)
 
 static void add_number(struct evaluation *evaluation, int64_t *sum, int64_t number)
 {
-	if (!decimal_add(*sum, number, sum)) {
+	int64_t added = *sum + number; /* both are within CELL_SUM_BITS */
+
+	if (added > CELL_SUM_MAX || added < -CELL_SUM_MAX) {
 		evaluation->overflow = true;
+	} else {
+		*sum = added;
 	}
 }
 
