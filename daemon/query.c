@@ -138,7 +138,7 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	bool has_left = shown(of, field, stated, &left);
 	bool has_right = false, has_both;
 	size_t count = 0;
-	int shorter = rollup_nested_source(plan->plan, form, period, of->code, periods,
+	int shorter = rollup_nested_source(plan->plan, form, period, of, periods,
 		ROLLUP_PERIODS_MAX, &count);
 
 	if (shorter >= 0) {

@@ -392,8 +392,17 @@ size_t rollup_periods(const struct plan *plan, const struct form *form, const st
 	return count;
 }
 
+/* Does a form ask for a field that is counted as the other is? */
+static bool asks_for(const struct form *form, const struct field *field)
+{
+	int at = form_field_index(form, bytes_of(field->code));
+
+	return at >= 0 && form->fields[at].type == field->type &&
+	       form->fields[at].scale == field->scale;
+}
+
 int rollup_nested_source(const struct plan *plan, size_t form, const struct period *period,
-	const char *field, struct period *periods, size_t max, size_t *ret_count)
+	const struct field *field, struct period *periods, size_t max, size_t *ret_count)
 {
 	int best = -1;
 
@@ -403,7 +412,7 @@ int rollup_nested_source(const struct plan *plan, size_t form, const struct peri
 		size_t count;
 
 		if (!cadence_is_longer(plan->forms[form].cadence, candidate->cadence) ||
-			form_field_index(candidate, bytes_of(field)) < 0 ||
+			!asks_for(candidate, field) ||
 			(best >= 0 && !cadence_is_longer(candidate->cadence,
 					      plan->forms[best].cadence))) {
 			continue;

@@ -74,11 +74,11 @@ size_t rollup_lower(const struct rollup_table *table, uint32_t unit);
 bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day);
 
 /*
- * The longest shorter form that asks for the field in every part of the period, and its periods in
- * it, at most max; -1 if none does.
+ * The longest shorter form that asks for the field, with its type and scale, in every part of the
+ * period, and its periods in it, at most max; -1 if none does.
  */
 int rollup_nested_source(const struct plan *plan, size_t form, const struct period *period,
-	const char *field, struct period *periods, size_t max, size_t *ret_count);
+	const struct field *field, struct period *periods, size_t max, size_t *ret_count);
 
 /* One unit's figure over periods of a form, by the field's operator over time. */
 struct figure rollup_over_time(const struct query *query, const struct catalog_plan *plan,

@@ -92,14 +92,14 @@ static struct figure figure_of(const struct evaluation *evaluation, const struct
 	size_t form = evaluation->indicator->form;
 
 	if (plan->forms[form].nested == NESTED_DERIVED) {
-		const char *code = plan->forms[form].fields[field].code;
+		const struct field *of = &plan->forms[form].fields[field];
 		struct period periods[TARGET_PERIODS_MAX];
 		size_t count = 0;
-		int source = rollup_nested_source(plan, form, period, code, periods,
+		int source = rollup_nested_source(plan, form, period, of, periods,
 			ARRAY_SIZE(periods), &count);
 
 		if (source >= 0) {
-			int at = form_field_index(&plan->forms[source], bytes_of(code));
+			int at = form_field_index(&plan->forms[source], bytes_of(of->code));
 
 			return rollup_over_time(evaluation->query, evaluation->plan, (size_t)source,
 				periods, count, unit, (size_t)at);
