@@ -278,6 +278,19 @@ class Domain(DomainCase):
         self.assertEqual((row.status, row.numerator, row.denominator, row.units),
                          ('behind', 1, 3, [12, 13]))
 
+    def test_a_field_of_another_scale_is_not_derived_from(self):
+        plan = self.publish(['m,month', 'q,quarter', 'y,year'], ['m q y,group ward'],
+                            ['m,so,decimal,2,flow,sum,sum', 'q,so,decimal,1,flow,sum,sum',
+                             'y,so,decimal,2,flow,sum,sum'])
+        self.report_all(plan, '2022-01', {11: 125}, 'm')
+        self.report_all(plan, '2022-Q1', {11: 12}, 'q')
+        self.report_all(plan, '2022', {11: 130}, 'y')
+        # 1.30 - 1.25: the quarter, which is longer, counts in tenths
+        self.assertEqual(self.nested(plan, 'y', '2022', 11),
+                         [['so', 130, 125, 5, 'm', 'stated']])
+        self.assertEqual(self.nested(plan, 'q', '2022-Q1', 11),
+                         [['so', 12, None, None, '', 'stated']])
+
     # Targets --------------------------------------------------------------------------------------
 
     YEAR_FIELDS = ('y,a,integer,,flow,sum,sum', 'y,b,decimal,1,flow,sum,sum',

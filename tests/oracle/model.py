@@ -876,7 +876,9 @@ class Node:
         for other in plan.forms.values():
             if (other.cadence in MONTHS and form.cadence in MONTHS
                     and MONTHS[other.cadence] < MONTHS[form.cadence]
-                    and field_code in other.index):
+                    and field_code in other.index
+                    and (other.field(field_code).type, other.field(field_code).scale)
+                    == (form.field(field_code).type, form.field(field_code).scale)):
                 inside = [part for part in other.periods
                           if period.first <= part.first and part.end <= period.end]
                 if sum(part.end - part.first for part in inside) != period.end - period.first:
