@@ -172,8 +172,10 @@ static int noun_unknown(const char *noun)
 	const char *nearest;
 	size_t count = 0;
 
-	for (size_t i = 0; i < verb_count; i++) {
-		names[count++] = verbs[i].noun;
+	for (size_t i = 0; i < verb_count && count < NAMES_MAX; i++) {
+		if (count == 0 || strcmp(names[count - 1], verbs[i].noun) != 0) {
+			names[count++] = verbs[i].noun;
+		}
 	}
 	nearest = nearest_name(noun, names, count);
 	snprintf(remedy, sizeof(remedy), nearest ? _("did you mean %s?") : _("see: baocao help"),

@@ -33,7 +33,7 @@ const struct verb verbs[] = {
 	{ "key", "enrol", "[KEYHEX]", 0, 1, N_("let a public key in at the node"),
 		"kind name seq instant", run_key_enrol, {
 		{ "--unit", "N|CODE", N_("the unit that the key speaks for") },
-		{ "--role", "ROLE", N_("operator, reporter, collector, carrier, node or reader") },
+		{ "--role", "ROLE", N_("operator, reporter, collector, carrier, node, reader or reviewer") },
 		{ "--from", "DATE", N_("first day, YYYY-MM-DD") },
 		{ "--to", "DATE", N_("the day after the last; without it there is no end") },
 		{ "--name", "TEXT", N_("whose key it is") },
@@ -54,7 +54,11 @@ const struct verb verbs[] = {
 	{ "plan", "ls", "", 0, 0, N_("list what the node has published"),
 		"kind name title issued seq digest", run_plan_ls, { { 0 } } },
 	{ "plan", "show", "CODE|FILE", 1, 1, N_("print a plan as people read it"),
-		"", run_plan_show, { { 0 } } },
+		"", run_plan_show, {
+		{ "--lang", "vi|en", N_("Vietnamese or English; without it as the locale says") },
+		} },
+	{ "plan", "diff", "A B", 2, 2, N_("print what differs between two plans, each a file or a code"),
+		"", run_plan_diff, { { 0 } } },
 	{ "report", "new", "PLAN FORM PERIOD", 3, 3, N_("write an empty form to fill in"),
 		"file", run_report_new, {
 		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
@@ -117,6 +121,18 @@ const struct verb verbs[] = {
 		RECEIPT_ROWS, run_act, { REASON, DRY_RUN } },
 	{ "inbox", "reopen", "PLAN FORM PERIOD UNIT", 4, 4, N_("let a unit report again after accept or close"),
 		RECEIPT_ROWS, run_act, { REASON, DRY_RUN } },
+	{ "request", "new", "PLAN CODE CODE:LABEL:TYPE...", 3, -1, N_("ask units once for figures or texts (yêu cầu đột xuất), below a plan"),
+		"kind name seq instant", run_request_new, {
+		{ "--title", "TEXT", N_("what is asked") },
+		{ "--due", "DATE", N_("the last day for it") },
+		{ "--from", "DATE", N_("the first day; without it today") },
+		{ "--to", "GROUP|UNIT,...", N_("who is asked: groups, or codes of units") },
+		{ "--under", "CODE", N_("only those of the groups below this unit") },
+		{ "--source", "PLACE", N_("the document and line that ask, such as S4:L236; without it it is proposed") },
+		{ "--dry-run", NULL, N_("let the node check, and change nothing") },
+		} },
+	{ "request", "ls", "", 0, 0, N_("list what is asked once, with what came of it"),
+		"plan title parent form due received expected", run_request_ls, { AS_OF } },
 	{ "late", "", "[PLAN]", 0, 1, N_("list what is overdue and what is due soon"),
 		"state plan form period unit code name due days", run_late, {
 		{ "--days", "N", N_("what is due within so many days; without it 7") },

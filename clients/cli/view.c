@@ -26,6 +26,8 @@ static int clock_read(struct view *view)
 			view->synthetic = reader_bool(&data);
 		} else if (bytes_equal_text(key, "clock")) {
 			view->now.ms = reader_int(&data);
+		} else if (bytes_equal_text(key, "unit")) {
+			view->node_unit = (uint32_t)reader_int_between(&data, 0, UINT32_MAX);
 		} else {
 			reader_skip(&data);
 		}

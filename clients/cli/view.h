@@ -15,6 +15,7 @@ struct view {
 	struct plan *plan;    /* of view_plan */
 	struct instant as_of; /* ms 0: now */
 	struct instant now;   /* by the node's clock; that instant, where one was asked for */
+	uint32_t node_unit;   /* whose subtree the node serves */
 	bool synthetic;
 };
 

@@ -377,6 +377,71 @@ class Reading(DomainCase):
             self.assertEqual(self.office.run(*verb, '--as-of', 'hôm qua').returncode, USAGE)
 
 
+class Plans(DomainCase):
+    def write(self, name, text):
+        path = os.path.join(self.office.home, name)
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        return path
+
+    def test_a_plan_is_shown_in_the_language_that_is_asked_for(self):
+        vietnamese = self.office('plan', 'show', PLAN, '--lang', 'vi')
+        self.assertIn('BIỂU MẪU', vietnamese)
+        self.assertIn('Tính cả lớp ghép?', vietnamese)
+        self.assertNotIn('BIỂU MẪU', self.office('plan', 'show', PLAN, '--lang', 'en'))
+
+    def test_a_language_that_is_not_known_is_a_usage_error(self):
+        self.assertEqual(self.office.run('plan', 'show', PLAN, '--lang', 'fr').returncode, USAGE)
+
+    def test_a_file_is_compared_with_what_is_published(self):
+        path = self.write('b.plan', PLAN_TEXT.replace('>=,50,', '>=,60,'))
+        done = self.office.run('plan', 'diff', PLAN, path)
+        self.assertEqual(done.returncode, DONE)
+        self.assertIn('"50" -> "60"', done.stdout)
+        self.assertIn('differences: 1', done.stderr)
+        self.assertEqual(json.loads(self.office('--json', 'plan', 'diff', PLAN, PLAN))
+                         ['differences'], 0)
+
+    def test_a_dry_run_publishes_nothing(self):
+        path = self.write('c.plan', PLAN_TEXT.replace('mp-2022', 'mp-thu'))
+        self.office('plan', 'publish', path, '--dry-run')
+        self.assertNotIn('mp-thu', self.office('plan', 'ls'))
+
+
+class Requests(DomainCase):
+    def ask(self, code, *words, status=DONE):
+        done = self.office.run('request', 'new', PLAN, code, *words, '--from', '2022-06-01')
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done
+
+    def test_what_is_asked_is_reported_and_listed(self):
+        self.ask('yc-dn', 'so_dn:Số doanh nghiệp:integer', 'ghi_chu:Ghi chú, nếu có:text',
+                 '--title', 'Danh sách doanh nghiệp', '--due', '2022-06-20', '--to', 'ward',
+                 '--under', '10', '--source', 'CV:L1')
+        path = os.path.join(self.ward.home, 'yc.csv')
+        self.ward('report', 'new', 'yc-dn', 'phieu', '2022-06-01', '-o', path)
+        self.ward('report', 'fill', path, 'so_dn=12')
+        self.ward('report', 'send', path)
+        row, = json.loads(self.office('--json', 'request', 'ls'))['requests']
+        self.assertEqual((row['plan'], row['parent'], row['received'], row['expected'],
+                          row['due']), ('yc-dn', PLAN, 1, 3, '2022-06-21T00:00:00+07:00'))
+        self.assertEqual(len(rows_of(self.office('late', 'yc-dn', '--days', 30))), 2)
+
+    def test_a_request_below_no_plan_is_absent(self):
+        done = self.office.run('request', 'new', 'kt-1999', 'x', 'a:A:integer', '--title', 'T',
+                               '--due', '2022-06-20', '--from', '2022-06-01', '--to', 'ward')
+        self.assertEqual(done.returncode, ABSENT)
+
+    def test_a_field_without_a_type_is_a_usage_error(self):
+        self.ask('yc-x', 'a:A', '--title', 'T', '--due', '2022-06-20', '--to', 'ward',
+                 status=USAGE)
+
+    def test_a_type_that_is_not_known_is_said_and_nothing_published(self):
+        self.ask('yc-y', 'a:A:integr', '--title', 'T', '--due', '2022-06-20', '--to', 'ward',
+                 status=INVALID)
+        self.assertNotIn('yc-y', self.office('plan', 'ls'))
+
+
 class Constraints(DomainCase):
     def filled(self, name, *values, status=DONE):
         path = os.path.join(self.ward.home, f'{name}.csv')
