@@ -468,6 +468,30 @@ class Run:
         world.compare_targets(session, past, plan, clock, moment)
         self.compare_parts(session, past, plan, moment)
 
+    def compare_parent_as_of(self):
+        """At the city only what reports to it directly: nobody knows when the rest arrived."""
+        place, unit = self.world.parent, 20
+        moments = sorted({entry[0] for entry in place.model.log})
+        moment = self.random.choice(moments[10:])
+        past = place.model.as_of(moment)
+        for plan in PLANS:
+            rows = place.control.figures_as_of(moment, plan, unit=unit)
+            wanted = past.figures(plan)
+            world.match_rows(rows, {key: row for key, row in wanted.items() if key[2] == unit},
+                             f'as of {moment}: {plan}')
+            below = past.obligations(plan, moment)
+            rows = place.control.obligations(plan, unit=unit, moment=moment)
+            equal(f'city {plan}: obligations below {unit} as of {moment}',
+                  [tuple(row) for row in rows], [row[:3] + below[row[:3]] for row in rows])
+
+    def compare_states(self):
+        """What depends on the clock, often."""
+        place, clock = self.world.child, self.world.clock
+        plan = self.random.choice(PLANS)
+        world.compare_obligations(place.control, place.model, plan, clock)
+        plan = self.random.choice(('s1', 's1', 's2'))
+        world.compare_targets(place.control, place.model, plan, clock)
+
     def compare_parent(self, full):
         self.world.settle()
         self.compare(self.world.parent.control, self.world.parent_view(), full)
@@ -481,6 +505,7 @@ class Run:
         self.compare_parent(True)
         for _ in range(2):
             self.timed('as of', self.compare_as_of)
+        self.timed('as of', self.compare_parent_as_of)
         for place in self.places:
             counted = place.control.query('verify')[1]
             equal(f'{place.name}: verify', (counted['differences'], counted['details']), (0, []))
@@ -490,6 +515,8 @@ class Run:
         for batch in range(batches):
             self.timed('events', self.events, batch, batches)
             self.timed('batches', self.batch)
+            if batch % 3 == 0:
+                self.timed('states', self.compare_states)
             if batch % max(2, batches // 12) == 1:
                 self.compare(self.world.child.control, self.world.child.model, False)
                 if not self.parent_down and self.random.random() < 0.3:
