@@ -926,7 +926,8 @@ static bool is_held(const struct own *current, const struct rollup *rollup,
 	if (current->party == party && current->epoch > 0) {
 		return current->epoch == rollup->epoch && current->source >= cell->version;
 	}
-	return current->revision >= cell->revision; /* it came another way */
+	/* It came another way. Acts alone give way to what the child knows. */
+	return current->revision > 0 && current->revision >= cell->revision;
 }
 
 /* Takes one cell. 0, 1 if it is refused, or -errno. */
