@@ -20,8 +20,8 @@ struct outgoing {
 	bool same; /* was sent before */
 };
 
-/* The revision that the node holds; 0 if none, or if it does not say. */
-static uint32_t node_revision(struct app *app, const struct form_report *report)
+/* What the node holds of the report; revision 0 if nothing, or if it does not say. */
+static struct held_report node_held(struct app *app, const struct form_report *report)
 {
 	const struct question question = {
 		.type = MESSAGE_REPORT,
@@ -30,16 +30,21 @@ static uint32_t node_revision(struct app *app, const struct form_report *report)
 		.period = report->period_label,
 		.unit = report->unit,
 	};
-	struct held_report held;
+	struct held_report held = { 0 };
 	struct reader data;
 	int64_t next;
 
 	if (!app->session || session_is_silent(app->session) ||
 		question_ask(app->session, &question, 0, &next, &data) != 0) {
-		return 0;
+		return held;
 	}
 	held_report_read(&data, &held);
-	return reader_ok(&data) && held.revision < UINT32_MAX ? held.revision : 0;
+	return reader_ok(&data) && held.revision < UINT32_MAX ? held : (struct held_report){ 0 };
+}
+
+static bool is_taken_back(const struct held_report *held)
+{
+	return held->status == OBLIGATION_RETURNED || held->status == OBLIGATION_WITHDRAWN;
 }
 
 /* Gives a report its revision and its reason. */
@@ -52,6 +57,7 @@ static int outgoing_make(struct app *app, const struct arguments *arguments,
 	const struct history_report *known = history_find(history, report->plan->code,
 		report->form->code, report->period_label, report->unit);
 	uint64_t number = report->revision;
+	struct held_report held;
 	struct hash content;
 
 	*ret = (struct outgoing){ .report = report, .path = filled->path };
@@ -62,14 +68,17 @@ static int outgoing_make(struct app *app, const struct arguments *arguments,
 	form_report_content(report, &content);
 	if (known && known->state != OUTBOX_REFUSED && (number == 0 || number == known->revision) &&
 		memcmp(&known->content, &content, sizeof(content)) == 0) {
-		ret->same = true;
+		held = node_held(app, report);
+		ret->same = !is_taken_back(&held);
+	}
+	if (ret->same) {
 		return CODE_DONE;
 	}
 	if (number == 0) {
-		uint32_t held = known && known->state != OUTBOX_REFUSED ? known->revision : 0;
-		uint32_t at_node = node_revision(app, report);
+		uint32_t sent = known && known->state != OUTBOX_REFUSED ? known->revision : 0;
 
-		number = (uint64_t)(held > at_node ? held : at_node) + 1;
+		held = node_held(app, report);
+		number = (uint64_t)(sent > held.revision ? sent : held.revision) + 1;
 	}
 	ret->revision = (uint32_t)number;
 	if (ret->revision > 1 && *ret->note == '\0') {

@@ -17,7 +17,6 @@
 struct flight {
 	bool used;
 	int64_t repeat_at;
-	enum parcel_kind kind;
 	struct outbox_entry entry;
 };
 
@@ -155,7 +154,7 @@ static int flight_send(struct delivery *delivery, struct lane *lane, struct flig
 	struct writer *writer = &delivery->writer;
 
 	writer_reset(writer);
-	envelope_begin(writer, parcel_message(flight->kind), (int64_t)flight->entry.counter);
+	envelope_begin(writer, parcel_message(flight->entry.kind), (int64_t)flight->entry.counter);
 	writer_array(writer, 1);
 	writer_array(writer, 3);
 	writer_bin(writer, flight->entry.bytes.data, flight->entry.bytes.size);
@@ -185,14 +184,6 @@ static struct flight *flight_find(struct lane *lane, uint64_t counter)
 	return NULL;
 }
 
-static enum parcel_kind entry_kind(const struct outbox_entry *entry)
-{
-	struct parcel parcel;
-
-	parcel_read(entry->bytes, &parcel); /* the outbox has read it before */
-	return parcel.kind;
-}
-
 /* Fills the window from the queue. A damaged file is told and left where it is. */
 static int lane_fill(struct delivery *delivery, struct lane *lane)
 {
@@ -216,7 +207,6 @@ static int lane_fill(struct delivery *delivery, struct lane *lane)
 			continue;
 		}
 		flight->used = true;
-		flight->kind = entry_kind(&flight->entry);
 		lane->in_flight++;
 		r = flight_send(delivery, lane, flight);
 		if (r < 0 && r != -EAGAIN) {
@@ -247,34 +237,19 @@ static int lane_repeat(struct delivery *delivery, struct lane *lane, int64_t now
 	return 0;
 }
 
-/* The reports of entry, signed under a counter above highest; the old file is put aside. */
+/* What the entry says, under a counter above highest, takes its place in the window. */
 static int flight_renumber(
 	struct delivery *delivery, struct lane *lane, struct flight *flight, uint64_t highest)
 {
-	CLEANUP(writer_free) struct writer writer;
-	struct parcel parcel;
-	struct signature signature;
-	struct bytes reports;
+	const struct renumbering renumbering = {
+		.home = delivery->options.home,
+		.key = lane->context->key,
+		.pair = lane->pair,
+		.highest = highest,
+	};
 	uint64_t counter = 0;
-	int r;
+	int r = outbox_renumber(lane->outbox, &flight->entry, &renumbering, &counter);
 
-	writer_init(&writer);
-	parcel_read(flight->entry.bytes, &parcel);
-	reports = (struct bytes){ parcel.head.reports.at,
-		(size_t)(parcel.head.reports.end - parcel.head.reports.at) };
-	r = keyring_reserve(delivery->options.home, lane->context->key, 1, highest + 1, &counter);
-	if (r != 0) {
-		return r < 0 ? r : -EINVAL;
-	}
-	parcel_write_begin(&writer, parcel.kind, &lane->pair->public, counter, parcel.head.created,
-		parcel.head.report_count);
-	writer_raw(&writer, reports);
-	sign_bytes(lane->pair, writer_bytes(&writer), &signature);
-	r = outbox_put(lane->outbox, counter, writer_bytes(&writer), &signature);
-	if (r == 0) {
-		r = outbox_keep_refusal(lane->outbox, flight->entry.counter,
-			"id-conflict: signed again under a higher counter\n");
-	}
 	if (r < 0) {
 		return r;
 	}
@@ -330,7 +305,7 @@ static int refusal_take(struct delivery *delivery, struct lane *lane, struct fli
 {
 	CLEANUP(buffer_free) struct buffer reason = { 0 };
 	struct delivery_answer answer = { .problems = problems };
-	enum fate fate = fate_read(flight->kind, problems, &reason);
+	enum fate fate = fate_read(flight->entry.kind, problems, &reason);
 	int r;
 
 	buffer_append(&reason, "", 1);
@@ -449,11 +424,11 @@ static int message_refused(
 		lane_fail(delivery, lane, 0, "a refusal without a reason");
 		return lane_give_up(delivery, lane, false);
 	}
-	if (flight && fate_of(flight->kind, refusal.code) == FATE_AGAIN) {
+	if (flight && fate_of(flight->entry.kind, refusal.code) == FATE_AGAIN) {
 		return 0;
 	}
-	if (flight && flight->kind == PARCEL_REVIEW &&
-		fate_of(flight->kind, refusal.code) == FATE_FINAL) {
+	if (flight && flight->entry.kind == PARCEL_REVIEW &&
+		fate_of(flight->entry.kind, refusal.code) == FATE_FINAL) {
 		return review_refused(delivery, lane, flight, &refusal);
 	}
 	delivery->options.refused(delivery->options.data, lane->context, &refusal, true);

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "clients/common/parcel.h"
 #include "clients/common/text.h"
 
 static const char file_kind[] = "baocao-outbox";
@@ -191,6 +190,7 @@ static int entry_parse(struct outbox_entry *entry)
 		!sign_check(&parcel.head.sender, entry->bytes, &entry->signature)) {
 		return OUTBOX_E_CORRUPT;
 	}
+	entry->kind = parcel.kind;
 	return 0;
 }
 
@@ -302,4 +302,38 @@ int outbox_keep_refusal(struct outbox *outbox, uint64_t counter, const char *wor
 	path_make(outbox, OUTBOX_REFUSED, counter, "reason", path);
 	r = file_write_durably(path, bytes_of(words), 0600);
 	return r < 0 ? r : entry_move(outbox, counter, OUTBOX_QUEUED, OUTBOX_REFUSED);
+}
+
+int outbox_renumber(struct outbox *outbox, const struct outbox_entry *entry,
+	const struct renumbering *renumbering, uint64_t *ret_counter)
+{
+	CLEANUP(writer_free) struct writer writer;
+	struct signature signature;
+	struct parcel parcel;
+	struct bytes items;
+	uint64_t counter = 0;
+	int r;
+
+	writer_init(&writer);
+	parcel_read(entry->bytes, &parcel);
+	items = (struct bytes){ parcel.head.reports.at,
+		(size_t)(parcel.head.reports.end - parcel.head.reports.at) };
+	r = keyring_reserve(
+		renumbering->home, renumbering->key, 1, renumbering->highest + 1, &counter);
+	if (r != 0) {
+		return r < 0 ? r : -EINVAL;
+	}
+	parcel_write_begin(&writer, parcel.kind, &renumbering->pair->public, counter,
+		parcel.head.created, parcel.head.report_count);
+	writer_raw(&writer, items);
+	sign_bytes(renumbering->pair, writer_bytes(&writer), &signature);
+	r = outbox_put(outbox, counter, writer_bytes(&writer), &signature);
+	if (r == 0) {
+		r = outbox_keep_refusal(outbox, entry->counter,
+			"id-conflict: signed again under a higher counter\n");
+	}
+	if (r == 0) {
+		*ret_counter = counter;
+	}
+	return r;
 }

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "clients/common/home.h"
-#include "proto/message.h"
+#include "clients/common/parcel.h"
 
 struct outbox; /* opaque */
 
@@ -27,6 +27,7 @@ enum {
 struct outbox_entry {
 	uint64_t counter;
 	uint64_t attempts; /* how often it was sent without getting an answer */
+	enum parcel_kind kind;
 	struct bytes bytes;
 	struct signature signature;
 	struct buffer file; /* owns bytes */
@@ -65,6 +66,19 @@ int outbox_keep_receipt(struct outbox *outbox, uint64_t counter, struct bytes re
 int outbox_get_receipt(const struct outbox *outbox, uint64_t counter, struct buffer *ret);
 /* Moves from the queue to what is refused, with the node's words. */
 int outbox_keep_refusal(struct outbox *outbox, uint64_t counter, const char *words);
+
+/*
+ * Signs what a queued entry says again, under a new counter of the key above highest, and queues it;
+ * the old one goes to what is refused. 0 with *ret_counter, or -errno.
+ */
+struct renumbering {
+	const struct home *home;
+	const char *key; /* its name in the keyring */
+	const struct key_pair *pair;
+	uint64_t highest;
+};
+int outbox_renumber(struct outbox *outbox, const struct outbox_entry *entry,
+	const struct renumbering *renumbering, uint64_t *ret_counter);
 
 /* The path of an entry's file, for the words of an error. */
 void outbox_path(const struct outbox *outbox, enum outbox_state state, uint64_t counter,

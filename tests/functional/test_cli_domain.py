@@ -132,6 +132,13 @@ class Acts(DomainCase):
         self.ward('report', 'withdraw', PLAN, 'thang', '2022-03', '--reason', 'nhầm kỳ')
         self.assertEqual(self.state('2022-03').state, 'withdrawn')
 
+    def test_a_report_that_was_taken_back_can_be_sent_again_as_it_was(self):
+        self.report(self.ward12, '2022-03', 'lop=7')
+        self.ward12('report', 'withdraw', PLAN, 'thang', '2022-03', '--reason', 'chờ duyệt')
+        self.report(self.ward12, '2022-03', 'lop=7', note='đã duyệt')
+        self.assertEqual((self.state('2022-03', 12).state, self.state('2022-03', 12).revision),
+                         ('received', 2))
+
     def test_lateness_is_waived(self):
         self.report(self.ward, '2022-04', 'lop=7')
         self.reviewer('inbox', 'waive', PLAN, 'thang', '2022-04', 11, '--reason', 'mất điện')
@@ -189,6 +196,19 @@ class Acts(DomainCase):
 
 
 class Queued(DomainCase):
+    def tearDown(self):
+        if not self.city.alive():
+            self.city.start()
+
+    def test_a_question_to_a_node_that_is_down_fails_and_says_so(self):
+        self.city.stop()
+        for verb in (['late'], ['matrix', PLAN, 'thang'], ['target', PLAN], ['score', PLAN],
+                     ['inbox', 'ls'], ['request', 'ls'],
+                     ['rollup', 'explain', PLAN, 'thang', '2022-05', 10, 'lop']):
+            done = self.office.run('--timeout', 1, *verb)
+            self.assertEqual((done.returncode, done.stdout), (FAILED, ''))
+            self.assertIn(self.city.endpoint, done.stderr)
+
     def test_an_act_waits_for_a_node_that_is_down_and_is_delivered_later(self):
         self.reviewer('inbox', 'ls', PLAN)  # the units are in the cache from here on
         self.city.stop()
