@@ -220,7 +220,8 @@ static void write_values(const struct query *query, const struct catalog_plan *p
 	struct report report;
 	size_t count = 0;
 
-	if (own->source == 0 && ledger_entry(query->txn, own->seq, &entry) == 0 &&
+	if (own->source == 0 &&
+		ledger_entry(query->ledger ? query->ledger : query->txn, own->seq, &entry) == 0 &&
 		find_in_submission(&entry, plan, form, period, unit, own->revision, &report)) {
 		writer_map(writer, report.value_count);
 		for (uint32_t i = 0; i < 2 * report.value_count; i++) {

@@ -14,6 +14,7 @@ struct query {
 	const struct catalog *catalog;
 	uint32_t node_unit;
 	struct instant now;
+	struct txn *ledger; /* has the entries; NULL: txn has them too */
 };
 
 struct coverage {

@@ -349,9 +349,14 @@ struct question {
 static int ask(struct verify *verify, struct txn *txn, void *data)
 {
 	const struct question *question = data;
-	struct query query = { verify->out, verify->catalog, verify->identity.unit, verify->until };
+	struct query query = {
+		.txn = verify->out,
+		.catalog = verify->catalog,
+		.node_unit = verify->identity.unit,
+		.now = verify->until,
+		.ledger = txn,
+	};
 
-	(void)txn;
 	if (verify->result->differences > 0) {
 		return -EBADMSG; /* the ledger is damaged: no answer is better than a wrong one */
 	}
