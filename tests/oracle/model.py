@@ -358,13 +358,14 @@ class Cell:
     """One obligation, or what was closed at an inner unit."""
 
     __slots__ = ('revision', 'status', 'flags', 'extended', 'received', 'timeliness', 'values',
-                 'counted', 'counted_values', 'signer', 'digest', 'origin', 'seq')
+                 'note', 'counted', 'counted_values', 'signer', 'digest', 'origin', 'seq')
 
     def __init__(self):
         self.revision = self.status = self.flags = self.extended = self.received = 0
         self.timeliness = self.counted = self.origin = self.seq = 0
         self.values = self.counted_values = None
         self.signer = self.digest = b''
+        self.note = ''
 
     @property
     def held(self):
@@ -659,7 +660,7 @@ class Node:
         cell.flags = cell.flags & (CLOSED_FLAG | REOPENED) | (NIL if nil else 0)
         cell.received = instant
         cell.timeliness = self.timeliness(cell, period, instant)
-        cell.values = dict(values)
+        cell.values, cell.note = dict(values), note
         cell.signer, cell.digest, cell.seq, cell.origin = signer.key, digest, seq, self.unit
         if plan.counts == 'received':
             cell.counted, cell.counted_values = revision, cell.values

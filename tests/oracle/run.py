@@ -445,6 +445,11 @@ class Run:
             field = chance.choice([field for field in held.plans[plan].forms[form].fields
                                    if field.type != 'text'])
             world.compare_explained(session, held, plan, form, label, unit, field.code, moment)
+        if held.unit == DISTRICT:
+            keys = sorted(key for key, cell in held.cells.items() if key[0] == plan
+                          and cell.revision)
+            for key in chance.sample(keys, min(4, len(keys))):
+                world.compare_report(session, held, key, moment)
         for form, label in world.LONGER[plan][:2] if moment is None else ():
             unit = chance.choice([row[2] for row in rows if row[0] == form])
             field = chance.choice([field for field in held.plans[plan].forms[form].fields

@@ -211,6 +211,19 @@ def compare_explained(session, held, plan, form, label, unit, field, moment=None
     equal(f'{place}: rows', sorted([list(row[:6]) for row in rows], key=lambda row: row[:2]), parts)
 
 
+def compare_report(session, held, key, moment=None):
+    """The latest revision of one obligation, with its texts."""
+    cell = held.cells[key]
+    told = session.report(*key, moment)
+    wanted = {'revision': cell.revision, 'status': cell.status, 'flags': cell.flags,
+              'counted': cell.counted, 'extended': cell.extended or None,
+              'nil': bool(cell.flags & model.NIL), 'received': cell.received,
+              'timeliness': cell.timeliness, 'origin_unit': cell.origin, 'seq': cell.seq,
+              'sender': cell.signer, 'digest': cell.digest, 'values': cell.values,
+              'note': cell.note}
+    equal(f'report {key}', {name: told.get(name) for name in wanted}, wanted)
+
+
 def compare_nested(session, held, plan, form, label, unit, moment=None):
     equal(f'{plan} nested {form} {label} {unit}',
           [list(row) for row in session.nested(plan, form, label, unit, moment)],
