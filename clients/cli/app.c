@@ -183,7 +183,8 @@ int app_session_error(struct app *app, int r, const char *what)
 			app->context->name);
 	case SESSION_E_REFUSED:
 		refusal = session_refusal(app->session);
-		return say_error(is_absence(refusal->code) ? CODE_ABSENT : CODE_REFUSED, "",
+		return say_error(is_absence(refusal->code) ? CODE_ABSENT : CODE_REFUSED,
+			refusal->code == REFUSED_BUSY ? _("try again in a moment") : "",
 			_("%s: the node refuses: %s: %s"), what, refusal->name, refusal->detail);
 	case SESSION_E_NONSENSE:
 		return say_error(CODE_FAILED, _("do node and baocao have the same version?"),
