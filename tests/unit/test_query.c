@@ -27,7 +27,7 @@ struct page {
 
 static void asked_of(struct world *world, struct txn *txn, struct query *ret)
 {
-	*ret = (struct query){ txn, intake_catalog(world->intake), 1, world->now };
+	*ret = (struct query){ txn, intake_catalog(world->intake), 1, world->now, NULL };
 }
 
 static int figures(struct world *world, const char *plan, const char *form, const char *period,
