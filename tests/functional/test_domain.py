@@ -222,7 +222,7 @@ class Domain(DomainCase):
         self.assertEqual(self.send(self.city, 14, plan, 'm', '2021-01', so=1).codes,
                          ['unit-not-valid'])
 
-    # Nested cadences --------------------------------------------------------------------------------
+    # Nested cadences ------------------------------------------------------------------------------
 
     def nested(self, plan, form, period, unit):
         with self.city.session() as session:
@@ -444,9 +444,9 @@ class Domain(DomainCase):
             self.reported(self.city, unit, plan, 'y', '2022', a=a)
         with self.city.session() as session:
             found = {(row.target, row.unit): row.status for row in session.targets(plan)}
-        self.assertEqual(found, {('w', 11): 'met', ('w', 12): 'on-track', ('w', 13): 'not-measurable',
-                                 ('w', 21): 'met', ('w', 22): 'not-measurable', ('d', 10): 'met',
-                                 ('d', 20): 'met'})
+        self.assertEqual(found, {
+            ('w', 11): 'met', ('w', 12): 'on-track', ('w', 13): 'not-measurable',
+            ('w', 21): 'met', ('w', 22): 'not-measurable', ('d', 10): 'met', ('d', 20): 'met'})
 
     def test_reports_without_the_figure_measure_nothing(self):
         plan = self.targets_plan(['i,y,sum,a'], ['t,i,<,10,year,district'])

@@ -430,7 +430,7 @@ def single(value):
 
 
 def over_time(operator, values):
-    """One figure of one unit from those of its periods, the earliest first; a value as on the wire."""
+    """One unit's figure from those of its periods, the earliest first; as on the wire."""
     if operator == 'none':
         return None
     numbers, na = [], False
@@ -837,7 +837,7 @@ class Node:
                                  cell.received])
         return total[form.index[field_code]], sorted(rows, key=lambda row: row[:2])
 
-    # Obligations as they are shown ------------------------------------------------------------------
+    # Obligations as they are shown ----------------------------------------------------------------
 
     def state(self, cell, period, clock):
         if cell is not None and cell.flags & EXEMPT:
@@ -869,7 +869,7 @@ class Node:
                         held.timeliness, held.flags, held.counted, stated)
         return found
 
-    # Nested cadences --------------------------------------------------------------------------------
+    # Nested cadences ------------------------------------------------------------------------------
 
     def source_form(self, plan, form, period, field_code):
         """The longest shorter form that has the field and whose periods make up the whole."""
@@ -937,7 +937,7 @@ class Node:
                          form.nested if best else 'stated'])
         return rows
 
-    # Indicators and targets ---------------------------------------------------------------------------
+    # Indicators and targets -----------------------------------------------------------------------
 
     def indicated(self, plan, form, period, unit, field_code):
         """The figure of a unit that counts in indicators."""
@@ -1063,7 +1063,7 @@ class Node:
         return 'on-track' if result['value'] >= target.value * elapsed else 'behind'
 
     def target_periods(self, plan, target, unit, clock):
-        """Those that have begun, the first in any case; of the horizon, the latest with a report."""
+        """Those begun, the first in any case; of the horizon, the latest with a report."""
         form = target.indicator.form
         begun = [period for period in form.periods
                  if clock >= day_ms(period.first)] or form.periods[:1]
@@ -1093,7 +1093,7 @@ class Node:
                         result['n'], result['m'], result['short'])
         return found
 
-    # Scores -------------------------------------------------------------------------------------------
+    # Scores ---------------------------------------------------------------------------------------
 
     def _timeliness_points(self, plan, row, points, unit, clock):
         expected = on_time = 0

@@ -211,8 +211,9 @@ class Run:
                 break
             plan, form, period, unit = self.near(items)
         cell = place.model.cells.get((plan.code, form.code, period.label, unit)) or model.Cell()
-        kinds = [kind for kind in range(1, 9) if place.model.fits(kind, cell, cell.revision, 1, bool(
-                     cell.flags & model.CLOSED_FLAG))]
+        closed = bool(cell.flags & model.CLOSED_FLAG)
+        kinds = [kind for kind in range(1, 9)
+                 if place.model.fits(kind, cell, cell.revision, 1, closed)]
         weights = {model.ACCEPT: 6, model.RETURN: 4, model.WITHDRAW: 2, model.WAIVE: 4,
                    model.EXTEND: 2, model.EXEMPT_ACT: 2, model.CLOSE: 1, model.REOPEN: 3}
         if chance.random() < 0.2:
@@ -374,7 +375,7 @@ class Run:
         send = place.carrier.submit if kind == 'submission' else place.carrier.review
         self.hand_in(place, operations, send(*[operation.made for operation in operations]), True)
 
-    # Everything else that happens -------------------------------------------------------------------
+    # Everything else that happens -----------------------------------------------------------------
 
     def events(self, batch, batches):
         chance, at = self.random, self.world
@@ -418,7 +419,7 @@ class Run:
         for place in self.places:
             self.targets[place].clear()
 
-    # Comparing --------------------------------------------------------------------------------------
+    # Comparing ------------------------------------------------------------------------------------
 
     def timed(self, name, function, *arguments):
         begin = time.monotonic()
