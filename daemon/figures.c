@@ -146,7 +146,8 @@ static int figures_window(const struct query *query, struct figures *figures, si
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	size_t from = 0;
 	size_t to;
-	int r = rollup_make(query, figures->plan, form, window, periods, period_count, &table);
+	int r = rollup_make(query, figures->plan, form, window, periods, period_count,
+		figures->unit, &table);
 
 	if (r < 0) {
 		return r;
@@ -374,7 +375,8 @@ static int obligations_form(const struct query *query, struct figures *figures, 
 			figures->next = (int64_t)first;
 			return 0;
 		}
-		r = rollup_make(query, figures->plan, form, &period, &period, 1, &table);
+		r = rollup_make(query, figures->plan, form, &period, &period, 1, figures->unit,
+			&table);
 		if (r < 0) {
 			return r;
 		}
@@ -525,7 +527,7 @@ int query_explain(const struct query *query, struct bytes body, struct writer *w
 		return QUERY_E_PERIOD;
 	}
 	r = rollup_make(query, explain.plan, explain.form, &explain.window, periods, count,
-		&table);
+		explain.unit, &table);
 	if (r < 0) {
 		return r;
 	}

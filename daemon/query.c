@@ -144,7 +144,8 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	if (shorter >= 0) {
 		const struct form *source = &plan->plan->forms[shorter];
 		size_t at = (size_t)form_field_index(source, bytes_of(of->code));
-		int r = rollup_make(query, plan, (size_t)shorter, period, periods, count, &table);
+		int r = rollup_make(query, plan, (size_t)shorter, period, periods, count, unit,
+			&table);
 
 		if (r < 0) {
 			return r;
@@ -175,7 +176,7 @@ int query_nested(const struct query *query, struct bytes body, struct writer *wr
 	if (r || !periods) {
 		return r ? r : -ENOMEM;
 	}
-	r = rollup_make(query, plan, key.form, &period, &period, 1, &table);
+	r = rollup_make(query, plan, key.form, &period, &period, 1, key.unit, &table);
 	writer_array(writer, plan->plan->forms[key.form].field_count);
 	for (size_t i = 0; i < plan->plan->forms[key.form].field_count && r == 0; i++) {
 		r = write_nested(query, plan, key.form, &period, key.unit, i,

@@ -278,17 +278,34 @@ static size_t chain_in_window(const struct query *query, uint32_t unit, struct d
 		       size;
 }
 
-bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day)
+static bool chain_has(const uint32_t *chain, size_t size, uint32_t unit)
 {
-	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size = chain_in_window(query, unit, day, chain);
-
 	for (size_t i = 0; i < size; i++) {
-		if (chain[i] == above) {
+		if (chain[i] == unit) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day)
+{
+	uint32_t chain[LIMIT_TREE_DEPTH];
+
+	return chain_has(chain, chain_in_window(query, unit, day, chain), above);
+}
+
+/*
+ * Has a unit's report a part in the row of another? Its coverage goes up the chain of the period's
+ * last day, its figures that of the window's.
+ */
+static bool has_part(const struct query *query, uint32_t unit, uint32_t above, struct date day,
+	struct date window_day)
+{
+	uint32_t chain[LIMIT_TREE_DEPTH];
+
+	return above == 0 || chain_has(chain, chain_of(query, unit, day, chain), above) ||
+	       (day.day != window_day.day && rollup_counts(query, unit, above, window_day));
 }
 
 /* Adds what one unit has over time to itself and to the units above it on the window's last day. */
@@ -336,11 +353,12 @@ static int add_up(const struct query *query, const struct form *form, struct dat
 
 int rollup_make(const struct query *query, const struct catalog_plan *plan, size_t form,
 	const struct period *window, const struct period *periods, size_t period_count,
-	struct rollup_table **ret)
+	uint32_t only, struct rollup_table **ret)
 {
 	bool longer = window->cadence != plan->plan->forms[form].cadence;
 	CLEANUP(rollup_freep) struct rollup_table *table = calloc(1, sizeof(*table));
 	const struct units *units = catalog_units(query->catalog);
+	struct date window_day = last_day(&periods[period_count - 1]);
 	int r;
 
 	if (!table) {
@@ -358,6 +376,7 @@ int rollup_make(const struct query *query, const struct catalog_plan *plan, size
 			enum source_state source;
 
 			if (day.day < state->from.day || day.day >= state->to.day ||
+				!has_part(query, state->unit, only, day, window_day) ||
 				!plan_binds(plan->plan, form, &periods[i], units, state->unit, &source)) {
 				continue;
 			}
@@ -368,7 +387,7 @@ int rollup_make(const struct query *query, const struct catalog_plan *plan, size
 			}
 		}
 	}
-	r = add_up(query, &plan->plan->forms[form], last_day(&periods[period_count - 1]), table);
+	r = add_up(query, &plan->plan->forms[form], window_day, table);
 	if (r < 0) {
 		return r;
 	}

@@ -54,12 +54,14 @@ struct rollup_table; /* rows ordered by unit */
 /*
  * window   what is asked for: a period of the form, or one that is longer
  * periods  those of the form that are to be taken, at least one
+ * only     a unit whose row is right, and those of all below it; others may be incomplete then, or
+ *          not there, and the work is that of its subtree. 0: all rows.
  *
  * 0 or -errno.
  */
 int rollup_make(const struct query *query, const struct catalog_plan *plan, size_t form,
 	const struct period *window, const struct period *periods, size_t period_count,
-	struct rollup_table **ret);
+	uint32_t only, struct rollup_table **ret);
 void rollup_free(struct rollup_table *table);
 void rollup_freep(struct rollup_table **table);
 size_t rollup_count(const struct rollup_table *table);

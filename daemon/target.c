@@ -369,7 +369,7 @@ static int has_report(const struct query *query, const struct catalog_plan *plan
 {
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	const struct rollup_row *row;
-	int r = rollup_make(query, plan, form, period, period, 1, &table);
+	int r = rollup_make(query, plan, form, period, period, 1, unit, &table);
 
 	if (r < 0) {
 		return r;
