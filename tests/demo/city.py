@@ -7,6 +7,7 @@ import threading
 from typing import NamedTuple
 
 import tables
+import targets
 from tree import Chaos, Demo, DemoError, Tree
 
 # Which year of each plan is reported, and the node that its reporters send to.
@@ -16,6 +17,8 @@ PLANS = {'pn-2017': (2017, 'phu-nhuan'), 'hcm-2016-2020': (2020, 'city'),
 CITY_CODE = '79'
 # The city's node hears from few itself: the districts of this demonstration and its departments.
 CITY_REPORTERS = {'768', '774', '772', '764', 'hcm.skhcn', 'hcm.stc'}
+# When every plan has ended: the instant that the city's targets are asked at.
+JUDGED_AT = datetime.datetime(2023, 1, 10, 8, tzinfo=tables.ZONE)
 NEVER_SENT = 0.04  # of the reports, so that coverage has something to show
 LATE = 0.12
 NIL = 0.05
@@ -269,6 +272,7 @@ class CityDemo(Demo):
     def settle(self):
         self.progress.say('waiting for the city to acknowledge every rollup')
         self.tree.settle([name for name in self.tree.nodes if name != 'city'])
+        self.set_clock('city', JUDGED_AT)
 
     def check(self, out):
         """Prints the city's view; the number of differences from what was sent."""
@@ -299,6 +303,53 @@ class CityDemo(Demo):
         if proposed:
             out.write('# proposed forms: no document asks for them; not part of stated coverage\n')
             out.writelines('\t'.join(line) + '\n' for line in proposed)
+        return differences + self.check_coverage(out) + self.check_targets(out)
+
+    def check_coverage(self, out):
+        """Prints what the city has of each form in all its periods; the number of differences."""
+        city = self.number_of(CITY_CODE)
+        names = ('received', 'expected', 'late')
+        differences = 0
+        proposed = []
+        out.write('plan\tform\tn/m\tlate\n')
+        for code in self.years:
+            for form in self.plans[code].forms:
+                wanted = {key[2]: row for key, row in self.sums.rows.items()
+                          if (key[0], key[1], key[3]) == (code, form, city)}
+                rows = [row for row in self.tree.figures('city', code, '--unit', city)
+                        if row['form'] == form and row['period'] in wanted]
+                counts = [sum(row[name] for row in rows) for name in names]
+                differences += sum(count != sum(row[name] for row in wanted.values())
+                                   for count, name in zip(counts, names))
+                line = f'{code}\t{form}\t{counts[0]}/{counts[1]}\t{counts[2]}\n'
+                if all(row['stated'] for row in rows):
+                    out.write(line)
+                else:
+                    proposed.append(line)
+        if proposed:
+            out.write('# proposed forms\n')
+            out.writelines(proposed)
+        return differences
+
+    def check_targets(self, out):
+        """Prints every target at the city's node; the number of differences."""
+        city = self.number_of(CITY_CODE)
+        differences = 0
+        out.write('target\tplan\tcode\tperiod\tunit\tvalue\tgoal\tn/m\tstatus\treason\n')
+        for code in self.years:
+            plan = self.plans[code]
+            if not plan.targets:
+                continue
+            wanted = targets.Evaluation(plan, self.units, self.reports).all(city)
+            for row in self.tree.targets('city', code):
+                unit = self.number_of(row['unit'])
+                said = targets.Result(row['value'] or '', row['coverage'], row['status'],
+                                      row['reason'] or '')
+                differences += wanted.pop((row['target'], row['period'], unit), None) != said
+                out.write('\t'.join(('target', code, row['target'], row['period'],
+                                     self.name_of(unit), said.value or '-', row['goal'],
+                                     said.coverage, said.status, said.reason)) + '\n')
+            differences += len(wanted)
         return differences
 
     def name_of(self, number):

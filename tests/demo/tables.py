@@ -117,6 +117,7 @@ class Plan:
         self.code, self.issuer = head['code'], head['issuer']
         self.start, self.end = day_of(head['from']), day_of(head['to'])
         self.forms = {row['code']: Form(row) for row in tables['form']}
+        self.indicators, self.targets = tables.get('indicator', []), tables.get('target', [])
         for name, target in (('field', 'fields'), ('duty', 'duties'), ('due', 'dues'),
                              ('constraint', 'constraints')):
             for row in tables.get(name, []):
@@ -131,6 +132,11 @@ class Plan:
         return [period for period in periods_of_year(form.cadence, year)
                 if self.start <= period.start < self.end and
                 (not form.positions or position_of(period) in form.positions)]
+
+    def all_periods(self, form):
+        """Those of the whole horizon, in order."""
+        return [period for year in range(self.start.year, self.end.year + 1)
+                for period in self.periods(form, year)]
 
     def reporters(self, form, period, units):
         """{unit: stated} of who owes the form for the period; units as on its last day."""

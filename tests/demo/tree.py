@@ -213,6 +213,10 @@ class Tree:
             row['sums'] = {field: figure['value'] for field, figure in row['values'].items()}
         return answer['figures']
 
+    def targets(self, name, plan):
+        """Every result of a plan's targets at a node."""
+        return self.commands.json('--context', name, 'target', plan)['targets']
+
     def totals(self, name, plan, unit):
         """{field: sum over all periods} of one unit, which sums all below it."""
         sums = {}
