@@ -815,6 +815,12 @@ static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 	if (closed < 0) {
 		return closed;
 	}
+	if (current->epoch > 0) {
+		problems_add(problems, index, REFUSED_ACT_NOT_POSSIBLE,
+			"unit %u reports to the node of unit %u: that node acts on it", act->unit,
+			current->origin_unit);
+		return REFUSED_ACT_NOT_POSSIBLE;
+	}
 	next = *current;
 	if (!row->fn(&(struct acting){ fold, act, &subject, &next, closed })) {
 		problems_add(problems, index, REFUSED_ACT_NOT_POSSIBLE,

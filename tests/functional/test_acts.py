@@ -228,14 +228,15 @@ class Acts(DomainCase):
                 ('no-obligation', PLAN, FORM, '2022-10', 15)):
             self.assertEqual(self.act(self.district, 'exempt', plan, form, period, unit), [wanted])
 
-    def test_an_act_at_the_city_holds_there_until_the_district_says_more(self):
+    def test_the_district_acts_on_what_it_told_the_city_of_and_the_city_only_on_the_rest(self):
         period, until = '2022-08', ms_of('2023-02-01T00:00:00+07:00')
         self.reported(self.district, 13, PLAN, FORM, period, lop=5)
         self.settle(self.district)
-        self.acted(self.city, 'return', PLAN, FORM, period, 13, 1, by='reviewer 1')
+        self.assertEqual(self.act(self.city, 'return', PLAN, FORM, period, 13, 1,
+                                  by='reviewer 1'), ['act-not-possible'])
         self.acted(self.city, 'exempt', PLAN, FORM, '2022-12', 13, by='reviewer 1')
-        self.assertEqual(self.obligation(self.city, PLAN, FORM, period, 13).state, 'returned')
-        self.assertEqual(self.obligation(self.district, PLAN, FORM, period, 13).state, 'received')
+        self.assertEqual(self.obligation(self.city, PLAN, FORM, period, 13).state, 'received')
+        self.assertEqual(self.obligation(self.city, PLAN, FORM, '2022-12', 13).state, 'exempt')
         self.acted(self.district, 'accept', PLAN, FORM, period, 13, 1)
         self.acted(self.district, 'extend', PLAN, FORM, '2022-12', 13, until=until)
         self.settle(self.district)
