@@ -43,8 +43,8 @@ void csv_freep(struct csv **csv);
  * skip_comments. Cells are NUL-terminated, unquoted, valid until the next call.
  * Returns the number of cells, 0 at the end, or -1 with *ret_why set (a constant).
  */
-int csv_next(struct csv *csv, bool skip_comments, const char *const **ret_cells,
-	const char **ret_why);
+int csv_next(
+	struct csv *csv, bool skip_comments, const char *const **ret_cells, const char **ret_why);
 /* The line where the record returned last begins, from 1. */
 size_t csv_line(const struct csv *csv);
 /* Writes one cell, quoted where RFC 4180 needs it. */

@@ -47,8 +47,8 @@ const struct unit_state *unit_by_code(const struct units *units, const char *cod
  * The chain from a unit to the root on a day, the unit itself first. Returns the number of units
  * written, 0 if the unit does not exist on that day. At most LIMIT_TREE_DEPTH.
  */
-size_t unit_chain(const struct units *units, uint32_t unit, struct date day,
-	uint32_t ret[LIMIT_TREE_DEPTH]);
+size_t unit_chain(
+	const struct units *units, uint32_t unit, struct date day, uint32_t ret[LIMIT_TREE_DEPTH]);
 /* Is unit the same as, or below, top on that day? */
 bool unit_is_within(const struct units *units, uint32_t unit, uint32_t top, struct date day);
 /* The same on any day of the unit's history: whom a key may speak for. */

@@ -29,7 +29,7 @@ struct catalog {
 	struct arena *arena;
 	struct catalog_key *keys;
 	size_t key_count;
-	uint32_t *by_key;   /* open addressing: index + 1; size is a power of two */
+	uint32_t *by_key; /* open addressing: index + 1; size is a power of two */
 	uint32_t *by_curve;
 	size_t slot_count;
 	struct catalog_plan plans[LIMIT_PLANS];
@@ -169,7 +169,8 @@ static int load_keys(struct catalog *catalog, struct txn *txn)
 			return -EBADMSG;
 		}
 		memcpy(&record, value.data, sizeof(record));
-		bytes_copy_text((struct bytes){ value.data + sizeof(record), value.size - sizeof(record) },
+		bytes_copy_text(
+			(struct bytes){ value.data + sizeof(record), value.size - sizeof(record) },
 			name, sizeof(name));
 		*entry = (struct catalog_key){
 			.party = record.party,
@@ -306,8 +307,8 @@ const struct catalog_key *catalog_key_at(const struct catalog *catalog, size_t i
 	return &catalog->keys[index];
 }
 
-const struct catalog_key *catalog_key_find(const struct catalog *catalog,
-	const struct public_key *key)
+const struct catalog_key *catalog_key_find(
+	const struct catalog *catalog, const struct public_key *key)
 {
 	size_t slot = slot_of(key->data, catalog->slot_count);
 
@@ -321,8 +322,8 @@ const struct catalog_key *catalog_key_find(const struct catalog *catalog,
 	return NULL;
 }
 
-const struct catalog_key *catalog_key_by_curve(const struct catalog *catalog,
-	const uint8_t curve[32])
+const struct catalog_key *catalog_key_by_curve(
+	const struct catalog *catalog, const uint8_t curve[32])
 {
 	size_t slot = slot_of(curve, catalog->slot_count);
 
@@ -386,7 +387,8 @@ enum key_column {
 static const struct table_column key_columns[KEY_COLUMN_COUNT] = {
 	[KEY_COLUMN_KEY] = { "key", true, "Ed25519 public key, 64 hexadecimal digits" },
 	[KEY_COLUMN_UNIT] = { "unit", true, "number of the unit the key speaks for" },
-	[KEY_COLUMN_ROLE] = { "role", true, "operator, reporter, collector, carrier, node or reader" },
+	[KEY_COLUMN_ROLE] = { "role", true,
+		"operator, reporter, collector, carrier, node or reader" },
 	[KEY_COLUMN_FROM] = { "from", true, "first day the key is valid" },
 	[KEY_COLUMN_TO] = { "to", false, "first day it is not; empty: no end" },
 	[KEY_COLUMN_NAME] = { "name", false, "who holds it" },

@@ -48,10 +48,10 @@ void catalog_freep(struct catalog **catalog);
 const struct units *catalog_units(const struct catalog *catalog);
 size_t catalog_key_count(const struct catalog *catalog);
 const struct catalog_key *catalog_key_at(const struct catalog *catalog, size_t index);
-const struct catalog_key *catalog_key_find(const struct catalog *catalog,
-	const struct public_key *key);
-const struct catalog_key *catalog_key_by_curve(const struct catalog *catalog,
-	const uint8_t curve[32]);
+const struct catalog_key *catalog_key_find(
+	const struct catalog *catalog, const struct public_key *key);
+const struct catalog_key *catalog_key_by_curve(
+	const struct catalog *catalog, const uint8_t curve[32]);
 bool catalog_key_is_valid(const struct catalog_key *key, struct instant instant);
 size_t catalog_plan_count(const struct catalog *catalog);
 const struct catalog_plan *catalog_plan_at(const struct catalog *catalog, size_t index);

@@ -177,8 +177,8 @@ static size_t totals_write(const struct totals *totals, uint8_t *ret)
 	return totals->count * sizeof(struct cell_total);
 }
 
-static bool get(struct txn *txn, enum store_table table, const struct cell_key *key,
-	struct bytes *ret)
+static bool get(
+	struct txn *txn, enum store_table table, const struct cell_key *key, struct bytes *ret)
 {
 	uint8_t bytes[CELL_KEY_SIZE];
 
@@ -286,13 +286,13 @@ static bool key_equal(const struct cell_key *a, const struct cell_key *b)
 	       a->form == b->form;
 }
 
-static struct cached **slot_find(const struct cells *cells, const struct cell_key *key,
-	enum store_table table)
+static struct cached **slot_find(
+	const struct cells *cells, const struct cell_key *key, enum store_table table)
 {
 	size_t slot = key_hash(key, table) & (cells->slot_count - 1);
 
-	while (cells->slots[slot] && (cells->slots[slot]->table != table ||
-					     !key_equal(&cells->slots[slot]->key, key))) {
+	while (cells->slots[slot] &&
+		(cells->slots[slot]->table != table || !key_equal(&cells->slots[slot]->key, key))) {
 		slot = (slot + 1) & (cells->slot_count - 1);
 	}
 	return &cells->slots[slot];
@@ -335,8 +335,8 @@ static struct cached *cached_take(struct cells *cells)
 	return cells->list[cells->count];
 }
 
-static struct cached *cached_get(struct cells *cells, const struct cell_key *key,
-	enum store_table table)
+static struct cached *cached_get(
+	struct cells *cells, const struct cell_key *key, enum store_table table)
 {
 	struct cached **slot;
 	struct cached *cached;
@@ -411,8 +411,8 @@ void cells_touch_totals(struct cells *cells, const struct cell_key *key)
 	touch(cells, *slot_find(cells, key, TABLE_CELL));
 }
 
-static void change_write(struct txn *txn, uint64_t old_version, uint64_t version,
-	const uint8_t key[CELL_KEY_SIZE])
+static void change_write(
+	struct txn *txn, uint64_t old_version, uint64_t version, const uint8_t key[CELL_KEY_SIZE])
 {
 	uint8_t number[8];
 
@@ -427,8 +427,7 @@ static void change_write(struct txn *txn, uint64_t old_version, uint64_t version
 
 void cells_flush(struct cells *cells, uint64_t *next_change)
 {
-	uint8_t record[sizeof(struct own_head) +
-		LIMIT_FIELDS_PER_FORM * sizeof(struct cell_total)];
+	uint8_t record[sizeof(struct own_head) + LIMIT_FIELDS_PER_FORM * sizeof(struct cell_total)];
 	uint8_t key[CELL_KEY_SIZE];
 
 	for (size_t i = 0; i < cells->touched_count; i++) {

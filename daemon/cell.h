@@ -51,8 +51,9 @@ struct own {
 	uint8_t status;    /* enum obligation_status */
 	uint8_t flags;     /* enum obligation_flag */
 	uint8_t timeliness;
-	uint16_t count;    /* figures that count; a plan may have gained fields since */
-	uint16_t pending_count; /* where only accepted figures count: those of the latest revision */
+	uint16_t count; /* figures that count; a plan may have gained fields since */
+	uint16_t
+		pending_count; /* where only accepted figures count: those of the latest revision */
 	struct public_key signer;
 	struct hash digest;
 	struct figure figures[LIMIT_FIELDS_PER_FORM];

@@ -6,8 +6,8 @@
 #include "daemon/query.h"
 
 /* One field over a unit and all below it; nil where it is not combined over units, or overflows. */
-static void write_aggregate(struct writer *writer, const struct field *field,
-	const struct aggregate *aggregate)
+static void write_aggregate(
+	struct writer *writer, const struct field *field, const struct aggregate *aggregate)
 {
 	if (field->over_units == AGGREGATION_NONE || aggregate->overflow) {
 		writer_nil(writer);
@@ -25,8 +25,8 @@ static void write_aggregate(struct writer *writer, const struct field *field,
 }
 
 /* A sum from the stored cell and the unit's own record: the same figure, kept at each commit. */
-static void write_stored_sum(struct writer *writer, const struct total *below,
-	const struct figure *own)
+static void write_stored_sum(
+	struct writer *writer, const struct total *below, const struct figure *own)
 {
 	bool number = own->state == VALUE_NUMBER || own->state == VALUE_ESTIMATED;
 
@@ -51,7 +51,7 @@ struct figures {
 	uint64_t cursor;      /* form, number of the period in the form, number of the row in it */
 	uint32_t rows;
 	uint32_t windows; /* computed so far, to bound the work of one answer */
-	int64_t next; /* -1: done */
+	int64_t next;     /* -1: done */
 	struct writer *out;
 };
 
@@ -73,7 +73,8 @@ static void write_sums(const struct query *query, const struct figures *figures,
 	writer_array(figures->out, form->field_count);
 	for (size_t i = 0; i < form->field_count; i++) {
 		if (stored && form->fields[i].over_units == AGGREGATION_SUM) {
-			write_stored_sum(figures->out, i < totals.count ? &totals.fields[i] : &nothing,
+			write_stored_sum(figures->out,
+				i < totals.count ? &totals.fields[i] : &nothing,
 				has_own && i < own.count ? &own.figures[i] : &missing);
 		} else {
 			write_aggregate(figures->out, &form->fields[i], &row->aggregates[i]);
@@ -120,7 +121,8 @@ static void write_row(const struct query *query, const struct figures *figures, 
 			struct figure figure = row->own[i];
 
 			if (figure.state == VALUE_TEXT) {
-				figure.state = VALUE_MISSING; /* not combined over time, or too large */
+				figure.state =
+					VALUE_MISSING; /* not combined over time, or too large */
 			}
 			write_figure(writer, &figure);
 		}
@@ -146,8 +148,8 @@ static int figures_window(const struct query *query, struct figures *figures, si
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	size_t from = 0;
 	size_t to;
-	int r = rollup_make(query, figures->plan, form, window, periods, period_count,
-		figures->unit, &table);
+	int r = rollup_make(
+		query, figures->plan, form, window, periods, period_count, figures->unit, &table);
 
 	if (r < 0) {
 		return r;
@@ -180,11 +182,11 @@ static int figures_longer(const struct query *query, struct figures *figures, si
 	if (!periods) {
 		return -ENOMEM;
 	}
-	count = rollup_periods(plan, &plan->forms[form], &figures->window, periods,
-		ROLLUP_PERIODS_MAX);
-	return count == 0 ? 0 :
-			    figures_window(query, figures, form, 0, &figures->window, periods, count,
-				    figures->cursor > first ? figures->cursor - first : 0);
+	count = rollup_periods(
+		plan, &plan->forms[form], &figures->window, periods, ROLLUP_PERIODS_MAX);
+	return count == 0 ? 0
+			  : figures_window(query, figures, form, 0, &figures->window, periods,
+				    count, figures->cursor > first ? figures->cursor - first : 0);
 }
 
 static int figures_form(const struct query *query, struct figures *figures, size_t form)
@@ -195,9 +197,9 @@ static int figures_form(const struct query *query, struct figures *figures, size
 	uint64_t number = 0;
 
 	if (figures->window.code && figures->window.cadence != definition->cadence) {
-		return cursor_make(form + 1, 0, 0) <= figures->cursor ?
-			       0 :
-			       figures_longer(query, figures, form);
+		return cursor_make(form + 1, 0, 0) <= figures->cursor
+			       ? 0
+			       : figures_longer(query, figures, form);
 	}
 	for (bool more = form_first_period(plan, definition, &period); more;
 		more = form_next_period(plan, definition, &period), number++) {
@@ -253,8 +255,8 @@ static int figures_read(const struct query *query, struct bytes body, struct fig
 typedef int figures_fn(const struct query *query, struct figures *figures, size_t form);
 
 /* Runs fn over the forms that are asked for and writes [next, rows]. */
-static int figures_run(const struct query *query, struct bytes body, figures_fn *fn,
-	struct writer *writer)
+static int figures_run(
+	const struct query *query, struct bytes body, figures_fn *fn, struct writer *writer)
 {
 	struct figures figures = { .next = -1 };
 	struct writer rows;
@@ -375,8 +377,8 @@ static int obligations_form(const struct query *query, struct figures *figures, 
 			figures->next = (int64_t)first;
 			return 0;
 		}
-		r = rollup_make(query, figures->plan, form, &period, &period, 1, figures->unit,
-			&table);
+		r = rollup_make(
+			query, figures->plan, form, &period, &period, 1, figures->unit, &table);
 		if (r < 0) {
 			return r;
 		}
@@ -521,8 +523,8 @@ int query_explain(const struct query *query, struct bytes body, struct writer *w
 		return r ? r : -ENOMEM;
 	}
 	plan = explain.plan->plan;
-	count = rollup_periods(plan, &plan->forms[explain.form], &explain.window, periods,
-		ROLLUP_PERIODS_MAX);
+	count = rollup_periods(
+		plan, &plan->forms[explain.form], &explain.window, periods, ROLLUP_PERIODS_MAX);
 	if (count == 0) {
 		return QUERY_E_PERIOD;
 	}
@@ -550,4 +552,3 @@ int query_explain(const struct query *query, struct bytes body, struct writer *w
 	writer_free(&contributions);
 	return r;
 }
-

@@ -30,8 +30,8 @@ static int last_change(struct txn *txn, uint64_t *ret)
 	return 0;
 }
 
-int fold_begin(struct fold *fold, struct txn *txn, const struct catalog *catalog,
-	struct instant instant)
+int fold_begin(
+	struct fold *fold, struct txn *txn, const struct catalog *catalog, struct instant instant)
 {
 	uint64_t change;
 	int r = last_change(txn, &change);
@@ -98,7 +98,8 @@ uint64_t fold_id_highest(const struct fold *fold, uint32_t party)
 
 	id_key(party, UINT64_MAX, wanted);
 	if (cursor_open(fold->txn, TABLE_ID, &cursor) < 0 ||
-		!cursor_seek_before(cursor, (struct bytes){ wanted, sizeof(wanted) }, &key, &value) ||
+		!cursor_seek_before(
+			cursor, (struct bytes){ wanted, sizeof(wanted) }, &key, &value) ||
 		key.size != sizeof(wanted) || get_be32(key.data) != party) {
 		return 0;
 	}
@@ -143,8 +144,8 @@ static enum judgement subject_find_form(const struct fold *fold, int64_t index, 
 	ret->form = &ret->plan->plan->forms[at];
 	if (!form_period_parse(ret->plan->plan, ret->form, period, &ret->period)) {
 		problems_add(problems, index, REFUSED_UNKNOWN_PERIOD,
-			"form '%s' of plan '%s' has no period '%s'", ret->form->code, ret->plan->code,
-			text_of(period, text));
+			"form '%s' of plan '%s' has no period '%s'", ret->form->code,
+			ret->plan->code, text_of(period, text));
 		return REFUSED_UNKNOWN_PERIOD;
 	}
 	ret->key.plan = ret->plan->number;
@@ -188,11 +189,12 @@ static enum judgement subject_find_unit(const struct fold *fold, int64_t index, 
 
 	period_label(ret->period.code, label);
 	if (!unit_last(units, unit)) {
-		problems_add(problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
+		problems_add(
+			problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
 		return REFUSED_UNKNOWN_UNIT;
 	}
-	if (signer->role == ROLE_REPORTER ? unit != signer->unit :
-					    !unit_was_within(units, unit, signer->unit)) {
+	if (signer->role == ROLE_REPORTER ? unit != signer->unit
+					  : !unit_was_within(units, unit, signer->unit)) {
 		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
 			"the key speaks for unit %u, not for %u", signer->unit, unit);
 		return REFUSED_NOT_YOUR_UNIT;
@@ -204,7 +206,8 @@ static enum judgement subject_find_unit(const struct fold *fold, int64_t index, 
 	}
 	if (!chain_find(units, fold->node_unit, unit, day, ret->above, &ret->above_count)) {
 		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
-			"unit %u is not below this node's unit %u in %s", unit, fold->node_unit, label);
+			"unit %u is not below this node's unit %u in %s", unit, fold->node_unit,
+			label);
 		return REFUSED_NOT_YOUR_UNIT;
 	}
 	if (bound && !plan_binds(ret->plan->plan, ret->key.form, &ret->period, units, unit, NULL)) {
@@ -260,8 +263,8 @@ static void problem_field(struct problems *problems, int64_t index, enum judgeme
 	} else {
 		problems_add(problems, index, code, "field '%s': %lld is %s", field->code,
 			(long long)value->number,
-			code == REFUSED_OVERFLOW ? "too large to be summed" :
-						   "outside the field's bounds");
+			code == REFUSED_OVERFLOW ? "too large to be summed"
+						 : "outside the field's bounds");
 	}
 }
 
@@ -328,8 +331,8 @@ static enum judgement judge_values(const struct report *report, const struct sub
 	}
 	for (size_t i = 0; i < form->field_count && !report->nil; i++) {
 		if (form->fields[i].required && !present[i]) {
-			problems_add(problems, index, REFUSED_MISSING_FIELD, "field '%s' must be filled",
-				form->fields[i].code);
+			problems_add(problems, index, REFUSED_MISSING_FIELD,
+				"field '%s' must be filled", form->fields[i].code);
 			worst = REFUSED_MISSING_FIELD;
 		}
 	}
@@ -359,7 +362,8 @@ static const struct figure *figure_at(const struct own *own, size_t index)
 
 static int64_t figure_number(const struct figure *figure)
 {
-	return figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED ? figure->number : 0;
+	return figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED ? figure->number
+										 : 0;
 }
 
 static bool sum_fits(const struct totals *totals, const struct form *form, const struct own *old,
@@ -481,20 +485,19 @@ static enum judgement judge_revision(const struct report *report, int64_t index,
 	}
 	if (closed || current->status == OBLIGATION_ACCEPTED) {
 		problems_add(problems, index, REFUSED_CLOSED,
-			"unit %u: the report is %s; it must be reopened before it is revised", report->unit,
-			closed ? "closed" : "accepted");
+			"unit %u: the report is %s; it must be reopened before it is revised",
+			report->unit, closed ? "closed" : "accepted");
 		return REFUSED_CLOSED;
 	}
 	return JUDGEMENT_ACCEPTED;
 }
 
-static enum timeliness timeliness_of(const struct subject *subject, int64_t extended_ms,
-	int64_t received_ms)
+static enum timeliness timeliness_of(
+	const struct subject *subject, int64_t extended_ms, int64_t received_ms)
 {
 	struct instant due = { extended_ms };
 
-	if (!extended_ms &&
-		!form_due(subject->plan->plan, subject->form, &subject->period, &due)) {
+	if (!extended_ms && !form_due(subject->plan->plan, subject->form, &subject->period, &due)) {
 		return TIMELINESS_UNSTATED;
 	}
 	return received_ms < due.ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
@@ -531,13 +534,13 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	struct own *current;
 	struct own next = { 0 };
 	bool exists;
-	enum judgement judgement = subject_find_form(fold, index, report->plan, report->form,
-		report->period, &subject, problems);
+	enum judgement judgement = subject_find_form(
+		fold, index, report->plan, report->form, report->period, &subject, problems);
 	int closed, r;
 
 	if (judgement == JUDGEMENT_ACCEPTED) {
-		judgement = subject_find_unit(fold, index, report->unit, signer, true, &subject,
-			problems);
+		judgement = subject_find_unit(
+			fold, index, report->unit, signer, true, &subject, problems);
 	}
 	if (judgement != JUDGEMENT_ACCEPTED) {
 		return judgement;
@@ -568,8 +571,7 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	next.status = OBLIGATION_RECEIVED;
 	next.flags = (uint8_t)((current->flags & (OBLIGATION_CLOSED | OBLIGATION_REOPENED)) |
 			       (report->nil ? OBLIGATION_NIL : 0));
-	next.timeliness =
-		(uint8_t)timeliness_of(&subject, current->extended_ms, fold->instant.ms);
+	next.timeliness = (uint8_t)timeliness_of(&subject, current->extended_ms, fold->instant.ms);
 	next.signer = signer->key;
 	next.digest = *digest;
 	if (counts_accepted(&subject)) {
@@ -596,8 +598,8 @@ static void id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t
 }
 
 int fold_submission(struct fold *fold, const struct submission *submission, struct bytes bytes,
-	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements,
-	uint32_t *ret_counted, struct problems *problems)
+	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements, uint32_t *ret_counted,
+	struct problems *problems)
 {
 	struct reader reports = submission->reports;
 	uint32_t counted = 0;
@@ -712,8 +714,8 @@ static bool act_extend(const struct acting *acting)
 	}
 	own->extended_ms = acting->act->until.ms;
 	if (own->revision > 0) {
-		own->timeliness = (uint8_t)timeliness_of(acting->subject, own->extended_ms,
-			own->received_ms);
+		own->timeliness =
+			(uint8_t)timeliness_of(acting->subject, own->extended_ms, own->received_ms);
 		if (own->timeliness == TIMELINESS_ON_TIME) {
 			own->flags &= (uint8_t)~OBLIGATION_WAIVED;
 		}
@@ -801,11 +803,11 @@ static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 			act_name(act->kind));
 		return REFUSED_REASON_MISSING;
 	}
-	judgement = subject_find_form(fold, index, act->plan, act->form, act->period, &subject,
-		problems);
+	judgement = subject_find_form(
+		fold, index, act->plan, act->form, act->period, &subject, problems);
 	if (judgement == JUDGEMENT_ACCEPTED) {
-		judgement = subject_find_unit(fold, index, act->unit, signer, !row->any_unit, &subject,
-			problems);
+		judgement = subject_find_unit(
+			fold, index, act->unit, signer, !row->any_unit, &subject, problems);
 	}
 	if (judgement != JUDGEMENT_ACCEPTED) {
 		return judgement;
@@ -846,8 +848,8 @@ static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 }
 
 int fold_review(struct fold *fold, const struct submission *review,
-	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements,
-	uint32_t *ret_counted, struct problems *problems)
+	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements, uint32_t *ret_counted,
+	struct problems *problems)
 {
 	struct reader acts = review->reports;
 	uint32_t counted = 0;
@@ -1007,8 +1009,8 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes byt
 	*ret_new = false;
 	if (rollup->after > cursor) {
 		problems_add(problems, -1, REFUSED_GAP,
-			"changes %" PRIu64 " to %" PRIu64 " are missing here; say hello", cursor + 1,
-			rollup->after);
+			"changes %" PRIu64 " to %" PRIu64 " are missing here; say hello",
+			cursor + 1, rollup->after);
 		return 1;
 	}
 	for (uint32_t i = 0; i < rollup->slice_count; i++) {
@@ -1030,8 +1032,8 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes byt
 				    problems) != JUDGEMENT_ACCEPTED) {
 				return 1;
 			}
-			r = fold_cell(fold, rollup, &cell, &subject, index, signer, seq, ret_changed,
-				problems);
+			r = fold_cell(fold, rollup, &cell, &subject, index, signer, seq,
+				ret_changed, problems);
 			if (r) {
 				return r;
 			}
@@ -1121,8 +1123,8 @@ static int recount_with_new(struct fold *fold, struct problems *problems)
 }
 
 /* Reads all unit texts as they would be with this one, to report its errors. */
-static int check_units(struct fold *fold, const struct publication *publication,
-	struct problems *problems)
+static int check_units(
+	struct fold *fold, const struct publication *publication, struct problems *problems)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	CLEANUP(units_freep) struct units *units = NULL;
@@ -1142,11 +1144,13 @@ static int check_units(struct fold *fold, const struct publication *publication,
 		if (!publication_record_read(key, value, &record)) {
 			return -EBADMSG;
 		}
-		if (record.kind != PUBLICATION_UNITS || bytes_equal(record.name, publication->name)) {
+		if (record.kind != PUBLICATION_UNITS ||
+			bytes_equal(record.name, publication->name)) {
 			continue;
 		}
 		if (count == ARRAY_SIZE(texts)) {
-			problems_add(problems, -1, REFUSED_TOO_LARGE, "more than %zu unit files", count);
+			problems_add(
+				problems, -1, REFUSED_TOO_LARGE, "more than %zu unit files", count);
 			return 1;
 		}
 		texts[count++] = record.text;
@@ -1184,7 +1188,8 @@ static int check_plan(struct fold *fold, const struct publication *publication,
 		return r;
 	}
 	if (!bytes_equal_text(publication->name, plan->code)) {
-		problems_add(problems, -1, REFUSED_BAD_TEXT, "the text is of plan '%s'", plan->code);
+		problems_add(
+			problems, -1, REFUSED_BAD_TEXT, "the text is of plan '%s'", plan->code);
 		return 1;
 	}
 	plan_check_units(plan, catalog_units(fold->catalog), &errors);
@@ -1232,8 +1237,8 @@ static uint32_t party_of(const struct catalog *catalog, const struct key_rows *r
 	return highest + 1;
 }
 
-static int publish_keys(struct fold *fold, const struct publication *publication,
-	struct problems *problems)
+static int publish_keys(
+	struct fold *fold, const struct publication *publication, struct problems *problems)
 {
 	CLEANUP(key_rows_freep) struct key_rows *rows = NULL;
 	CLEANUP(freep) uint32_t *parties = NULL;
@@ -1282,8 +1287,8 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 		.issued = publication->issued,
 		.text = publication->text,
 	};
-	bool exists = publication_record_get(fold->txn, publication->kind, publication->name,
-		&current);
+	bool exists =
+		publication_record_get(fold->txn, publication->kind, publication->name, &current);
 	bool recounted = publication->kind == PUBLICATION_UNITS;
 	int r = 0;
 
@@ -1298,8 +1303,8 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 		r = check_units(fold, publication, problems);
 		break;
 	case PUBLICATION_PLAN:
-		r = check_plan(fold, publication, exists ? &current : NULL, &next.number, &recounted,
-			problems);
+		r = check_plan(fold, publication, exists ? &current : NULL, &next.number,
+			&recounted, problems);
 		break;
 	case PUBLICATION_KEYS:
 		r = publish_keys(fold, publication, problems);

@@ -15,14 +15,14 @@ struct fold {
 	struct txn *txn;
 	const struct catalog *catalog; /* as of the beginning of the commit */
 	struct cells *cells;
-	uint32_t node_unit;      /* the unit whose subtree this node serves; from entry 1 */
-	struct instant instant;  /* of the commit */
+	uint32_t node_unit;     /* the unit whose subtree this node serves; from entry 1 */
+	struct instant instant; /* of the commit */
 	uint64_t next_change;
 };
 
 /* Starts a commit. */
-int fold_begin(struct fold *fold, struct txn *txn, const struct catalog *catalog,
-	struct instant instant);
+int fold_begin(
+	struct fold *fold, struct txn *txn, const struct catalog *catalog, struct instant instant);
 /* Writes what changed; the transaction has the outcome. */
 void fold_end(struct fold *fold);
 
@@ -54,12 +54,13 @@ uint64_t fold_id_highest(const struct fold *fold, uint32_t party);
  * Returns 0, or -errno (then the transaction must be aborted).
  */
 int fold_submission(struct fold *fold, const struct submission *submission, struct bytes bytes,
-	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements,
-	uint32_t *ret_counted, struct problems *problems);
+	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements, uint32_t *ret_counted,
+	struct problems *problems);
 
 /* The same for a review: a list of acts. */
-int fold_review(struct fold *fold, const struct submission *review, const struct fold_signer *signer,
-	uint64_t seq, uint8_t *judgements, uint32_t *ret_counted, struct problems *problems);
+int fold_review(struct fold *fold, const struct submission *review,
+	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements, uint32_t *ret_counted,
+	struct problems *problems);
 
 /*
  * Takes a rollup whole: cells that are not newer than what is held are passed over.

@@ -16,15 +16,15 @@
 #include "daemon/log.h"
 
 enum {
-	HELLO_MS = 500,          /* between hellos while nobody answers */
-	IDLE_HELLO_MS = 5000,    /* between hellos while there is nothing to send */
-	SILENCE_MS = 4000,       /* no answer to a rollup: say hello again */
-	REFUSED_FIRST_MS = 500,  /* after a refusal; doubles up to the last */
+	HELLO_MS = 500,         /* between hellos while nobody answers */
+	IDLE_HELLO_MS = 5000,   /* between hellos while there is nothing to send */
+	SILENCE_MS = 4000,      /* no answer to a rollup: say hello again */
+	REFUSED_FIRST_MS = 500, /* after a refusal; doubles up to the last */
 	REFUSED_LAST_MS = 30000,
-	CELL_BYTES = 220,        /* of a packed cell without its figures, at most */
+	CELL_BYTES = 220, /* of a packed cell without its figures, at most */
 	FIGURE_BYTES = 10,
 	ROLLUP_BYTES = LIMIT_MESSAGE_BYTES / 2,
-	PENDING_MAX = 1000000,   /* counted no further */
+	PENDING_MAX = 1000000, /* counted no further */
 };
 
 struct forward {
@@ -37,8 +37,8 @@ struct forward {
 	bool in_flight;
 	int64_t request;
 	int64_t rollup_request; /* only the answer to the latest rollup counts */
-	int64_t hello_request; /* only the answer to the latest hello counts */
-	bool hello_open;       /* it has not been answered */
+	int64_t hello_request;  /* only the answer to the latest hello counts */
+	bool hello_open;        /* it has not been answered */
 	int64_t next_hello_ms;
 	int64_t deadline_ms;
 	int64_t refused_wait_ms;
@@ -156,8 +156,8 @@ static void refuse(struct forward *forward, struct bytes code, struct bytes plac
 	}
 }
 
-static void on_welcome(struct forward *forward, const struct envelope *envelope, int64_t changes,
-	int64_t now_ms)
+static void on_welcome(
+	struct forward *forward, const struct envelope *envelope, int64_t changes, int64_t now_ms)
 {
 	struct reader reader = reader_make(envelope->body);
 	int64_t up_to;
@@ -174,7 +174,8 @@ static void on_welcome(struct forward *forward, const struct envelope *envelope,
 	}
 	if (up_to > changes) {
 		refuse(forward, bytes_of("ahead"),
-			bytes_of("the parent has later changes than this store: it was restored from an older copy"),
+			bytes_of(
+				"the parent has later changes than this store: it was restored from an older copy"),
 			now_ms);
 		return;
 	}
@@ -188,7 +189,8 @@ static void on_welcome(struct forward *forward, const struct envelope *envelope,
 		log_event(EVENT_UPSTREAM_CONNECTED,
 			LOG_FIELDS(LOG_TEXT("ENDPOINT", forward->options.endpoint),
 				LOG_NUMBER("ACKNOWLEDGED", up_to)),
-			"the parent at %s has change %lld", forward->options.endpoint, (long long)up_to);
+			"the parent at %s has change %lld", forward->options.endpoint,
+			(long long)up_to);
 	}
 }
 
@@ -201,8 +203,8 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 	epoch = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	up_to = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	reader_skip(&reader);
-	if (forward->state != FORWARD_READY || !reader_ok(&reader) ||
-		!forward->in_flight || envelope->request != forward->rollup_request) {
+	if (forward->state != FORWARD_READY || !reader_ok(&reader) || !forward->in_flight ||
+		envelope->request != forward->rollup_request) {
 		return;
 	}
 	if (reader_array(&reader) > 0) {
@@ -287,8 +289,8 @@ static int compare_items(const void *a, const void *b)
 }
 
 /* Collects what changed after forward->sent; *ret_up_to is the last change among it. */
-static size_t collect(const struct forward *forward, struct txn *txn, struct item *items,
-	uint64_t *ret_up_to)
+static size_t collect(
+	const struct forward *forward, struct txn *txn, struct item *items, uint64_t *ret_up_to)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	struct bytes key, value;
@@ -322,7 +324,9 @@ static void write_cell(struct writer *writer, const struct item *item)
 	struct own own;
 
 	if (!own_read(item->record, &own)) {
-		own = (struct own){ 0 }; /* a damaged record: the parent refuses the cell and says so */
+		own = (struct own){
+			0
+		}; /* a damaged record: the parent refuses the cell and says so */
 	}
 	period_label(item->key.period, label);
 	writer_array(writer, 15);
@@ -342,7 +346,8 @@ static void write_cell(struct writer *writer, const struct item *item)
 	writer_int(writer, own.counted);
 	writer_array(writer, own.count);
 	for (size_t i = 0; i < own.count; i++) {
-		struct value value = { .state = own.figures[i].state, .number = own.figures[i].number };
+		struct value value = { .state = own.figures[i].state,
+			.number = own.figures[i].number };
 
 		value_write(writer, &value);
 	}
@@ -358,8 +363,8 @@ static size_t slice_end(const struct item *items, size_t count, size_t from)
 	return to;
 }
 
-static void write_rollup(struct forward *forward, const struct catalog *catalog,
-	struct item *items, size_t count, uint64_t up_to)
+static void write_rollup(struct forward *forward, const struct catalog *catalog, struct item *items,
+	size_t count, uint64_t up_to)
 {
 	struct writer *body = &forward->body;
 	size_t slices = 0;
@@ -378,7 +383,8 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 	writer_int(body, (int64_t)up_to);
 	writer_array(body, slices);
 	for (size_t i = 0; i < count;) {
-		const struct catalog_plan *plan = catalog_plan_by_number(catalog, items[i].key.plan);
+		const struct catalog_plan *plan =
+			catalog_plan_by_number(catalog, items[i].key.plan);
 		size_t to = slice_end(items, count, i);
 
 		writer_array(body, 3);
@@ -418,8 +424,8 @@ static void send_rollup(struct forward *forward, struct txn *txn, const struct c
 	forward->sent = up_to;
 }
 
-static int send_changes(struct forward *forward, struct txn *txn, const struct catalog *catalog,
-	int64_t now_ms)
+static int send_changes(
+	struct forward *forward, struct txn *txn, const struct catalog *catalog, int64_t now_ms)
 {
 	CLEANUP(freep) struct item *items = malloc(LIMIT_CELLS_PER_ROLLUP * sizeof(*items));
 
@@ -430,8 +436,8 @@ static int send_changes(struct forward *forward, struct txn *txn, const struct c
 	return 0;
 }
 
-int forward_step(struct forward *forward, struct store *store, const struct catalog *catalog,
-	int64_t now_ms)
+int forward_step(
+	struct forward *forward, struct store *store, const struct catalog *catalog, int64_t now_ms)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	int64_t changes;
@@ -443,8 +449,8 @@ int forward_step(struct forward *forward, struct store *store, const struct cata
 	changes = last_change(txn);
 	receive(forward, changes, now_ms);
 	if (forward->state == FORWARD_READY &&
-		(forward->in_flight ? now_ms >= forward->deadline_ms :
-				      forward->hello_open && now_ms >= forward->next_hello_ms)) {
+		(forward->in_flight ? now_ms >= forward->deadline_ms
+				    : forward->hello_open && now_ms >= forward->next_hello_ms)) {
 		start_again(forward, now_ms);
 		forward->was_ready = false;
 		log_event(EVENT_UPSTREAM_LOST,

@@ -23,7 +23,7 @@ struct forward_options {
 enum forward_state {
 	FORWARD_CONNECTING = 0, /* said hello, no welcome yet */
 	FORWARD_READY,
-	FORWARD_REFUSED,        /* the parent refused; tried again later and later */
+	FORWARD_REFUSED, /* the parent refused; tried again later and later */
 };
 
 int forward_new(const struct forward_options *options, struct forward **ret);

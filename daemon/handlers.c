@@ -111,7 +111,8 @@ static void handle_query(struct node *node, struct peer *peer, const struct cata
 		peer_refuse(node, peer, envelope->request, query_outcomes[r].code,
 			query_outcomes[r].detail);
 	} else {
-		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED, "the store cannot be read");
+		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED,
+			"the store cannot be read");
 	}
 }
 
@@ -158,8 +159,8 @@ static void write_upstream(struct node *node)
 
 static const char *node_name(const struct node *node)
 {
-	const struct unit_state *unit = unit_last(catalog_units(intake_catalog(node->intake)),
-		intake_identity(node->intake)->unit);
+	const struct unit_state *unit = unit_last(
+		catalog_units(intake_catalog(node->intake)), intake_identity(node->intake)->unit);
 
 	return unit ? unit->name : "";
 }
@@ -179,7 +180,8 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 
 	(void)key;
 	if (txn_begin(node->store, false, &txn)) {
-		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED, "the store cannot be read");
+		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED,
+			"the store cannot be read");
 		return;
 	}
 	store_usage(node->store, &used, &bytes);
@@ -194,8 +196,7 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 	writer_str(&node->reply, BAOCAO_VERSION);
 	write_number(node, "protocol", PROTOCOL_VERSION);
 	write_number(node, "started", (uint64_t)node->started.ms);
-	write_number(node, "clock",
-		(uint64_t)intake_instant(node->intake, node_now(node)).ms);
+	write_number(node, "clock", (uint64_t)intake_instant(node->intake, node_now(node)).ms);
 	writer_str(&node->reply, "synthetic");
 	writer_bool(&node->reply, identity->synthetic);
 	write_number(node, "seq", intake_seq(node->intake));
@@ -243,8 +244,8 @@ static void handle_receipt(struct node *node, struct peer *peer, const struct ca
 	} else {
 		peer_refuse(node, peer, envelope->request,
 			r == -ENOENT ? REFUSED_NOT_FOUND : REFUSED_STORE_FAILED,
-			r == -ENOENT ? "no submission with that counter was taken" :
-				       "the store cannot be read");
+			r == -ENOENT ? "no submission with that counter was taken"
+				     : "the store cannot be read");
 	}
 	writer_free(&receipt);
 }
@@ -271,7 +272,8 @@ static void handle_hello(struct node *node, struct peer *peer, const struct cata
 		return;
 	}
 	if (txn_begin(node->store, false, &txn)) {
-		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED, "the store cannot be read");
+		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED,
+			"the store cannot be read");
 		return;
 	}
 	writer_reset(&node->reply);
@@ -374,7 +376,8 @@ static void recount_start(struct node *node, struct peer *peer, int64_t request)
 	snprintf(recount->folder, sizeof(recount->folder), "%s/verify", node->settings->state);
 	if ((mkdir(recount->folder, 0700) < 0 && errno != EEXIST) ||
 		txn_begin(node->store, false, &recount->txn)) {
-		peer_refuse(node, peer, request, REFUSED_STORE_FAILED, "the scratch store cannot be made");
+		peer_refuse(node, peer, request, REFUSED_STORE_FAILED,
+			"the scratch store cannot be made");
 		return;
 	}
 	recount->map_bytes = (size_t)node->settings->map_bytes;
@@ -435,7 +438,8 @@ static void handle_as_of(struct node *node, struct peer *peer, const struct cata
 		buffer_append(&recount->body, body.data, body.size);
 		writer_reset(&recount->answer);
 		if (recount->body.failed) {
-			peer_refuse(node, peer, envelope->request, REFUSED_BUSY, "no memory for a recount");
+			peer_refuse(node, peer, envelope->request, REFUSED_BUSY,
+				"no memory for a recount");
 			return;
 		}
 		recount_start(node, peer, envelope->request);
@@ -465,8 +469,8 @@ void recount_answer(struct node *node)
 	recount_end(node);
 	writer_reset(&node->reply);
 	if (recount->error) {
-		bool outcome = recount->error > 0 &&
-			       (size_t)recount->error < ARRAY_SIZE(query_outcomes);
+		bool outcome =
+			recount->error > 0 && (size_t)recount->error < ARRAY_SIZE(query_outcomes);
 		enum judgement code =
 			outcome ? query_outcomes[recount->error].code : REFUSED_STORE_FAILED;
 
@@ -474,8 +478,8 @@ void recount_answer(struct node *node)
 		envelope_begin(&node->reply, MESSAGE_REFUSED, recount->request);
 		writer_array(&node->reply, 2);
 		writer_str(&node->reply, judgement_name(code));
-		writer_str(&node->reply,
-			outcome ? query_outcomes[recount->error].detail : strerror(-recount->error));
+		writer_str(&node->reply, outcome ? query_outcomes[recount->error].detail
+						 : strerror(-recount->error));
 	} else if (recount->is_question) {
 		answer_begin(node, recount->request);
 		writer_raw(&node->reply, writer_bytes(&recount->answer));
@@ -484,7 +488,8 @@ void recount_answer(struct node *node)
 			LOG_FIELDS(LOG_NUMBER("ENTRIES", (int64_t)result->entries),
 				LOG_NUMBER("CELLS", (int64_t)result->cells),
 				LOG_NUMBER("DIFFERENCES", (int64_t)result->differences)),
-			"recount of %" PRIu64 " entries, %" PRIu64 " cells: %" PRIu64 " differences",
+			"recount of %" PRIu64 " entries, %" PRIu64 " cells: %" PRIu64
+			" differences",
 			result->entries, result->cells, result->differences);
 		answer_begin(node, recount->request);
 		writer_map(&node->reply, 4);

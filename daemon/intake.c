@@ -20,8 +20,8 @@
 
 enum outcome_kind {
 	OUTCOME_REFUSED = 0,
-	OUTCOME_ENTRY, /* in this commit, at index */
-	OUTCOME_HELD,  /* in the ledger before this commit, at seq */
+	OUTCOME_ENTRY,       /* in this commit, at index */
+	OUTCOME_HELD,        /* in the ledger before this commit, at seq */
 	OUTCOME_NOTHING_NEW, /* a rollup that changed nothing: no receipt, and no problem */
 };
 
@@ -29,8 +29,8 @@ struct outcome {
 	enum outcome_kind kind;
 	uint32_t index;
 	uint64_t seq;
-	uint64_t counter; /* a submission's; a rollup's up_to */
-	uint64_t highest; /* a submission's; a rollup's epoch */
+	uint64_t counter;          /* a submission's; a rollup's up_to */
+	uint64_t highest;          /* a submission's; a rollup's epoch */
 	struct problems *problems; /* NULL if there are none; owned */
 };
 
@@ -76,8 +76,8 @@ static int read_identity(struct intake *intake, struct txn *txn)
 	if (entry.statement.kind != ENTRY_INIT || !node_init_read(entry.body, &intake->identity)) {
 		return -EBADMSG;
 	}
-	return public_key_equal(&intake->identity.node, &intake->pair->public) ? 0 :
-										 INTAKE_E_FORMAT;
+	return public_key_equal(&intake->identity.node, &intake->pair->public) ? 0
+									       : INTAKE_E_FORMAT;
 }
 
 static int read_state(struct intake *intake)
@@ -270,8 +270,8 @@ static bool may_deliver(const struct intake_message *message, const struct publi
 }
 
 /* Walks the reports, so that nothing that is not one is ever signed for. */
-static bool submission_check(int64_t type, struct bytes bytes, struct submission *ret,
-	struct problems *problems)
+static bool submission_check(
+	int64_t type, struct bytes bytes, struct submission *ret, struct problems *problems)
 {
 	const char *why = pack_check(bytes);
 	struct reader reports;
@@ -284,7 +284,8 @@ static bool submission_check(int64_t type, struct bytes bytes, struct submission
 	if (!why) {
 		reports = ret->reports;
 		for (uint32_t i = 0; i < ret->report_count &&
-			(type == MESSAGE_REVIEW ? act_read(&reports, &act) : report_read(&reports, &report));
+				     (type == MESSAGE_REVIEW ? act_read(&reports, &act)
+							     : report_read(&reports, &report));
 			i++) {
 		}
 		if (reader_ok(&reports) && !reader_done(&reports)) {
@@ -293,7 +294,8 @@ static bool submission_check(int64_t type, struct bytes bytes, struct submission
 		why = reports.error;
 	}
 	if (why) {
-		problems_add(problems, -1, REFUSED_MALFORMED, "%s: %s", message_row(type)->name, why);
+		problems_add(
+			problems, -1, REFUSED_MALFORMED, "%s: %s", message_row(type)->name, why);
 	}
 	return !why;
 }
@@ -373,20 +375,21 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	if (!has_room(intake, problems)) {
 		return 0;
 	}
-	r = review ? fold_review(&intake->fold, &submission, &signer,
-			     batch_next_seq(intake->batch), judgements, &counted, problems) :
-		     fold_submission(&intake->fold, &submission, bytes, &signer,
+	r = review ? fold_review(&intake->fold, &submission, &signer, batch_next_seq(intake->batch),
+			     judgements, &counted, problems)
+		   : fold_submission(&intake->fold, &submission, bytes, &signer,
 			     batch_next_seq(intake->batch), judgements, &counted, problems);
 	if (r < 0 || counted == 0) {
 		return r;
 	}
 	intake->changed = true;
-	return add_entry(intake, review ? ENTRY_REVIEW : ENTRY_SUBMISSION, &submission.sender, signature, judgements,
-		submission.report_count, bytes, outcome);
+	return add_entry(intake, review ? ENTRY_REVIEW : ENTRY_SUBMISSION, &submission.sender,
+		signature, judgements, submission.report_count, bytes, outcome);
 }
 
 /* Reads one element of a submit and moves on; false if it is not one. */
-static bool submit_read(struct reader *reader, struct bytes *ret_bytes, const uint8_t **ret_signature)
+static bool submit_read(
+	struct reader *reader, struct bytes *ret_bytes, const uint8_t **ret_signature)
 {
 	reader_array_exact(reader, 3);
 	*ret_bytes = reader_bin(reader);
@@ -509,7 +512,8 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 		if (signer.role != ROLE_NODE) {
 			problems_add(&problems, -1, REFUSED_NOT_PERMITTED,
 				"a key of role %s signs no rollups", role_name(signer.role));
-		} else if (!sign_check(&rollup.sender, bytes, (const struct signature *)signature)) {
+		} else if (!sign_check(
+				   &rollup.sender, bytes, (const struct signature *)signature)) {
 			problems_add(&problems, -1, REFUSED_BAD_SIGNATURE,
 				"the signature does not fit the bytes and the sender");
 		} else if (has_room(intake, &problems)) {
@@ -526,8 +530,8 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 		outcome->kind = OUTCOME_NOTHING_NEW;
 		if (new) {
 			intake->changed |= changed > 0;
-			r = add_entry(intake, ENTRY_ROLLUP, &rollup.sender, signature, NULL, 0, bytes,
-				outcome);
+			r = add_entry(intake, ENTRY_ROLLUP, &rollup.sender, signature, NULL, 0,
+				bytes, outcome);
 		}
 	}
 	if (r == 0) {
@@ -537,15 +541,15 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 }
 
 /* The same text again: its first receipt. */
-static bool publication_is_held(struct intake *intake, const struct publication *publication,
-	struct outcome *outcome)
+static bool publication_is_held(
+	struct intake *intake, const struct publication *publication, struct outcome *outcome)
 {
 	struct publication_record record;
 	struct hash digest;
 
 	hash_bytes(publication->text, &digest);
-	if (!publication_record_get(intake->fold.txn, publication->kind, publication->name,
-		    &record) ||
+	if (!publication_record_get(
+		    intake->fold.txn, publication->kind, publication->name, &record) ||
 		memcmp(record.digest.data, digest.data, HASH_SIZE) != 0) {
 		return false;
 	}
@@ -608,8 +612,8 @@ static int take_publish(struct intake *intake, const struct intake_message *mess
 	if (problems.count == 0 && !held && !dry_run) {
 		intake->reload = true;
 		intake->changed = publication.kind != PUBLICATION_KEYS;
-		r = add_entry(intake, ENTRY_PUBLICATION, &publication.sender, signature, NULL, 0, bytes,
-			outcome);
+		r = add_entry(intake, ENTRY_PUBLICATION, &publication.sender, signature, NULL, 0,
+			bytes, outcome);
 	} else if (problems.count == 0 && dry_run) {
 		outcome->kind = OUTCOME_NOTHING_NEW;
 		refused = 1; /* thrown away: it was only tried */
@@ -723,8 +727,8 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 	return r;
 }
 
-static void log_problems(struct intake *intake, const struct intake_message *message,
-	const struct outcome *outcome)
+static void log_problems(
+	struct intake *intake, const struct intake_message *message, const struct outcome *outcome)
 {
 	static const enum log_event events[] = {
 		[MESSAGE_SUBMIT] = EVENT_SUBMISSION_REFUSED,
@@ -749,8 +753,8 @@ static void log_problems(struct intake *intake, const struct intake_message *mes
 }
 
 /* Writes the receipt of an outcome as a bin, or nil. */
-static int write_receipt(struct intake *intake, const struct outcome *outcome, struct txn *txn,
-	struct writer *reply)
+static int write_receipt(
+	struct intake *intake, const struct outcome *outcome, struct txn *txn, struct writer *reply)
 {
 	struct writer receipt;
 	int r = 0;
@@ -815,8 +819,8 @@ static int write_answer(struct intake *intake, const struct intake_message *mess
 	return r;
 }
 
-static void write_refused(struct writer *reply, int64_t request, enum judgement code,
-	const char *detail)
+static void write_refused(
+	struct writer *reply, int64_t request, enum judgement code, const char *detail)
 {
 	writer_reset(reply);
 	envelope_begin(reply, MESSAGE_REFUSED, request);
@@ -841,8 +845,9 @@ static int answer(struct intake *intake, struct intake_message *messages, const 
 		} else if (failure) {
 			intake->refusals[failure]++;
 			write_refused(&intake->reply, messages[i].request, failure,
-				failure == REFUSED_STORE_FULL ? "the store has no room; try again later" :
-								"the store cannot be written");
+				failure == REFUSED_STORE_FULL
+					? "the store has no room; try again later"
+					: "the store cannot be written");
 		} else {
 			for (size_t j = 0; j < slots[i].count; j++) {
 				if (intake->outcomes[slots[i].first + j].problems) {
@@ -913,9 +918,9 @@ size_t intake_weight(int64_t type, struct bytes body)
 		reader_skip(&reader);
 		reader_skip(&reader);
 		/* At least two, so that the bound on weight keeps below LIMIT_BATCH_ENTRIES. */
-		weight += submission_read(bytes, &submission) || submission.report_count < 2 ?
-				  2 :
-				  submission.report_count;
+		weight += submission_read(bytes, &submission) || submission.report_count < 2
+				  ? 2
+				  : submission.report_count;
 	}
 	return weight + 1;
 }

@@ -42,9 +42,9 @@ void intake_count_refusal(struct intake *intake, enum judgement code);
 struct intake_message {
 	int64_t type;
 	int64_t request;
-	struct bytes body;                  /* borrowed until intake_run returns */
-	struct catalog_key key;             /* of the connection; a copy, the catalog may change */
-	void *peer;                         /* the caller's, handed to reply */
+	struct bytes body;      /* borrowed until intake_run returns */
+	struct catalog_key key; /* of the connection; a copy, the catalog may change */
+	void *peer;             /* the caller's, handed to reply */
 };
 
 /* frame is one message to the peer; borrowed for the call. */

@@ -157,8 +157,8 @@ void batch_receipt(const struct batch *batch, uint32_t index, struct writer *wri
 	const struct item *item = &batch->items[index];
 
 	receipt_write(writer, writer_bytes(&batch->commit), &batch->signature,
-		(struct bytes){ batch->bytes.data + item->statement_at, item->statement_size }, index,
-		batch->tree);
+		(struct bytes){ batch->bytes.data + item->statement_at, item->statement_size },
+		index, batch->tree);
 }
 
 static bool take(struct bytes *from, size_t size, struct bytes *ret)

@@ -38,8 +38,8 @@ void peer_answer(void *data, void *peer, struct bytes frame)
 	peer_send(data, zmq_msg_data(&to->id), zmq_msg_size(&to->id), frame);
 }
 
-static void send_refused(struct node *node, struct peer *peer, int64_t request,
-	enum judgement code, const char *detail)
+static void send_refused(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail)
 {
 	writer_reset(&node->reply);
 	envelope_begin(&node->reply, MESSAGE_REFUSED, request);
@@ -99,8 +99,8 @@ static void flush(struct node *node)
 	if (node->message_count == 0) {
 		return;
 	}
-	r = intake_run(node->intake, node->messages, node->message_count, node_now(node), peer_answer,
-		node, &changed);
+	r = intake_run(node->intake, node->messages, node->message_count, node_now(node),
+		peer_answer, node, &changed);
 	if (r == INTAKE_E_FULL) {
 		log_event(EVENT_STORE_FULL,
 			LOG_FIELDS(LOG_NUMBER("MAP_BYTES", node->settings->map_bytes)),
@@ -150,8 +150,9 @@ static const struct catalog_key *key_of(struct node *node, struct peer *peer)
 		return NULL;
 	}
 	key = catalog_key_find(intake_catalog(node->intake), &public);
-	return key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node))) ? key :
-												NULL;
+	return key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node)))
+		       ? key
+		       : NULL;
 }
 
 /* Messages whose body is []. */
@@ -207,8 +208,8 @@ static bool dispatch(struct node *node, struct peer *peer)
 		return false;
 	}
 	if (!(row->roles & ROLE_BIT(key->role))) {
-		snprintf(text, sizeof(text), "a key of role %s may not send '%s'", role_name(key->role),
-			row->name);
+		snprintf(text, sizeof(text), "a key of role %s may not send '%s'",
+			role_name(key->role), row->name);
 		peer_refuse(node, peer, envelope.request, REFUSED_NOT_PERMITTED, text);
 		return false;
 	}
@@ -433,8 +434,8 @@ static void update_status(struct node *node)
 	node->status_seq = intake_seq(node->intake);
 
 	instant_format(intake_instant(node->intake, node_now(node)), clock, sizeof(clock));
-	notify_status("unit %u, %" PRIu64 " entries, clock %s%s", intake_identity(node->intake)->unit,
-		intake_seq(node->intake), clock,
+	notify_status("unit %u, %" PRIu64 " entries, clock %s%s",
+		intake_identity(node->intake)->unit, intake_seq(node->intake), clock,
 		intake_identity(node->intake)->synthetic ? ", SYNTHETIC" : "");
 }
 
@@ -488,11 +489,13 @@ int node_run(struct node *node)
 			{ .fd = node->signals, .events = ZMQ_POLLIN },
 			{ .fd = node->recount.done, .events = ZMQ_POLLIN },
 			{ .socket = node->forward ? forward_socket(node->forward) : NULL,
-				.fd = node->signals, .events = ZMQ_POLLIN },
+				.fd = node->signals,
+				.events = ZMQ_POLLIN },
 		};
 		int64_t now_ms = monotonic_ms();
 
-		if (zmq_poll(items, ARRAY_SIZE(items), more ? 0 : turn_ms(node, now_ms, watchdog_at)) < 0 &&
+		if (zmq_poll(items, ARRAY_SIZE(items),
+			    more ? 0 : turn_ms(node, now_ms, watchdog_at)) < 0 &&
 			zmq_errno() != EINTR) {
 			return NODE_E_STORE;
 		}

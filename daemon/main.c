@@ -115,13 +115,14 @@ static int run_init(const struct options *options, const struct settings *settin
 	if (options->if_empty && node_has_store(settings)) {
 		return EX_OK;
 	}
-	r = read_operator(options->operator, &operator);
+	r = read_operator(options->operator, & operator);
 	if (r) {
 		return r;
 	}
 	r = node_init(settings, &operator);
 	if (r == -EEXIST) {
-		fprintf(stderr, "%s: there is a store already; nothing was changed\n", settings->state);
+		fprintf(stderr, "%s: there is a store already; nothing was changed\n",
+			settings->state);
 		return EX_CONFIG;
 	}
 	return exit_code(r);
@@ -196,7 +197,7 @@ int main(int argc, char **argv)
 			options.init = true;
 			break;
 		case 'o':
-			options.operator = optarg;
+			options.operator= optarg;
 			break;
 		case 'e':
 			options.if_empty = true;
@@ -214,7 +215,7 @@ int main(int argc, char **argv)
 			return EX_USAGE;
 		}
 	}
-	if (!options.config || optind < argc || options.init != (options.operator != NULL) ||
+	if (!options.config || optind < argc || options.init != (options.operator!= NULL) ||
 		(options.if_empty && !options.init)) {
 		fputs(usage, stderr);
 		return EX_USAGE;

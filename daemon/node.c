@@ -35,10 +35,12 @@ static int read_key(const struct settings *settings, struct key_pair *ret)
 	int r = key_pair_read(settings->key, ret);
 
 	if (r == KEY_E_FORMAT) {
-		return fail_config(settings->key, "this is not a secret key; make one with 'baocao key new'");
+		return fail_config(
+			settings->key, "this is not a secret key; make one with 'baocao key new'");
 	}
 	if (r == KEY_E_MODE) {
-		return fail_config(settings->key, "others may read this secret key; run chmod 600 on it");
+		return fail_config(
+			settings->key, "others may read this secret key; run chmod 600 on it");
 	}
 	return r < 0 ? fail_config(settings->key, strerror(-r)) : 0;
 }
@@ -86,7 +88,8 @@ static int open_intake(struct node *node)
 	int r = intake_new(&options, &node->intake);
 
 	if (r == INTAKE_E_FORMAT) {
-		return fail_config(node->settings->state, "the store belongs to another key than this one");
+		return fail_config(
+			node->settings->state, "the store belongs to another key than this one");
 	}
 	if (r) {
 		return fail_store(node->settings->state, r > 0 ? -EIO : r);
@@ -208,15 +211,16 @@ static void start_clock(struct node *node)
 		node->clock_offset_ms = start.ms - instant_now().ms;
 		instant_format(start, text, sizeof(text));
 		log_event(EVENT_CLOCK_SYNTHETIC, LOG_FIELDS(LOG_TEXT("CLOCK", text)),
-			"the clock is made up and starts at %s; every figure here is synthetic", text);
+			"the clock is made up and starts at %s; every figure here is synthetic",
+			text);
 	}
 }
 
 int node_new(const struct settings *settings, struct node **ret)
 {
 	CLEANUP(node_freep) struct node *node = calloc(1, sizeof(*node));
-	int (*const steps[])(struct node *) = { open_signals, open_intake, open_sockets,
-		open_forward };
+	int (*const steps[])(
+		struct node *) = { open_signals, open_intake, open_sockets, open_forward };
 	int r;
 
 	if (!node) {
@@ -301,8 +305,8 @@ int node_init(const struct settings *settings, const struct public_key *operator
 	struct instant now = instant_now();
 	struct node_init init = {
 		.unit = settings->unit,
-		.operator = *operator,
-		.epoch = (uint64_t)now.ms,
+		.operator= * operator,
+		.epoch =(uint64_t) now.ms,
 		.synthetic = settings->synthetic,
 	};
 	struct key_pair pair;
@@ -319,8 +323,8 @@ int node_init(const struct settings *settings, const struct public_key *operator
 	if (r == 0) {
 		r = intake_init(store, &pair, &init, now);
 		if (r) {
-			r = r == -EINVAL ? fail_config("operator", "not a public key") :
-					   fail_store(settings->state, r > 0 ? -ENOSPC : r);
+			r = r == -EINVAL ? fail_config("operator", "not a public key")
+					 : fail_store(settings->state, r > 0 ? -ENOSPC : r);
 		}
 	}
 	if (r == 0) {

@@ -55,7 +55,8 @@ int query_get(const struct query *query, struct bytes body, struct writer *write
 	}
 	for (int i = 0; i < PUBLICATION_KIND_COUNT; i++) {
 		if (bytes_equal_text(kind, publication_kind_name((enum publication_kind)i)) &&
-			publication_record_get(query->txn, (enum publication_kind)i, name, &record)) {
+			publication_record_get(
+				query->txn, (enum publication_kind)i, name, &record)) {
 			writer_array(writer, 3);
 			writer_str_bytes(writer, record.text);
 			writer_bin(writer, record.digest.data, HASH_SIZE);
@@ -138,14 +139,14 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	bool has_left = shown(of, field, stated, &left);
 	bool has_right = false, has_both;
 	size_t count = 0;
-	int shorter = rollup_nested_source(plan->plan, form, period, of, periods,
-		ROLLUP_PERIODS_MAX, &count);
+	int shorter = rollup_nested_source(
+		plan->plan, form, period, of, periods, ROLLUP_PERIODS_MAX, &count);
 
 	if (shorter >= 0) {
 		const struct form *source = &plan->plan->forms[shorter];
 		size_t at = (size_t)form_field_index(source, bytes_of(of->code));
-		int r = rollup_make(query, plan, (size_t)shorter, period, periods, count, unit,
-			&table);
+		int r = rollup_make(
+			query, plan, (size_t)shorter, period, periods, count, unit, &table);
 
 		if (r < 0) {
 			return r;
@@ -159,7 +160,8 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	has_both = has_left && has_right && decimal_subtract(left, right, &difference);
 	write_shown(writer, has_both, difference);
 	writer_str(writer, shorter >= 0 ? plan->plan->forms[shorter].code : "");
-	writer_str(writer, definition->nested == NESTED_DERIVED && shorter >= 0 ? "derived" : "stated");
+	writer_str(writer,
+		definition->nested == NESTED_DERIVED && shorter >= 0 ? "derived" : "stated");
 	return 0;
 }
 
@@ -203,8 +205,8 @@ static bool find_in_submission(const struct entry *entry, const struct catalog_p
 			return false;
 		}
 		if (entry->judgements[i] < JUDGEMENT_REFUSED_FIRST && ret->unit == unit &&
-			ret->revision == revision &&
-			bytes_equal_text(ret->period, label) && bytes_equal_text(ret->plan, plan->code) &&
+			ret->revision == revision && bytes_equal_text(ret->period, label) &&
+			bytes_equal_text(ret->plan, plan->code) &&
 			bytes_equal_text(ret->form, form->code)) {
 			return true;
 		}

@@ -9,11 +9,11 @@
 #include "daemon/rollup.h"
 
 enum {
-	QUERY_E_BODY = 1,      /* the body is not one of its type */
-	QUERY_E_PLAN,          /* no such plan */
-	QUERY_E_FORM,          /* no such form */
-	QUERY_E_PERIOD,        /* no such period */
-	QUERY_E_NOT_FOUND,     /* nothing held */
+	QUERY_E_BODY = 1,  /* the body is not one of its type */
+	QUERY_E_PLAN,      /* no such plan */
+	QUERY_E_FORM,      /* no such form */
+	QUERY_E_PERIOD,    /* no such period */
+	QUERY_E_NOT_FOUND, /* nothing held */
 };
 
 static inline void write_figure(struct writer *writer, const struct figure *figure)

@@ -170,8 +170,8 @@ static struct date last_day(const struct period *period)
 }
 
 /* The chain of a unit up to the node's own; 0 if it is not in the node's subtree. */
-static size_t chain_of(const struct query *query, uint32_t unit, struct date day,
-	uint32_t chain[LIMIT_TREE_DEPTH])
+static size_t chain_of(
+	const struct query *query, uint32_t unit, struct date day, uint32_t chain[LIMIT_TREE_DEPTH])
 {
 	size_t size = unit_chain(catalog_units(query->catalog), unit, day, chain);
 
@@ -267,15 +267,14 @@ static void over_units(struct aggregate *sum, const struct figure *figure, int64
 }
 
 /* The same on the last day of a window; a unit that ended before it counts where it last stood. */
-static size_t chain_in_window(const struct query *query, uint32_t unit, struct date day,
-	uint32_t chain[LIMIT_TREE_DEPTH])
+static size_t chain_in_window(
+	const struct query *query, uint32_t unit, struct date day, uint32_t chain[LIMIT_TREE_DEPTH])
 {
 	const struct unit_state *last = unit_last(catalog_units(query->catalog), unit);
 	size_t size = chain_of(query, unit, day, chain);
 
-	return size == 0 && last ?
-		       chain_of(query, unit, (struct date){ last->to.day - 1 }, chain) :
-		       size;
+	return size == 0 && last ? chain_of(query, unit, (struct date){ last->to.day - 1 }, chain)
+				 : size;
 }
 
 static bool chain_has(const uint32_t *chain, size_t size, uint32_t unit)
@@ -377,7 +376,8 @@ int rollup_make(const struct query *query, const struct catalog_plan *plan, size
 
 			if (day.day < state->from.day || day.day >= state->to.day ||
 				!has_part(query, state->unit, only, day, window_day) ||
-				!plan_binds(plan->plan, form, &periods[i], units, state->unit, &source)) {
+				!plan_binds(plan->plan, form, &periods[i], units, state->unit,
+					&source)) {
 				continue;
 			}
 			r = add_unit(query, plan, form, &periods[i], state->unit,
@@ -432,8 +432,8 @@ int rollup_nested_source(const struct plan *plan, size_t form, const struct peri
 
 		if (!cadence_is_longer(plan->forms[form].cadence, candidate->cadence) ||
 			!asks_for(candidate, field) ||
-			(best >= 0 && !cadence_is_longer(candidate->cadence,
-					      plan->forms[best].cadence))) {
+			(best >= 0 && !cadence_is_longer(
+					      candidate->cadence, plan->forms[best].cadence))) {
 			continue;
 		}
 		count = rollup_periods(plan, candidate, period, periods, max);
@@ -451,13 +451,12 @@ int rollup_nested_source(const struct plan *plan, size_t form, const struct peri
 }
 
 struct figure rollup_over_time(const struct query *query, const struct catalog_plan *plan,
-	size_t form, const struct period *periods, size_t period_count, uint32_t unit,
-	size_t field)
+	size_t form, const struct period *periods, size_t period_count, uint32_t unit, size_t field)
 {
-	enum aggregation operator = plan->plan->forms[form].fields[field].over_time;
+	enum aggregation operator= plan->plan->forms[form].fields[field].over_time;
 	struct figure sum = { 0 };
 
-	for (size_t i = 0; i < period_count && operator != AGGREGATION_NONE; i++) {
+	for (size_t i = 0; i < period_count && operator!= AGGREGATION_NONE; i++) {
 		struct cell_key key = rollup_key(plan, form, &periods[i], unit);
 		struct own own;
 

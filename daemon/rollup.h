@@ -42,7 +42,7 @@ struct aggregate {
 
 struct rollup_row {
 	uint32_t unit;
-	bool bound; /* it must report itself */
+	bool bound;          /* it must report itself */
 	int64_t received_ms; /* of its own report, the latest in the window */
 	struct coverage coverage;
 	struct figure *own;           /* field_count figures of its own reports, over time */
@@ -92,8 +92,8 @@ struct figure rollup_over_time(const struct query *query, const struct catalog_p
 size_t rollup_periods(const struct plan *plan, const struct form *form, const struct period *window,
 	struct period *ret, size_t max);
 
-static inline struct cell_key rollup_key(const struct catalog_plan *plan, size_t form,
-	const struct period *period, uint32_t unit)
+static inline struct cell_key rollup_key(
+	const struct catalog_plan *plan, size_t form, const struct period *period, uint32_t unit)
 {
 	return (struct cell_key){ plan->number, (uint16_t)form, period->code, unit };
 }

@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are written as they lie in memory");
+_Static_assert(
+	__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are written as they lie in memory");
 
 struct store {
 	MDB_env *env;
@@ -154,7 +155,8 @@ int store_open(const struct store_options *options, struct store **ret)
 		return -ENOMEM;
 	}
 	store->lock = -1;
-	if ((size_t)snprintf(path, sizeof(path), "%s/baocao.mdb", options->folder) >= sizeof(path)) {
+	if ((size_t)snprintf(path, sizeof(path), "%s/baocao.mdb", options->folder) >=
+		sizeof(path)) {
 		return -ENAMETOOLONG;
 	}
 	r = take_lock(options->folder, &store->lock);
@@ -405,8 +407,8 @@ static bool move(struct cursor *cursor, MDB_cursor_op op, struct bytes key, stru
 	return true;
 }
 
-bool cursor_seek(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
-	struct bytes *ret_value)
+bool cursor_seek(
+	struct cursor *cursor, struct bytes key, struct bytes *ret_key, struct bytes *ret_value)
 {
 	return move(cursor, MDB_SET_RANGE, key, ret_key, ret_value);
 }
@@ -426,8 +428,8 @@ bool cursor_next(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret
 	return move(cursor, MDB_NEXT, (struct bytes){ 0 }, ret_key, ret_value);
 }
 
-bool cursor_seek_before(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
-	struct bytes *ret_value)
+bool cursor_seek_before(
+	struct cursor *cursor, struct bytes key, struct bytes *ret_key, struct bytes *ret_value)
 {
 	if (!cursor_seek(cursor, key, ret_key, ret_value)) {
 		return cursor_last(cursor, ret_key, ret_value);

@@ -39,8 +39,8 @@ enum {
 struct store_options {
 	const char *folder; /* must exist; the store is FOLDER/baocao.mdb */
 	size_t map_bytes;
-	bool create;        /* make it when it is not there (then it must not be there) */
-	bool scratch;       /* thrown away afterwards: no flushes */
+	bool create;  /* make it when it is not there (then it must not be there) */
+	bool scratch; /* thrown away afterwards: no flushes */
 };
 
 /* 0, one of the outcomes above, -ENOENT when there is none, -EEXIST when create finds one, -errno. */
@@ -79,14 +79,14 @@ int cursor_open(struct txn *txn, enum store_table table, struct cursor **ret);
 void cursor_close(struct cursor *cursor);
 void cursor_closep(struct cursor **cursor);
 /* The first record whose key is not less than key; false at the end. */
-bool cursor_seek(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
-	struct bytes *ret_value);
+bool cursor_seek(
+	struct cursor *cursor, struct bytes key, struct bytes *ret_key, struct bytes *ret_value);
 bool cursor_first(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value);
 bool cursor_last(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value);
 bool cursor_next(struct cursor *cursor, struct bytes *ret_key, struct bytes *ret_value);
 /* The last record whose key is not greater than key. */
-bool cursor_seek_before(struct cursor *cursor, struct bytes key, struct bytes *ret_key,
-	struct bytes *ret_value);
+bool cursor_seek_before(
+	struct cursor *cursor, struct bytes key, struct bytes *ret_key, struct bytes *ret_value);
 
 /* Numbers in keys are big-endian, so that their order is the order of bytes. */
 static inline void put_be32(uint8_t *at, uint32_t value)

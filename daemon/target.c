@@ -43,8 +43,8 @@ struct evaluation {
 static int add_short(struct target_result *result, uint32_t unit)
 {
 	if (result->short_count % 64 == 0) {
-		uint32_t *grown = realloc(result->short_units,
-			(result->short_count + 64) * sizeof(*grown));
+		uint32_t *grown =
+			realloc(result->short_units, (result->short_count + 64) * sizeof(*grown));
 
 		if (!grown) {
 			return -ENOMEM;
@@ -95,8 +95,8 @@ static struct figure figure_of(const struct evaluation *evaluation, const struct
 		const struct field *of = &plan->forms[form].fields[field];
 		struct period periods[TARGET_PERIODS_MAX];
 		size_t count = 0;
-		int source = rollup_nested_source(plan, form, period, of, periods,
-			ARRAY_SIZE(periods), &count);
+		int source = rollup_nested_source(
+			plan, form, period, of, periods, ARRAY_SIZE(periods), &count);
 
 		if (source >= 0) {
 			int at = form_field_index(&plan->forms[source], bytes_of(of->code));
@@ -154,8 +154,8 @@ static int take_unit(struct evaluation *evaluation, const struct period *period,
 		return exempt ? 0 : share_unit(evaluation, period, unit, exists ? &own : NULL);
 	}
 	/* Figures of an exempt unit that count in sums count here too. */
-	numerator = figure_of(evaluation, period, unit, exists ? &own : NULL,
-		(size_t)indicator->numerator);
+	numerator = figure_of(
+		evaluation, period, unit, exists ? &own : NULL, (size_t)indicator->numerator);
 	if (indicator->kind != INDICATOR_RATIO) {
 		if (is_number(&numerator)) {
 			add_number(evaluation, &result->numerator, numerator.number);
@@ -163,8 +163,8 @@ static int take_unit(struct evaluation *evaluation, const struct period *period,
 		}
 		return received || exempt ? 0 : add_short(result, unit);
 	}
-	denominator = figure_of(evaluation, period, unit, exists ? &own : NULL,
-		(size_t)indicator->denominator);
+	denominator = figure_of(
+		evaluation, period, unit, exists ? &own : NULL, (size_t)indicator->denominator);
 	if (is_number(&numerator) && is_number(&denominator)) {
 		add_number(evaluation, &result->numerator, numerator.number);
 		add_number(evaluation, &result->denominator, denominator.number);
@@ -186,11 +186,12 @@ static int take_period(struct evaluation *evaluation, const struct period *perio
 
 		if (day.day < state->from.day || day.day >= state->to.day ||
 			!group_is_meant(evaluation->indicator, state->group) ||
-			(evaluation->alone ? state->unit != evaluation->unit :
-					     !unit_is_within(units, state->unit, evaluation->unit, day)) ||
+			(evaluation->alone ? state->unit != evaluation->unit
+					   : !unit_is_within(
+						     units, state->unit, evaluation->unit, day)) ||
 			!unit_is_within(units, state->unit, query->node_unit, day) ||
-			!plan_binds(evaluation->plan->plan, evaluation->indicator->form, period, units,
-				state->unit, NULL)) {
+			!plan_binds(evaluation->plan->plan, evaluation->indicator->form, period,
+				units, state->unit, NULL)) {
 			continue;
 		}
 		r = take_unit(evaluation, period, state->unit);
@@ -254,7 +255,8 @@ static bool sides(const struct evaluation *evaluation, const struct target *targ
 		     times(&right, power_of_ten(result->scale));
 		break;
 	case INDICATOR_MULTIPLE: /* field and baseline have one scale */
-		ok = times(&left, power_of_ten(target->scale)) && times(&right, indicator->baseline);
+		ok = times(&left, power_of_ten(target->scale)) &&
+		     times(&right, indicator->baseline);
 		break;
 	case INDICATOR_RATIO:
 		ok = times(&left, power_of_ten(form->fields[indicator->denominator].scale)) &&
@@ -342,8 +344,8 @@ int target_evaluate(const struct query *query, const struct catalog_plan *plan, 
 	if (indicator->numerator >= 0) {
 		ret->scale = plan->plan->forms[indicator->form].fields[indicator->numerator].scale;
 	}
-	r = indicator->kind == INDICATOR_CUMULATIVE ? take_cumulative(&evaluation, period) :
-						      take_period(&evaluation, period);
+	r = indicator->kind == INDICATOR_CUMULATIVE ? take_cumulative(&evaluation, period)
+						    : take_period(&evaluation, period);
 	if (r < 0) {
 		target_result_free(ret);
 		return r;
@@ -423,7 +425,8 @@ static void write_result(struct writer *writer, const struct target *target,
 	const struct period *period, uint32_t unit, const struct target_result *result)
 {
 	char label[PERIOD_LABEL_SIZE];
-	size_t shown = result->short_count < SHORT_UNITS_MAX ? result->short_count : SHORT_UNITS_MAX;
+	size_t shown =
+		result->short_count < SHORT_UNITS_MAX ? result->short_count : SHORT_UNITS_MAX;
 
 	period_label(period->code, label);
 	writer_array(writer, 12);
@@ -460,8 +463,8 @@ struct targets {
 };
 
 /* Is the unit one of the target's level, below the node's unit, on the period's last day? */
-static bool is_level(const struct targets *targets, size_t target, const struct period *period,
-	uint32_t unit)
+static bool is_level(
+	const struct targets *targets, size_t target, const struct period *period, uint32_t unit)
 {
 	const struct units *units = catalog_units(targets->query->catalog);
 	const char *level = targets->plan->plan->targets[target].level;
@@ -479,8 +482,8 @@ static bool is_level(const struct targets *targets, size_t target, const struct 
 static int target_at(struct targets *targets, size_t target, uint32_t unit, bool everywhere)
 {
 	struct period periods[TARGET_PERIODS_MAX];
-	int count = target_periods(targets->query, targets->plan, target, unit, periods,
-		ARRAY_SIZE(periods));
+	int count = target_periods(
+		targets->query, targets->plan, target, unit, periods, ARRAY_SIZE(periods));
 
 	for (int i = 0; i < count; i++) {
 		struct target_result result;
@@ -492,17 +495,18 @@ static int target_at(struct targets *targets, size_t target, uint32_t unit, bool
 		}
 		if (targets->rows == LIMIT_FIGURE_ROWS ||
 			targets->out->buffer.size > LIMIT_MESSAGE_BYTES / 2) {
-			targets->next = targets->next < 0 ? (int64_t)targets->number - 1 : targets->next;
+			targets->next =
+				targets->next < 0 ? (int64_t)targets->number - 1 : targets->next;
 			return 0;
 		}
-		r = target_evaluate(targets->query, targets->plan, target, &periods[i], unit, false,
-			&result);
+		r = target_evaluate(
+			targets->query, targets->plan, target, &periods[i], unit, false, &result);
 		if (r < 0) {
 			return r;
 		}
 		if (!everywhere || result.expected > 0) {
-			write_result(targets->out, &targets->plan->plan->targets[target], &periods[i],
-				unit, &result);
+			write_result(targets->out, &targets->plan->plan->targets[target],
+				&periods[i], unit, &result);
 			targets->rows++;
 		}
 		target_result_free(&result);
@@ -605,8 +609,8 @@ static int64_t timeliness_points(const struct query *query, const struct catalog
 
 			if (!plan_binds(plan->plan, i, &period, catalog_units(query->catalog), unit,
 				    NULL) ||
-				!unit_is_within(catalog_units(query->catalog), unit, query->node_unit,
-					(struct date){ period.to.day - 1 })) {
+				!unit_is_within(catalog_units(query->catalog), unit,
+					query->node_unit, (struct date){ period.to.day - 1 })) {
 				continue;
 			}
 			if (!own_get(query->txn, &key, &own)) {
@@ -652,7 +656,8 @@ static int target_points(const struct query *query, const struct catalog_plan *p
 	int r;
 
 	*ret = 0;
-	if (!own_period(query, plan, plan->plan->indicators[target->indicator].form, unit, &period)) {
+	if (!own_period(
+		    query, plan, plan->plan->indicators[target->indicator].form, unit, &period)) {
 		return 0;
 	}
 	r = target_evaluate(query, plan, score->target, &period, unit, true, &result);
@@ -663,16 +668,16 @@ static int target_points(const struct query *query, const struct catalog_plan *p
 	return r;
 }
 
-static bool is_bound_by_any(const struct query *query, const struct catalog_plan *plan,
-	uint32_t unit)
+static bool is_bound_by_any(
+	const struct query *query, const struct catalog_plan *plan, uint32_t unit)
 {
 	const struct units *units = catalog_units(query->catalog);
 
 	for (size_t i = 0; i < plan->plan->form_count; i++) {
 		struct period period;
 
-		for (bool more = form_first_period(plan->plan, &plan->plan->forms[i], &period); more;
-			more = form_next_period(plan->plan, &plan->plan->forms[i], &period)) {
+		for (bool more = form_first_period(plan->plan, &plan->plan->forms[i], &period);
+			more; more = form_next_period(plan->plan, &plan->plan->forms[i], &period)) {
 			struct date day = { period.to.day - 1 };
 
 			if (plan_binds(plan->plan, i, &period, units, unit, NULL) &&

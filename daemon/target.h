@@ -21,13 +21,13 @@ const char *target_status_name(enum target_status status);
 
 struct target_result {
 	enum target_status status;
-	const char *reason;   /* of not-measurable; "" otherwise */
+	const char *reason; /* of not-measurable; "" otherwise */
 	bool has_value;
-	int64_t numerator;    /* of a share or ratio; else the value itself, in units of 10^-scale */
-	int64_t denominator;  /* 0 where the value is no fraction */
-	unsigned scale;       /* of numerator (and denominator) */
-	uint32_t counted;     /* units whose reports made it */
-	uint32_t expected;    /* units that were to report */
+	int64_t numerator;   /* of a share or ratio; else the value itself, in units of 10^-scale */
+	int64_t denominator; /* 0 where the value is no fraction */
+	unsigned scale;      /* of numerator (and denominator) */
+	uint32_t counted;    /* units whose reports made it */
+	uint32_t expected;   /* units that were to report */
 	uint32_t *short_units; /* units that fall short or are missing; owned by the result */
 	size_t short_count;
 };

@@ -31,7 +31,8 @@ static void difference(struct verify_result *result, const char *format, ...)
 	result->differences++;
 	if (result->detail_count < VERIFY_DETAILS_MAX) {
 		va_start(arguments, format);
-		vsnprintf(result->details[result->detail_count++], LIMIT_PLACE_BYTES, format, arguments);
+		vsnprintf(result->details[result->detail_count++], LIMIT_PLACE_BYTES, format,
+			arguments);
 		va_end(arguments);
 	}
 }
@@ -52,8 +53,8 @@ static void check_signature(struct verify *verify, const struct entry *entry)
 	}
 }
 
-static int fold_again_submission(struct verify *verify, const struct entry *entry,
-	struct problems *problems)
+static int fold_again_submission(
+	struct verify *verify, const struct entry *entry, struct problems *problems)
 {
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
 	bool review = entry->statement.kind == ENTRY_REVIEW;
@@ -67,19 +68,20 @@ static int fold_again_submission(struct verify *verify, const struct entry *entr
 		return 1;
 	}
 	r = review ? fold_review(&verify->fold, &submission, &signer, entry->statement.seq,
-			     judgements, &counted, problems) :
-		     fold_submission(&verify->fold, &submission, entry->body, &signer,
+			     judgements, &counted, problems)
+		   : fold_submission(&verify->fold, &submission, entry->body, &signer,
 			     entry->statement.seq, judgements, &counted, problems);
-	if (r == 0 && (submission.report_count != entry->statement.judgement_count ||
-			      memcmp(judgements, entry->judgements, submission.report_count) != 0)) {
+	if (r == 0 &&
+		(submission.report_count != entry->statement.judgement_count ||
+			memcmp(judgements, entry->judgements, submission.report_count) != 0)) {
 		difference(verify->result, "entry %" PRIu64 ": it is judged otherwise now",
 			entry->statement.seq);
 	}
 	return r;
 }
 
-static int fold_again_rollup(struct verify *verify, const struct entry *entry,
-	struct problems *problems)
+static int fold_again_rollup(
+	struct verify *verify, const struct entry *entry, struct problems *problems)
 {
 	struct fold_signer signer;
 	struct rollup rollup;
@@ -111,8 +113,8 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 		break;
 	case ENTRY_PUBLICATION:
 		if (!publication_read(entry->body, &publication)) {
-			r = fold_publication(&verify->fold, &publication, entry->statement.seq,
-				&problems);
+			r = fold_publication(
+				&verify->fold, &publication, entry->statement.seq, &problems);
 			*ret_reload = true;
 		}
 		break;
@@ -125,7 +127,8 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 		break;
 	}
 	if (r == 1 || r == -EBADMSG || r == -EINVAL) {
-		difference(verify->result, "entry %" PRIu64 " does not fold: %s", entry->statement.seq,
+		difference(verify->result, "entry %" PRIu64 " does not fold: %s",
+			entry->statement.seq,
 			problems.count > 0 ? problems.list[0].place : "it is malformed");
 		r = 0;
 	}
@@ -150,8 +153,10 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 	int r;
 
 	if (batch_view_read(record, &view)) {
-		if (expected == 1 && batch_view_next(&(struct batch_view){ view.commit, view.commit_bytes,
-					     view.signature, view.entries }, &entry) &&
+		if (expected == 1 &&
+			batch_view_next(&(struct batch_view){ view.commit, view.commit_bytes,
+						view.signature, view.entries },
+				&entry) &&
 			node_init_read(entry.body, &verify->identity)) {
 			/* entry 1 says whose signatures the ledger has */
 		}
@@ -165,7 +170,8 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 		}
 	}
 	r = fold_begin(&verify->fold, verify->out, verify->catalog, view.commit.instant);
-	for (uint32_t i = 0; r == 0 && i < view.commit.count && batch_view_next(&view, &entry); i++) {
+	for (uint32_t i = 0; r == 0 && i < view.commit.count && batch_view_next(&view, &entry);
+		i++) {
 		entry.statement.judgements = entry.judgements;
 		r = fold_again(verify, &entry, &reload);
 		verify->result->entries++;
@@ -205,8 +211,8 @@ static void name_record(enum store_table table, struct bytes key, char *ret, siz
 	if ((table == TABLE_OWN || table == TABLE_CELL) && key.size == CELL_KEY_SIZE) {
 		cell_key_read(key.data, &cell);
 		period_label(cell.period, label);
-		snprintf(ret, size, "plan %u form %u period %s unit %u", cell.plan, cell.form, label,
-			cell.unit);
+		snprintf(ret, size, "plan %u form %u period %s unit %u", cell.plan, cell.form,
+			label, cell.unit);
 		return;
 	}
 	bytes_to_hex(key.data, key.size < 40 ? key.size : 40, hex);
@@ -245,9 +251,9 @@ static int compare_table(struct verify *verify, struct txn *txn, enum store_tabl
 		if (order != 0 || !bytes_equal(held_value, made_value)) {
 			name_record(table, order <= 0 ? held_key : made_key, name, sizeof(name));
 			difference(verify->result, "%s: %s %s", table_name(table), name,
-				order < 0 ? "is not in the ledger" :
-				order > 0 ? "is missing" :
-					    "differs");
+				order < 0   ? "is not in the ledger"
+				: order > 0 ? "is missing"
+					    : "differs");
 		}
 		verify->result->cells += table == TABLE_OWN || table == TABLE_CELL;
 		if (order <= 0) {
@@ -285,8 +291,8 @@ static int compare_all(struct verify *verify, struct txn *txn, void *data)
 	return r;
 }
 
-static int fold_and(struct verify *verify, struct txn *txn, const bool *stop, folded_fn *then,
-	void *data)
+static int fold_and(
+	struct verify *verify, struct txn *txn, const bool *stop, folded_fn *then, void *data)
 {
 	int r = txn_begin(verify->scratch, true, &verify->out);
 

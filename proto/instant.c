@@ -37,8 +37,7 @@ struct date date_make(int year, int month, int day)
 	int64_t era = floor_divide(y, 400);
 	int64_t year_of_era = y - era * 400;
 	int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	int64_t day_of_era =
-		year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 
 	return (struct date){ (int32_t)(era * 146097 + day_of_era - 719468) };
 }
@@ -50,7 +49,8 @@ void date_split(struct date date, int *ret_year, int *ret_month, int *ret_day)
 	int64_t day_of_era = z - era * 146097;
 	int64_t year_of_era =
 		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t day_of_year =
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t shifted = (5 * day_of_year + 2) / 153;
 
 	*ret_day = (int)(day_of_year - (153 * shifted + 2) / 5 + 1);
@@ -175,8 +175,8 @@ bool instant_parse(const char *text, struct instant *ret)
 	if (*text != '\0') {
 		int sign, offset_hour, offset_minute;
 
-		if (!read_char(&text, 'T') || !read_digits(&text, 2, &hour) || !read_char(&text, ':') ||
-			!read_digits(&text, 2, &minute)) {
+		if (!read_char(&text, 'T') || !read_digits(&text, 2, &hour) ||
+			!read_char(&text, ':') || !read_digits(&text, 2, &minute)) {
 			return false;
 		}
 		if (*text == ':' && (text++, !read_digits(&text, 2, &second))) {
@@ -188,10 +188,12 @@ bool instant_parse(const char *text, struct instant *ret)
 		} else if (*text == '+' || *text == '-') {
 			sign = *text++ == '+' ? 1 : -1;
 			if (!read_digits(&text, 2, &offset_hour) || !read_char(&text, ':') ||
-				!read_digits(&text, 2, &offset_minute) || offset_hour > 14 || offset_minute > 59) {
+				!read_digits(&text, 2, &offset_minute) || offset_hour > 14 ||
+				offset_minute > 59) {
 				return false;
 			}
-			offset = sign * ((int64_t)offset_hour * MS_PER_HOUR + offset_minute * MS_PER_MINUTE);
+			offset = sign * ((int64_t)offset_hour * MS_PER_HOUR +
+						offset_minute * MS_PER_MINUTE);
 		}
 	}
 	if (*text != '\0' || hour > 23 || minute > 59 || second > 59) {

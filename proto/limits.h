@@ -2,30 +2,31 @@
 #pragma once
 
 enum {
-	LIMIT_MESSAGE_BYTES = 1 << 20,        /* one message, and so what one ZeroMQ frame carries */
-	LIMIT_FRAME_BYTES = LIMIT_MESSAGE_BYTES + 64, /* on the wire: CURVE adds 33 bytes to a message */
-	LIMIT_DEPTH = 8,                      /* nesting of arrays and maps */
-	LIMIT_ITEMS = 1 << 16,                /* elements of one array or map */
-	LIMIT_SUBMISSIONS_PER_MESSAGE = 64,   /* signed submissions in one submit */
-	LIMIT_REPORTS_PER_SUBMISSION = 256,   /* reports under one signature */
-	LIMIT_FIELDS_PER_FORM = 128,          /* figures of one report and of one cell */
+	LIMIT_MESSAGE_BYTES = 1 << 20, /* one message, and so what one ZeroMQ frame carries */
+	LIMIT_FRAME_BYTES =
+		LIMIT_MESSAGE_BYTES + 64,   /* on the wire: CURVE adds 33 bytes to a message */
+	LIMIT_DEPTH = 8,                    /* nesting of arrays and maps */
+	LIMIT_ITEMS = 1 << 16,              /* elements of one array or map */
+	LIMIT_SUBMISSIONS_PER_MESSAGE = 64, /* signed submissions in one submit */
+	LIMIT_REPORTS_PER_SUBMISSION = 256, /* reports under one signature */
+	LIMIT_FIELDS_PER_FORM = 128,        /* figures of one report and of one cell */
 	LIMIT_FORMS_PER_PLAN = 32,
 	LIMIT_DUTIES_PER_PLAN = 64,
 	LIMIT_PLANS = 256,
 	LIMIT_UNITS = 1 << 16,
-	LIMIT_TREE_DEPTH = 16,                /* units from a leaf to the root */
+	LIMIT_TREE_DEPTH = 16, /* units from a leaf to the root */
 	LIMIT_CELLS_PER_ROLLUP = 2048,
-	LIMIT_CODE_BYTES = 64,                /* plan, form and field codes, period labels, unit codes */
-	LIMIT_TEXT_BYTES = 4096,              /* notes and text fields */
-	LIMIT_PUBLICATION_BYTES = 768 << 10,  /* one published table file */
-	LIMIT_LINE_BYTES = 16 << 10,          /* one line of a settings or table file */
-	LIMIT_PROBLEMS = 64,                  /* problems reported in one answer */
-	LIMIT_PLACE_BYTES = 160,              /* words of one problem */
-	LIMIT_BATCH_MESSAGES = 1024,          /* messages taken into one commit */
-	LIMIT_BATCH_ENTRIES = 4096,           /* entries of one commit */
-	LIMIT_BATCH_REPORTS = 8192,           /* reports and cells judged in one commit */
-	LIMIT_BATCH_BYTES = 16 << 20,         /* message bytes after which a commit takes no more */
-	LIMIT_FIGURE_ROWS = 512,              /* rows of one figures answer */
+	LIMIT_CODE_BYTES = 64,   /* plan, form and field codes, period labels, unit codes */
+	LIMIT_TEXT_BYTES = 4096, /* notes and text fields */
+	LIMIT_PUBLICATION_BYTES = 768 << 10, /* one published table file */
+	LIMIT_LINE_BYTES = 16 << 10,         /* one line of a settings or table file */
+	LIMIT_PROBLEMS = 64,                 /* problems reported in one answer */
+	LIMIT_PLACE_BYTES = 160,             /* words of one problem */
+	LIMIT_BATCH_MESSAGES = 1024,         /* messages taken into one commit */
+	LIMIT_BATCH_ENTRIES = 4096,          /* entries of one commit */
+	LIMIT_BATCH_REPORTS = 8192,          /* reports and cells judged in one commit */
+	LIMIT_BATCH_BYTES = 16 << 20,        /* message bytes after which a commit takes no more */
+	LIMIT_FIGURE_ROWS = 512,             /* rows of one figures answer */
 	LIMIT_WATCHERS = 64,
-	LIMIT_QUEUE_MESSAGES = 10000,         /* high-water marks of a socket */
+	LIMIT_QUEUE_MESSAGES = 10000, /* high-water marks of a socket */
 };

@@ -43,9 +43,9 @@ static int configure(void *socket)
 			return r;
 		}
 	}
-	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max)) < 0 ?
-		       -zmq_errno() :
-		       0;
+	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max)) < 0
+		       ? -zmq_errno()
+		       : 0;
 }
 
 static int set_keys(void *socket, const struct key_pair *pair, const struct public_key *node)

@@ -252,8 +252,8 @@ void value_write(struct writer *writer, const struct value *value)
 }
 
 /* The common beginning of all signed bytes: [kind, 1, sender, … */
-static void signed_head_read(struct reader *reader, const char *kind, uint32_t count,
-	struct public_key *ret_sender)
+static void signed_head_read(
+	struct reader *reader, const char *kind, uint32_t count, struct public_key *ret_sender)
 {
 	reader_array_exact(reader, count);
 	if (!bytes_equal_text(reader_str(reader), kind)) {
@@ -263,8 +263,8 @@ static void signed_head_read(struct reader *reader, const char *kind, uint32_t c
 	memcpy(ret_sender->data, reader_bin_exact(reader, KEY_SIZE), KEY_SIZE);
 }
 
-static void signed_head_write(struct writer *writer, const char *kind, uint32_t count,
-	const struct public_key *sender)
+static void signed_head_write(
+	struct writer *writer, const char *kind, uint32_t count, const struct public_key *sender)
 {
 	writer_array(writer, count);
 	writer_str(writer, kind);
@@ -446,8 +446,8 @@ bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret)
 	ret->unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
 	ret->version = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
 	ret->revision = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
-	ret->status = (enum obligation_status)reader_int_between(cells, 0,
-		OBLIGATION_STATUS_COUNT - 1);
+	ret->status =
+		(enum obligation_status)reader_int_between(cells, 0, OBLIGATION_STATUS_COUNT - 1);
 	ret->flags = (unsigned)reader_int_between(cells, 0, OBLIGATION_FLAGS);
 	ret->received.ms = reader_int_between(cells, 0, INT64_MAX);
 	ret->timeliness = (enum timeliness)reader_int_between(cells, 0, TIMELINESS_LATE);
@@ -521,8 +521,8 @@ static void trim_utf8(char *text)
 	text[size] = '\0';
 }
 
-void problems_add(struct problems *problems, int64_t index, enum judgement code,
-	const char *format, ...)
+void problems_add(
+	struct problems *problems, int64_t index, enum judgement code, const char *format, ...)
 {
 	struct problem *problem;
 	va_list arguments;

@@ -217,10 +217,10 @@ enum obligation_status {
 };
 
 enum obligation_flag {
-	OBLIGATION_NIL = 1,      /* the latest revision has nothing to say */
+	OBLIGATION_NIL = 1, /* the latest revision has nothing to say */
 	OBLIGATION_EXEMPT = 2,
-	OBLIGATION_WAIVED = 4,   /* late, and counted as on time */
-	OBLIGATION_CLOSED = 8,   /* no reports of this unit and those below it */
+	OBLIGATION_WAIVED = 4,    /* late, and counted as on time */
+	OBLIGATION_CLOSED = 8,    /* no reports of this unit and those below it */
 	OBLIGATION_REOPENED = 16, /* revisions are taken although it is closed */
 	OBLIGATION_FLAGS = 31,
 };
@@ -271,17 +271,17 @@ struct rollup_cell {
 	struct bytes period;
 	uint32_t unit;
 	uint64_t version;
-	uint32_t revision;             /* the latest; 0 where only acts have happened */
+	uint32_t revision; /* the latest; 0 where only acts have happened */
 	enum obligation_status status;
-	unsigned flags;                /* enum obligation_flag */
+	unsigned flags; /* enum obligation_flag */
 	struct instant received;
 	enum timeliness timeliness;
-	struct instant extended;       /* the due instant of an extension, or 0 */
+	struct instant extended; /* the due instant of an extension, or 0 */
 	uint32_t origin_unit;
 	uint64_t origin_seq;
-	struct public_key signer;      /* who signed the latest revision */
+	struct public_key signer; /* who signed the latest revision */
 	struct hash digest;
-	uint32_t counted;              /* the revision whose figures follow; 0: none count */
+	uint32_t counted; /* the revision whose figures follow; 0: none count */
 	uint32_t value_count;
 	struct reader values;
 };
@@ -325,6 +325,6 @@ struct problems {
 	struct problem list[LIMIT_PROBLEMS];
 };
 
-void problems_add(struct problems *problems, int64_t index, enum judgement code,
-	const char *format, ...) __attribute__((format(printf, 4, 5)));
+void problems_add(struct problems *problems, int64_t index, enum judgement code, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
 void problems_write(struct writer *writer, const struct problems *problems);

@@ -484,8 +484,8 @@ struct bytes reader_raw(struct reader *reader)
 	const uint8_t *start = reader->at;
 
 	reader_skip(reader);
-	return reader->error ? (struct bytes){ zeros, 0 } :
-			       (struct bytes){ start, (size_t)(reader->at - start) };
+	return reader->error ? (struct bytes){ zeros, 0 }
+			     : (struct bytes){ start, (size_t)(reader->at - start) };
 }
 
 bool reader_done(const struct reader *reader)

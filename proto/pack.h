@@ -47,8 +47,8 @@ struct bytes reader_bin(struct reader *reader);
 const uint8_t *reader_bin_exact(struct reader *reader, size_t size);
 uint32_t reader_array(struct reader *reader); /* the number of elements that follow */
 void reader_array_exact(struct reader *reader, uint32_t count);
-uint32_t reader_map(struct reader *reader);   /* the number of key-value pairs that follow */
-void reader_skip(struct reader *reader);      /* one value, whatever it is */
+uint32_t reader_map(struct reader *reader);     /* the number of key-value pairs that follow */
+void reader_skip(struct reader *reader);        /* one value, whatever it is */
 struct bytes reader_raw(struct reader *reader); /* one value, as its bytes */
 void reader_fail(struct reader *reader, const char *error);
 /* No error, and nothing left. */
@@ -76,7 +76,8 @@ void writer_str_bytes(struct writer *writer, struct bytes text);
 void writer_bin(struct writer *writer, const void *data, size_t size);
 void writer_array(struct writer *writer, size_t count);
 void writer_map(struct writer *writer, size_t count);
-void writer_raw(struct writer *writer, struct bytes packed); /* bytes that are already MessagePack */
+void writer_raw(
+	struct writer *writer, struct bytes packed); /* bytes that are already MessagePack */
 
 static inline struct bytes writer_bytes(const struct writer *writer)
 {

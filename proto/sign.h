@@ -59,7 +59,8 @@ bool curve_public(const struct public_key *key, uint8_t ret[32]);
 void curve_secret(const struct key_pair *pair, uint8_t ret[32]);
 
 void sign_bytes(const struct key_pair *pair, struct bytes bytes, struct signature *ret);
-bool sign_check(const struct public_key *key, struct bytes bytes, const struct signature *signature);
+bool sign_check(
+	const struct public_key *key, struct bytes bytes, const struct signature *signature);
 
 void hash_bytes(struct bytes bytes, struct hash *ret); /* SHA-256 */
 /* RFC 6962: leaf = SHA-256(0x00 | bytes), node = SHA-256(0x01 | left | right). */

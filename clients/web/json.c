@@ -264,8 +264,8 @@ static json_t *json_of_sum(struct reader *reader, unsigned scale)
 	numbers = reader_int_between(reader, 0, LIMIT_UNITS);
 	not_applicable = reader_int_between(reader, 0, LIMIT_UNITS);
 	estimated = reader_int_between(reader, 0, LIMIT_UNITS);
-	return json_pack("[o, I, I, I]", sum, (json_int_t)numbers,
-		(json_int_t)not_applicable, (json_int_t)estimated);
+	return json_pack("[o, I, I, I]", sum, (json_int_t)numbers, (json_int_t)not_applicable,
+		(json_int_t)estimated);
 }
 
 static json_t *json_of_sums(const struct form *form, struct reader *reader)

@@ -30,8 +30,8 @@ static bool document_has(const struct buffer *text, const char *format, ...)
 /* Who may send it, in the words of the document's column. */
 static void senders_of(unsigned roles, char ret[128])
 {
-	static const enum role order[] = { ROLE_READER, ROLE_REVIEWER, ROLE_REPORTER, ROLE_COLLECTOR,
-		ROLE_CARRIER, ROLE_OPERATOR, ROLE_NODE };
+	static const enum role order[] = { ROLE_READER, ROLE_REVIEWER, ROLE_REPORTER,
+		ROLE_COLLECTOR, ROLE_CARRIER, ROLE_OPERATOR, ROLE_NODE };
 	unsigned all = 0;
 
 	ret[0] = '\0';

@@ -448,8 +448,8 @@ static void on_answer(void *data, const struct delivery_answer *answer)
 	(void)answer;
 }
 
-static void on_refused(void *data, const struct context *context,
-	const struct session_refusal *refusal, bool kept)
+static void on_refused(
+	void *data, const struct context *context, const struct session_refusal *refusal, bool kept)
 {
 	(void)context;
 	(void)refusal;
