@@ -1,0 +1,30 @@
+/* served.h - a real daemon on an existing store, and one connection to it. */
+#pragma once
+
+#include "proto/link.h"
+#include "proto/message.h"
+
+struct served; /* opaque */
+
+struct served_options {
+	const char *program; /* path of baocaod */
+	const char *folder;  /* of the store; settings, key and log are written there too */
+	const struct key_pair *node;
+	const struct key_pair *reader;
+	uint32_t unit;
+	uint64_t map_bytes;
+};
+
+/* Starts the process and waits for its first answer. 0 or -errno. */
+int served_start(const struct served_options *options, struct served **ret);
+/*
+ * Sends one question and waits for its answer.
+ *
+ * ret_data  behind the sequence in the answer; valid until the next call
+ *
+ * Returns 0, -EBADMSG for any other answer, or -errno.
+ */
+int served_ask(
+	struct served *served, enum message_type type, struct bytes body, struct reader *ret_data);
+/* SIGTERM, and waits. False where it did not end cleanly. */
+bool served_stop(struct served *served);
