@@ -278,7 +278,7 @@ static const struct question questions[] = {
 	/* clang-format off */
 	{ "one cell",         MESSAGE_FIGURES, "2020-01", CITY, 1 },
 	{ "plan-period",      MESSAGE_FIGURES, "2020-01", 0,    UNITS_OF_CITY },
-	{ "matrix 322 x 12",  MESSAGE_FIGURES, "",        0,    UNITS_OF_CITY * 12 },
+	{ "matrix 322 x 12",  MESSAGE_FIGURES, "",        0,    (size_t)UNITS_OF_CITY * 12 },
 	{ "year at the city", MESSAGE_FIGURES, "2020",    CITY, 1 },
 	{ "explain",          MESSAGE_EXPLAIN, "2020-01", CITY, 322 },
 	{ "targets",          MESSAGE_TARGETS, "",        CITY, 28 },
