@@ -169,6 +169,25 @@ static bool is_absence(int code)
 	       code == REFUSED_UNKNOWN_UNIT;
 }
 
+const char *app_refusal_remedy(int code)
+{
+	switch (code) {
+	case REFUSED_BUSY:
+		return _("try again in a moment");
+	case REFUSED_NOT_PERMITTED:
+		return _("take a context whose key may: baocao context ls");
+	case REFUSED_UNKNOWN_FORM:
+	case REFUSED_UNKNOWN_PERIOD:
+		return _("see its forms and periods: baocao plan show PLAN");
+	case REFUSED_UNKNOWN_UNIT:
+		return _("give the unit's number or its code");
+	case REFUSED_NOT_FOUND:
+		return _("are plan, form, period and unit right, and did anything come?");
+	default:
+		return "";
+	}
+}
+
 int app_session_error(struct app *app, int r, const char *what)
 {
 	const struct session_refusal *refusal;
@@ -184,8 +203,8 @@ int app_session_error(struct app *app, int r, const char *what)
 	case SESSION_E_REFUSED:
 		refusal = session_refusal(app->session);
 		return say_error(is_absence(refusal->code) ? CODE_ABSENT : CODE_REFUSED,
-			refusal->code == REFUSED_BUSY ? _("try again in a moment") : "",
-			_("%s: the node refuses: %s: %s"), what, refusal->name, refusal->detail);
+			app_refusal_remedy(refusal->code), _("%s: the node refuses: %s: %s"), what,
+			refusal->name, refusal->detail);
 	case SESSION_E_NONSENSE:
 		return say_error(CODE_FAILED, _("do node and baocao have the same version?"),
 			_("%s: the node's answer cannot be read: %s"), what,
@@ -270,7 +289,8 @@ int app_unit_in(const struct units *units, const char *text, uint32_t *ret)
 	const struct unit_state *state = NULL;
 	uint64_t number;
 
-	if (text_parse_number(text, UINT32_MAX, &number) && number > 0) {
+	if (text_parse_number(text, UINT32_MAX, &number) && number > 0 &&
+		(!units || unit_last(units, (uint32_t)number))) {
 		*ret = (uint32_t)number;
 		return CODE_DONE;
 	}

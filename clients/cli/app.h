@@ -45,6 +45,8 @@ void *app_zmq(struct app *app);
 int app_open_session(struct app *app);
 /* Says what a session's outcome means and returns the exit code. what: "plan gv-2022". */
 int app_session_error(struct app *app, int r, const char *what);
+/* What to do about a node's refusal; "" where its words are all that can be said. */
+const char *app_refusal_remedy(int code);
 
 /* Plans and units of the context's node; online: a session is opened for it. */
 int app_catalog(struct app *app, bool online, struct catalog *ret);
@@ -52,7 +54,7 @@ int app_plan(struct app *app, const char *code, bool offline_first, struct plan 
 int app_units(struct app *app, struct units **ret);
 /* Units or a plan from a session that may be missing: as app_units, silent about failure. */
 struct units *app_units_if_known(struct app *app, bool offline_first);
-/* "26890" is a unit's number, anything else its code today. */
+/* "26890" is a number; of units that are known it must be one's. Anything else is a code today. */
 int app_unit_number(struct app *app, const char *text, uint32_t *ret);
 int app_unit_in(const struct units *units, const char *text, uint32_t *ret);
 /* The form of that code, or an error that says which there are. */

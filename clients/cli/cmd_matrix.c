@@ -428,9 +428,8 @@ static int matrix_ask(struct matrix *matrix, const struct arguments *arguments)
 	if (r == CODE_DONE) {
 		r = view_form(&matrix->view, arguments->list[1], &matrix->form);
 	}
-	if (r == CODE_DONE && period && !period_parse(bytes_of(period), &matrix->window)) {
-		r = say_error(CODE_USAGE, _("write it like 2022-05, 2022-Q2, 2022-H1 or 2022"),
-			_("%s is not a period"), period);
+	if (r == CODE_DONE && period) {
+		r = view_period(period, &matrix->window);
 	}
 	if (r == CODE_DONE) {
 		r = periods_list(matrix);

@@ -6,6 +6,7 @@
 
 enum {
 	VERIFY_TIMEOUT_MS = 600 * 1000,
+	CLOCK_SLACK_MS = 60 * 1000, /* a clock that was set goes on while the answer travels */
 	NAME_SIZE = 256,
 };
 
@@ -172,7 +173,7 @@ int run_node_verify(struct app *app, const struct arguments *arguments)
 int run_node_clock(struct app *app, const struct arguments *arguments)
 {
 	char text[INSTANT_TEXT_SIZE];
-	struct instant instant;
+	struct instant instant, asked;
 	struct writer *writer;
 	struct reader data;
 	uint64_t seq;
@@ -188,6 +189,7 @@ int run_node_clock(struct app *app, const struct arguments *arguments)
 	}
 	writer = session_begin(app->session, MESSAGE_CLOCK);
 	writer_array(writer, 1);
+	asked = instant;
 	writer_int(writer, instant.ms);
 	r = session_query(app->session, &seq, &data);
 	if (r != 0) {
@@ -198,6 +200,9 @@ int run_node_clock(struct app *app, const struct arguments *arguments)
 		return app_session_error(app, SESSION_E_NONSENSE, _("clock"));
 	}
 	instant_format(instant, text, sizeof(text));
+	if (instant.ms - asked.ms > CLOCK_SLACK_MS) {
+		say("%s", _("the clock is not set back; it stays as it is"));
+	}
 	if (app->json) {
 		return json_print(json_pack("{s:s}", "clock", text));
 	}

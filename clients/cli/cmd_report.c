@@ -150,7 +150,8 @@ static int form_find(const struct plan *plan, const char *const *words, const st
 	return CODE_DONE;
 }
 
-static void unit_words(
+/* Where the units are known, the unit must be one of them. */
+static int unit_words(
 	struct app *app, uint32_t unit, const struct period *period, char *ret, size_t size)
 {
 	CLEANUP(units_freep)
@@ -162,6 +163,10 @@ static void unit_words(
 	if (state) {
 		snprintf(ret, size, "%s %s", state->code, state->name);
 	}
+	return !units || unit_last(units, unit)
+		       ? CODE_DONE
+		       : say_error(CODE_ABSENT, _("give the unit's number or its code"),
+				 _("no unit has the number %u"), unit);
 }
 
 /* What the reports of shorter periods add up to, by field, as words for the form. */
@@ -259,10 +264,12 @@ int run_report_new(struct app *app, const struct arguments *arguments)
 	if (r == CODE_DONE) {
 		r = report_unit(app, arguments_option(arguments, "--unit"), &unit);
 	}
+	if (r == CODE_DONE) {
+		r = unit_words(app, unit, &period, unit_name, sizeof(unit_name));
+	}
 	if (r != CODE_DONE) {
 		return r;
 	}
-	unit_words(app, unit, &period, unit_name, sizeof(unit_name));
 	hints_read(app, words, form, unit, &hints);
 	form_template(plan, form, &period, unit, unit_name, hints.list, &text);
 	if (text.failed) {

@@ -173,8 +173,16 @@ static int show_run(struct show *show, const struct arguments *arguments)
 		.data = show,
 		.row = row_print,
 	};
+	const struct form *form;
+	struct period period;
 	int r = view_plan(&show->view, arguments->list[0]);
 
+	if (r == CODE_DONE && paging.question.form) {
+		r = view_form(&show->view, paging.question.form, &form);
+	}
+	if (r == CODE_DONE && paging.question.period) {
+		r = view_period(paging.question.period, &period);
+	}
 	if (r == CODE_DONE) {
 		r = view_unit(
 			&show->view, arguments_option(arguments, "--unit"), &paging.question.unit);

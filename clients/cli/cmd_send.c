@@ -211,8 +211,11 @@ int run_report_send(struct app *app, const struct arguments *arguments)
 		r = sending_deliver(app, outbox, &listing, &receipted);
 	}
 	if (r == CODE_DONE && receipted) {
-		say("%s", _("received; next: keep the proof, or look at it: baocao report receipt "
-			    "COUNTER"));
+		say(_("received; next: keep the proof, or look at it: baocao %s%s%sreport receipt "
+		      "COUNTER"),
+			app->context_given ? "--context " : "",
+			app->context_given ? app->context_given : "",
+			app->context_given ? " " : "");
 	}
 	end = listing_end(&listing);
 	return r == CODE_DONE ? end : r;

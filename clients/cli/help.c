@@ -4,6 +4,10 @@
 
 #include "clients/common/text.h"
 
+enum {
+	LEFT_WIDTH = 36, /* of the verbs, before what they do */
+};
+
 static const char *const codes[][2] = {
 	{ "0", N_("done") },
 	{ "1", N_("failed") },
@@ -27,11 +31,15 @@ static void options_print(FILE *out, const struct option_row *rows, size_t count
 
 static void verb_print(FILE *out, const struct verb *verb)
 {
-	char left[64];
+	char left[96];
 
 	snprintf(left, sizeof(left), "%s%s%s%s%s", verb->noun, *verb->name != '\0' ? " " : "",
 		verb->name, *verb->arguments != '\0' ? " " : "", verb->arguments);
-	fprintf(out, "  %-36s %s\n", left, _(verb->summary));
+	if (strlen(left) > LEFT_WIDTH) {
+		fprintf(out, "  %s\n  %*s %s\n", left, LEFT_WIDTH, "", _(verb->summary));
+	} else {
+		fprintf(out, "  %-*s %s\n", LEFT_WIDTH, left, _(verb->summary));
+	}
 }
 
 void help_all(void)

@@ -1,5 +1,8 @@
 #include "clients/cli/listing.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include "clients/cli/say.h"
 #include "clients/common/text.h"
 #include "proto/limits.h"
@@ -65,16 +68,27 @@ void listing_row(struct listing *listing, const char *const *cells)
 	}
 }
 
+/* Whoever reads and has enough, as head does, is not told so as an error. */
+static int output_end(bool failed)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	if (fflush(stdout) == 0 && !ferror(stdout) && !failed) {
+		return CODE_DONE;
+	}
+	if (poll(&out, 1, 0) > 0 && out.revents & POLLERR) {
+		return CODE_FAILED;
+	}
+	return say_error(CODE_FAILED, "", "%s", _("standard output cannot be written"));
+}
+
 int listing_end(struct listing *listing)
 {
 	if (listing->root) {
 		json_object_set_new(listing->root, listing->key, listing->rows);
 		return json_print(listing->root);
 	}
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		return say_error(CODE_FAILED, "", "%s", _("standard output cannot be written"));
-	}
-	return CODE_DONE;
+	return output_end(false);
 }
 
 int json_print(json_t *root)
@@ -88,8 +102,5 @@ int json_print(json_t *root)
 	r = json_dumpf(out, stdout, JSON_INDENT(2));
 	json_decref(out);
 	putchar('\n');
-	if (r != 0 || fflush(stdout) != 0 || ferror(stdout)) {
-		return say_error(CODE_FAILED, "", "%s", _("standard output cannot be written"));
-	}
-	return CODE_DONE;
+	return output_end(r != 0);
 }

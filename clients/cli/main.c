@@ -51,16 +51,25 @@ static const struct option_row *option_find(const char *name, size_t size)
 	return row;
 }
 
+/* "report new", or "late" where the noun stands alone. */
+static void verb_words(const struct verb *verb, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s%s%s", verb->noun, *verb->name != '\0' ? " " : "", verb->name);
+}
+
 static int option_unknown(const struct line *line, const char *given)
 {
 	const char *names[NAMES_MAX];
 	const char *noun = line->word_count > 0 ? line->words[0] : "";
 	const char *name = line->word_count > 1 ? line->words[1] : "";
 	const struct verb *verb = verb_find(noun, name);
-	char bare[64], remedy[160];
+	char bare[64], words[64], remedy[160];
 	const char *nearest;
 	size_t count = 0;
 
+	if (!verb) {
+		verb = verb_find(noun, "");
+	}
 	for (size_t i = 0; i < global_option_count; i++) {
 		names[count++] = global_options[i].name;
 	}
@@ -72,7 +81,8 @@ static int option_unknown(const struct line *line, const char *given)
 	if (nearest) {
 		snprintf(remedy, sizeof(remedy), _("did you mean %s?"), nearest);
 	} else if (verb) {
-		snprintf(remedy, sizeof(remedy), _("see: baocao %s %s --help"), noun, name);
+		verb_words(verb, words, sizeof(words));
+		snprintf(remedy, sizeof(remedy), _("see: baocao %s --help"), words);
 	} else {
 		snprintf(remedy, sizeof(remedy), "%s", _("see: baocao help"));
 	}
@@ -245,15 +255,14 @@ static int verb_run(const struct line *line, const struct verb *verb, size_t use
 	}
 	if (arguments.count < (size_t)verb->least ||
 		(verb->most >= 0 && arguments.count > (size_t)verb->most)) {
-		char remedy[160];
+		char words[64], remedy[160];
 
-		snprintf(remedy, sizeof(remedy), _("see: baocao %s %s --help"), verb->noun,
-			verb->name);
+		verb_words(verb, words, sizeof(words));
+		snprintf(remedy, sizeof(remedy), _("see: baocao %s --help"), words);
 		return say_error(CODE_USAGE, remedy,
-			arguments.count < (size_t)verb->least ? _("%s %s needs %s")
-							      : _("%s %s takes only %s"),
-			verb->noun, verb->name,
-			*verb->arguments != '\0' ? verb->arguments : _("no argument"));
+			arguments.count < (size_t)verb->least ? _("%s needs %s")
+							      : _("%s takes only %s"),
+			words, *verb->arguments != '\0' ? verb->arguments : _("no argument"));
 	}
 	return verb->run(line->app, &arguments);
 }

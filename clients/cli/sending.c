@@ -136,8 +136,9 @@ static void refused(
 	struct sending *sending = data;
 
 	sending->kept |= kept;
-	say_error(CODE_REFUSED, kept ? _("what was signed stays queued") : "", "%s: %s: %s",
-		context->name, refusal->name, refusal->detail);
+	say_error(CODE_REFUSED,
+		kept ? _("what was signed stays queued") : app_refusal_remedy(refusal->code),
+		"%s: %s: %s", context->name, refusal->name, refusal->detail);
 }
 
 static void failed(void *data, const struct context *context, uint64_t counter, const char *why)

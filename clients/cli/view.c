@@ -99,6 +99,15 @@ int view_form(struct view *view, const char *code, const struct form **ret)
 	return app_form_in(view->plan, code, ret);
 }
 
+int view_period(const char *label, struct period *ret)
+{
+	if (period_parse(bytes_of(label), ret)) {
+		return CODE_DONE;
+	}
+	return say_error(CODE_USAGE, _("write it like 2022-05, 2022-Q2, 2022-H1 or 2022"),
+		_("%s is not a period"), label);
+}
+
 int view_unreadable(struct view *view, const struct reader *reader, const char *what)
 {
 	return app_session_error(

@@ -27,6 +27,8 @@ int view_plan(struct view *view, const char *code);
 int view_unit(struct view *view, const char *text, uint32_t *ret);
 /* The form of the view's plan by its code, or an error that says which there are. */
 int view_form(struct view *view, const char *code, const struct form **ret);
+/* The period of any cadence that the label names, or an error that says how one is written. */
+int view_period(const char *label, struct period *ret);
 
 typedef int view_plan_fn(struct view *view, void *data);
 /* Calls for the plan of that code, or with NULL for each that the node had published. */

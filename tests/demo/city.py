@@ -190,6 +190,10 @@ class CityDemo(Demo):
                 keys[name].append((public, unit, 'reporter', reporter))
                 commands.run('context', 'add', reporter, '--endpoint', node.endpoint,
                              '--node-key', node.public, '--key', reporter, '--unit', unit)
+            reviewer = f'{name}.reviewer'
+            keys[name].append((commands.new_key(reviewer), node.unit, 'reviewer', reviewer))
+            commands.run('context', 'add', reviewer, '--endpoint', node.endpoint,
+                         '--node-key', node.public, '--key', reviewer)
         keys['city'].append(self.page_key())
         for name, rows in keys.items():
             with open(self.keys_path(name), 'w', encoding='utf-8') as file:

@@ -25,8 +25,9 @@ from tree import DemoError, nodes  # noqa: E402
 SEED = 20220605
 
 
-def keep(demo):
-    """Shows where the page is and waits for Ctrl-C."""
+def keep(demo, differences):
+    """Says what was compared, shows where the page is and waits for Ctrl-C."""
+    demo.progress.line(f'compared, differences: {differences}')
     page = demo.serve_page()
     demo.progress.line(f'the page: {page}' if page else 'the page: baocao-web is not built')
     demo.progress.line(f'the nodes keep running, in {demo.folder}; Ctrl-C ends them')
@@ -48,7 +49,7 @@ def run(demo, arguments):
     sys.stdout.flush()
     demo.report_kills()
     if arguments.keep:
-        keep(demo)
+        keep(demo, differences)
         demo.stop_page()
     demo.progress.line(f'stopping; {time.monotonic() - started:.1f} s so far')
     demo.tree.stop()

@@ -11,7 +11,7 @@ import subprocess
 import harness
 from harness import CITY, PLAN, Tool, client, key_of
 
-DONE, USAGE, INVALID, REFUSED, ABSENT, QUEUED = 0, 2, 3, 4, 5, 75
+DONE, FAILED, USAGE, INVALID, REFUSED, ABSENT, QUEUED = 0, 1, 2, 3, 4, 5, 75
 
 
 class ToolCase(harness.NodeCase):
@@ -57,8 +57,19 @@ class ToolCase(harness.NodeCase):
 class Words(ToolCase):
     def test_help_names_every_noun(self):
         text = self.ward('help')
-        for noun in ('context', 'key', 'unit', 'plan', 'report', 'rollup', 'node'):
-            self.assertIn(noun, text)
+        for noun in ('context', 'key', 'unit', 'plan', 'report', 'inbox', 'request', 'late',
+                     'matrix', 'target', 'score', 'rollup', 'node'):
+            self.assertIn(f'\n  {noun} ', text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 120)
+
+    def test_a_reader_who_has_enough_is_no_error_to_speak_of(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run([harness.BAOCAO, 'context', 'ls'], stdin=subprocess.DEVNULL,
+                              stdout=writing, stderr=subprocess.PIPE, check=False,
+                              env=self.ward.environment)
+        os.close(writing)
+        self.assertEqual((done.returncode, done.stderr), (FAILED, b''))
 
     def test_an_unknown_verb_is_a_usage_error_with_the_nearest_name(self):
         done = self.ward.run('report', 'sned')
@@ -67,6 +78,14 @@ class Words(ToolCase):
 
     def test_a_missing_argument_is_a_usage_error(self):
         self.assertEqual(self.ward.run('report', 'new', PLAN).returncode, USAGE)
+        done = self.ward.run('matrix', PLAN)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn('matrix needs PLAN FORM\n       see: baocao matrix --help', done.stderr)
+
+    def test_an_unknown_option_is_a_usage_error_with_the_nearest_name(self):
+        done = self.ward.run('target', PLAN, '--unti', 10)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn('--unit?', done.stderr)
 
     def test_a_command_without_any_context_is_an_error_that_says_what_to_do(self):
         done = Tool(self.folder, 'empty').run('node', 'status')
@@ -132,6 +151,17 @@ class Operator(ToolCase):
             file.write(harness.PLAN_TEXT + '## later\n')
         self.assertEqual(self.ward.run('plan', 'publish', path).returncode, REFUSED)
 
+    def test_a_key_without_the_right_is_told_what_to_do(self):
+        done = self.ward.run('node', 'verify')
+        self.assertEqual(done.returncode, REFUSED)
+        self.assertIn('context ls', done.stderr)
+
+    def test_a_clock_that_is_not_set_back_is_said_not_to_be(self):
+        done = self.office.run('node', 'clock', '2022-01-01T00:00:00+07:00')
+        self.assertEqual(done.returncode, DONE)
+        self.assertIn('not set back', done.stderr)
+        self.assertTrue(done.stdout.startswith('2022-06-01'))
+
     def test_the_plans_of_the_node_are_listed_and_shown(self):
         self.assertIn(PLAN, self.office('plan', 'ls'))
         self.assertIn('Số học viên', self.office('plan', 'show', PLAN))
@@ -189,6 +219,15 @@ class Reports(ToolCase):
     def test_a_form_for_a_plan_that_no_one_has_is_absent(self):
         self.assertEqual(self.ward.run('report', 'new', 'kt-1999', 'x', '2022-01').returncode,
                          ABSENT)
+
+    def test_a_form_of_a_unit_that_no_one_has_is_absent(self):
+        done = self.ward.run('report', 'new', PLAN, 'thang', '2022-05', '--unit', 999)
+        self.assertEqual((done.returncode, done.stdout), (ABSENT, ''))
+
+    def test_the_next_step_after_sending_names_the_context_that_was_given(self):
+        path = self.form(self.ward, 'next', '2022-12', 'lop=1')
+        done = self.ward.run('--context', 'city', 'report', 'send', path)
+        self.assertIn('baocao --context city report receipt COUNTER', done.stderr)
 
     def test_a_correction_replaces_the_figure(self):
         self.ward('report', 'send', self.form(self.ward, 'f', '2022-04', 'lop=3'))

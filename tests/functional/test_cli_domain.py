@@ -381,6 +381,17 @@ class Reading(DomainCase):
         self.assertEqual(self.office.run('rollup', 'explain', PLAN, 'thang', '2022-05', 10,
                                          'xyz').returncode, ABSENT)
 
+    def test_what_is_not_there_is_said_with_what_there_is(self):
+        show = ('rollup', 'show', PLAN)
+        for code, word, *options in ((ABSENT, 'thang quy', *show, '--form', 'tháng'),
+                                     (USAGE, '2022-H1', *show, '--period', '2022-99'),
+                                     (ABSENT, 'code', *show, '--unit', 999),
+                                     (ABSENT, 'code', 'rollup', 'explain', PLAN, 'thang',
+                                      '2022-05', 999, 'lop')):
+            done = self.office.run(*options)
+            self.assertEqual(done.returncode, code, options)
+            self.assertIn(word, done.stderr.splitlines()[-1])
+
     def test_a_report_is_shown_beside_what_shorter_ones_add_up_to(self):
         shown = json.loads(self.office('--json', 'inbox', 'show', PLAN, 'quy', '2022-Q1', 11))
         self.assertEqual(shown['nested'], [
