@@ -221,16 +221,13 @@ static int add_unit(const struct query *query, const struct catalog_plan *plan, 
 				row->own[j].state = VALUE_TEXT; /* not even of one period */
 			}
 		}
-		if (exists && own.received_ms > row->received_ms) {
-			row->received_ms = own.received_ms;
-		}
 	}
 	return 0;
 }
 
 /* Puts one unit's figure on the aggregate of a unit above it, or on its own. */
-static void over_units(struct aggregate *sum, const struct figure *figure, int64_t received_ms,
-	uint32_t unit, enum aggregation operator)
+static void over_units(
+	struct aggregate *sum, const struct figure *figure, enum aggregation operator)
 {
 	bool first = sum->numbers == 0;
 
@@ -253,14 +250,7 @@ static void over_units(struct aggregate *sum, const struct figure *figure, int64
 	case AGGREGATION_MAX:
 		sum->value = first || figure->number > sum->value ? figure->number : sum->value;
 		break;
-	case AGGREGATION_LAST:
-		if (first || received_ms > sum->received_ms ||
-			(received_ms == sum->received_ms && unit > sum->unit)) {
-			sum->value = figure->number;
-			sum->received_ms = received_ms;
-			sum->unit = unit;
-		}
-		break;
+	case AGGREGATION_LAST: /* units have no order: plan_read refuses it */
 	case AGGREGATION_NONE:
 		break;
 	}
@@ -322,8 +312,7 @@ static int add_up_unit(const struct query *query, const struct form *form, struc
 			return -ENOMEM;
 		}
 		for (size_t j = 0; j < form->field_count; j++) {
-			over_units(&above->aggregates[j], &row->own[j], row->received_ms, unit,
-				form->fields[j].over_units);
+			over_units(&above->aggregates[j], &row->own[j], form->fields[j].over_units);
 		}
 	}
 	return 0;

@@ -35,15 +35,12 @@ struct aggregate {
 	uint32_t numbers;
 	uint32_t not_applicable;
 	uint32_t estimated;
-	bool overflow;       /* the value left the range and is not to be shown */
-	int64_t received_ms; /* of the figure that AGGREGATION_LAST took */
-	uint32_t unit;
+	bool overflow; /* the value left the range and is not to be shown */
 };
 
 struct rollup_row {
 	uint32_t unit;
-	bool bound;          /* it must report itself */
-	int64_t received_ms; /* of its own report, the latest in the window */
+	bool bound; /* it must report itself */
 	struct coverage coverage;
 	struct figure *own;           /* field_count figures of its own reports, over time */
 	struct aggregate *aggregates; /* field_count */
