@@ -239,6 +239,11 @@ static bool fields_are_compatible(
 
 bool plan_is_compatible(const struct plan *current, const struct plan *next, char *ret_why)
 {
+	if (current->counts != next->counts) {
+		snprintf(ret_why, LIMIT_PLACE_BYTES,
+			"it counts other revisions than before: received or accepted");
+		return false;
+	}
 	for (size_t i = 0; i < current->form_count; i++) {
 		const struct form *form = &current->forms[i];
 		const struct form *other = i < next->form_count ? &next->forms[i] : NULL;

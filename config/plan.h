@@ -341,7 +341,8 @@ bool plan_binds(const struct plan *plan, size_t form, const struct period *perio
 
 /*
  * Can next replace current where reports already exist? Forms and fields that current has must
- * stand in next with the same codes, order, cadence, types and scales; more may follow.
+ * stand in next with the same codes, order, cadence, types and scales; more may follow. What counts
+ * stays as it is.
  * Returns true, or false with words in ret_why (size LIMIT_PLACE_BYTES).
  */
 bool plan_is_compatible(const struct plan *current, const struct plan *next, char *ret_why);

@@ -1174,6 +1174,55 @@ static bool sums_change(const struct plan *current, const struct plan *next)
 	return false;
 }
 
+/* Does the last day of what is asked once move? It says who is above whom. */
+static bool windows_change(const struct plan *current, const struct plan *next)
+{
+	for (size_t i = 0; i < current->form_count; i++) {
+		if (current->forms[i].cadence == CADENCE_ONCE && current->to.day != next->to.day) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Has the next version every period of which something is held? 0, 1 if not, or -errno. */
+static int check_periods(
+	struct fold *fold, uint32_t number, const struct plan *next, struct problems *problems)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct cell_key at = { .plan = number };
+	uint8_t wanted[CELL_KEY_SIZE];
+	struct bytes key, value;
+	struct period period;
+	int r = cursor_open(fold->txn, TABLE_OWN, &cursor);
+
+	if (r < 0) {
+		return r;
+	}
+	for (;; at.period++, at.unit = 0) { /* one seek for each period of a form */
+		cell_key_write(&at, wanted);
+		if (!cursor_seek(cursor, (struct bytes){ wanted, sizeof(wanted) }, &key, &value) ||
+			key.size != CELL_KEY_SIZE) {
+			return 0;
+		}
+		cell_key_read(key.data, &at);
+		if (at.plan != number) {
+			return 0;
+		}
+		if (at.form >= next->form_count ||
+			!form_period_from_code(next, &next->forms[at.form], at.period, &period)) {
+			char label[PERIOD_LABEL_SIZE];
+
+			period_label(at.period, label);
+			problems_add(problems, -1, REFUSED_INCOMPATIBLE,
+				"form %s: there are reports of %s, and the period is gone",
+				at.form < next->form_count ? next->forms[at.form].code : "?",
+				label);
+			return 1;
+		}
+	}
+}
+
 static int check_plan(struct fold *fold, const struct publication *publication,
 	const struct publication_record *current, uint32_t *ret_number, bool *ret_recount,
 	struct problems *problems)
@@ -1204,9 +1253,9 @@ static int check_plan(struct fold *fold, const struct publication *publication,
 		problems_add(problems, -1, REFUSED_TOO_LARGE, "more than %d plans", LIMIT_PLANS);
 		return 1;
 	}
-	*ret_recount = old && sums_change(old->plan, plan);
+	*ret_recount = old && (sums_change(old->plan, plan) || windows_change(old->plan, plan));
 	*ret_number = current ? current->number : (uint32_t)catalog_plan_count(fold->catalog) + 1;
-	return 0;
+	return current ? check_periods(fold, current->number, plan, problems) : 0;
 }
 
 /* The party of a key: that of an older key of the same unit, role and name, or the next free one. */

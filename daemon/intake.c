@@ -918,7 +918,9 @@ size_t intake_weight(int64_t type, struct bytes body)
 		reader_skip(&reader);
 		reader_skip(&reader);
 		/* At least two, so that the bound on weight keeps below LIMIT_BATCH_ENTRIES. */
-		weight += submission_read(bytes, &submission) || submission.report_count < 2
+		weight += (type == MESSAGE_REVIEW ? review_read : submission_read)(
+				  bytes, &submission) ||
+					  submission.report_count < 2
 				  ? 2
 				  : submission.report_count;
 	}

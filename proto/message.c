@@ -470,6 +470,10 @@ bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret)
 	if (ret->value_count > LIMIT_FIELDS_PER_FORM) {
 		reader_fail(cells, "a cell with too many figures");
 	}
+	if (!cells->error && (ret->counted > ret->revision ||
+				     (ret->status == OBLIGATION_NONE) != (ret->revision == 0))) {
+		reader_fail(cells, "a cell whose status or figures are of no revision");
+	}
 	return !cells->error;
 }
 

@@ -227,6 +227,8 @@ struct cell_spec {
 	uint32_t unit;      /* [201] */
 	uint64_t version;   /* [1] */
 	uint32_t revision;  /* [1] */
+	uint32_t counted;   /* [revision] */
+	bool acts;          /* revision and status are 0: only acts have happened */
 	bool nil;
 	size_t value_count;
 	struct value values[8]; /* in the order of the fields */
@@ -250,6 +252,7 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 	writer_array(&writer, count);
 	for (size_t i = 0; i < count; i++) {
 		const struct cell_spec *spec = &specs[i];
+		uint32_t revision = spec->acts ? 0 : spec->revision ? spec->revision : 1;
 
 		writer_array(&writer, 3);
 		writer_str(&writer, "p");
@@ -259,8 +262,8 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 		writer_str(&writer, spec->period ? spec->period : "2022-05");
 		writer_int(&writer, spec->unit ? spec->unit : 201);
 		writer_int(&writer, spec->version ? (int64_t)spec->version : 1);
-		writer_int(&writer, spec->revision ? spec->revision : 1);
-		writer_int(&writer, OBLIGATION_RECEIVED);
+		writer_int(&writer, revision);
+		writer_int(&writer, spec->acts ? OBLIGATION_NONE : OBLIGATION_RECEIVED);
 		writer_int(&writer, spec->nil ? OBLIGATION_NIL : 0);
 		writer_int(&writer, at("2022-06-02").ms);
 		writer_int(&writer, TIMELINESS_ON_TIME);
@@ -269,7 +272,7 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 		writer_int(&writer, 5);
 		writer_bin(&writer, pair.public.data, KEY_SIZE);
 		writer_bin(&writer, digest.data, HASH_SIZE);
-		writer_int(&writer, spec->revision ? spec->revision : 1);
+		writer_int(&writer, spec->counted ? spec->counted : revision);
 		writer_array(&writer, spec->value_count);
 		for (size_t j = 0; j < spec->value_count; j++) {
 			value_write(&writer, &spec->values[j]);

@@ -312,6 +312,94 @@ static void a_field_that_becomes_summed_is_summed_over_what_is_held(void **state
 	assert_verified(world);
 }
 
+/* The plan of the fixture with another first table. */
+static int publish_plan_as(struct world *world, const char *plan_table)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+
+	buffer_printf(&text, "%s%s", plan_table, strstr(PLAN_TEXT, "# form"));
+	buffer_append(&text, "", 1);
+	world->now.ms++;
+	return publish(world, PUBLICATION_PLAN, "p", (const char *)text.data);
+}
+
+static void a_version_without_a_period_that_is_held_is_incompatible(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3)), -1);
+	assert_int_equal(publish_plan_as(world, "# plan\ncode,title,from,to,document\n"
+						"p,Plan,2022-01-01,2022-05-01,D\n"),
+		REFUSED_INCOMPATIBLE);
+	assert_int_equal(publish_plan_as(world, "# plan\ncode,title,from,to,document\n"
+						"p,Plan,2022-01-01,2022-06-01,D\n"),
+		-1);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units",
+				 UNITS_HEAD UNITS_TOP "101,a1,Ward A1,ward,20,2020-01-01,\n"),
+		-1);
+	assert_int_equal(world_sum(world, "2022-05", 20, FIELD_N), 3);
+	assert_verified(world);
+}
+
+static void a_version_that_counts_other_revisions_is_incompatible(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3)), -1);
+	assert_int_equal(publish_plan_as(world, "# plan\ncode,title,from,to,document,counts\n"
+						"p,Plan,2022-01-01,2023-01-01,D,accepted\n"),
+		REFUSED_INCOMPATIBLE);
+}
+
+/* A period that is once lasts as long as the horizon: its last day says who is above whom. */
+static void a_horizon_that_ends_later_counts_what_is_asked_once_anew(void **state)
+{
+#define ONCE_REST                                                            \
+	"# form\ncode,title,cadence,source\no,Once,once,proposed\n"          \
+	"# duty\nform,reporter,source\no,group ward,proposed\n"              \
+	"# field\nform,code,label,type,nature,over_time,over_units,source\n" \
+	"o,n,N,integer,flow,sum,sum,proposed\n"
+	struct world *world = *state;
+	struct report_spec spec = report_n("2022-01-01", 101, 1, 3);
+	struct cell_key key = cell_key_of("2022-01-01", 10);
+	struct totals totals;
+	struct txn *txn;
+
+	spec.plan = "q";
+	spec.form = "o";
+	key.plan = 2;
+	world->now.ms++;
+	assert_int_equal(
+		publish(world, PUBLICATION_UNITS, "units",
+			UNITS_HEAD UNITS_TOP "101,a1,Ward A1,ward,10,2020-01-01,2022-08-01\n"
+					     "101,a1,Ward A1,ward,20,2022-08-01,\n"),
+		-1);
+	assert_int_equal(
+		publish(world, PUBLICATION_PLAN, "q",
+			"# plan\ncode,title,from,to\nq,Q,2022-01-01,2022-07-01\n" ONCE_REST),
+		-1);
+	assert_int_equal(submit_report(world, WARD_101, 1, spec), -1);
+	world->now.ms++;
+	assert_int_equal(
+		publish(world, PUBLICATION_PLAN, "q",
+			"# plan\ncode,title,from,to\nq,Q,2022-01-01,2022-12-01\n" ONCE_REST),
+		-1);
+	spec.revision = 2;
+	spec.values[0].number = 5;
+	assert_int_equal(submit_report(world, WARD_101, 2, spec), -1);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	totals_get(txn, &key, &totals);
+	assert_int_equal(totals.count, 0);
+	key.unit = 20;
+	totals_get(txn, &key, &totals);
+	assert_int_equal(totals.count, 1);
+	assert_int_equal(totals.fields[0].sum, 5);
+	assert_int_equal(totals.fields[0].numbers, 1);
+	txn_abort(txn);
+	assert_verified(world);
+}
+
 static struct cell_spec cell_n(uint32_t unit, uint64_t version, uint32_t revision, int64_t n)
 {
 	return (struct cell_spec){ .unit = unit,
@@ -355,6 +443,20 @@ static void a_rollup_is_refused_whole(void **state)
 	cells[1].value_count = 7;
 	assert_int_equal(send_rollup(world, NODE_20, 1, 2, cells, 2), REFUSED_UNKNOWN_FIELD);
 	assert_unchanged(world, &before);
+}
+
+static void figures_of_a_revision_that_never_was_are_malformed(void **state)
+{
+	struct world *world = *state;
+	struct cell_spec cell = cell_n(201, 1, 1, 7);
+
+	cell.counted = 2;
+	assert_int_equal(send_rollup(world, NODE_20, 1, 1, &cell, 1), REFUSED_MALFORMED);
+	cell = cell_n(20, 1, 0, 7); /* no duty asks the district for anything */
+	cell.acts = true;
+	cell.counted = 1;
+	assert_int_equal(send_rollup(world, NODE_20, 1, 1, &cell, 1), REFUSED_MALFORMED);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 0);
 }
 
 static uint64_t link_of(struct world *world, enum party party, uint64_t epoch)
@@ -441,6 +543,10 @@ int main(void)
 		TEST(a_figure_beyond_the_range_of_sums_is_refused),
 		TEST(each_kind_of_bad_report_has_its_name),
 		TEST(a_held_revision_is_stale),
+		TEST(a_version_without_a_period_that_is_held_is_incompatible),
+		TEST(a_version_that_counts_other_revisions_is_incompatible),
+		TEST(a_horizon_that_ends_later_counts_what_is_asked_once_anew),
+		TEST(figures_of_a_revision_that_never_was_are_malformed),
 		TEST(a_unit_that_has_ended_reports_no_later_period),
 		TEST(a_unit_without_a_duty_has_no_obligation),
 		TEST(a_collector_reports_for_its_subtree_a_reporter_only_for_itself),

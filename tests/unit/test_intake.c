@@ -260,6 +260,33 @@ static void more_entries_than_a_commit_holds_are_answered_busy(void **state)
 	assert_verified(world);
 }
 
+static void a_review_weighs_as_much_as_its_acts(void **state)
+{
+	const struct act act = { .kind = ACT_CLOSE,
+		.plan = bytes_of("p"),
+		.form = bytes_of("m"),
+		.period = bytes_of("2022-05"),
+		.unit = 101 };
+	CLEANUP(writer_free) struct writer body = { 0 };
+	struct key_pair pair = party_pair(WARD_101);
+	struct writer review;
+
+	(void)state;
+	writer_init(&review);
+	writer_init(&body);
+	review_write_begin(&review, &pair.public, 1, at("2022-06-01"), 200);
+	for (int i = 0; i < 200; i++) {
+		act_write(&review, &act);
+	}
+	writer_array(&body, 1);
+	writer_array(&body, 3);
+	writer_bin(&body, review.buffer.data, review.buffer.size);
+	writer_bin(&body, (uint8_t[SIGNATURE_SIZE]){ 0 }, SIGNATURE_SIZE);
+	writer_int(&body, 0);
+	writer_free(&review);
+	assert_int_equal(intake_weight(MESSAGE_REVIEW, writer_bytes(&body)), 201);
+}
+
 static void a_refused_rollup_does_not_disturb_the_others_of_its_run(void **state)
 {
 	struct world *world = *state;
@@ -544,6 +571,7 @@ int main(void)
 		TEST(bodies_that_are_none_are_refused_as_malformed),
 		TEST(sixty_five_submissions_in_one_message_are_refused),
 		TEST(more_entries_than_a_commit_holds_are_answered_busy),
+		TEST(a_review_weighs_as_much_as_its_acts),
 		TEST(a_refused_rollup_does_not_disturb_the_others_of_its_run),
 		TEST(a_rollup_that_says_nothing_new_needs_no_entry),
 		TEST(a_dry_run_changes_nothing),
