@@ -4,6 +4,8 @@
 #include "clients/cli/report.h"
 #include "clients/cli/sending.h"
 #include "clients/cli/verbs.h"
+#include "clients/common/answer.h"
+#include "clients/common/question.h"
 #include "clients/common/text.h"
 
 static const struct listing_column status_columns[] = {
@@ -30,26 +32,93 @@ static const struct {
 	{ "sent", "đã gửi (chưa có biên nhận)" },
 	{ "received", "đã tiếp nhận" },
 	{ "refused", "bị từ chối" },
+	{ "accepted", "đã chấp nhận" },
+	{ "returned", "trả lại" },
+	{ "withdrawn", "đã rút" },
+};
+
+enum {
+	WORD_RECEIVED = 3,
+	WORD_REFUSED = 4,
+	WORD_ACCEPTED = 5,
+	WORD_RETURNED = 6,
+	WORD_WITHDRAWN = 7,
+	STANDING_TIMEOUT_MS = 2000, /* what is listed does not need the node */
+	STANDINGS_MAX = 1000,       /* questions of one list */
+};
+
+struct status_listing {
+	struct app *app;
+	struct listing listing;
+	bool asks; /* the node, what became of what it received */
+	size_t asked;
 };
 
 static size_t word_of(const struct history_report *report)
 {
 	switch (report->state) {
 	case OUTBOX_SENT:
-		return 3;
+		return WORD_RECEIVED;
 	case OUTBOX_REFUSED:
-		return 4;
+		return WORD_REFUSED;
 	default:
 		return report->attempts > 0 ? 2 : 1;
 	}
 }
 
-static void status_row(struct listing *listing, const struct history_report *report)
+/* What became of a report that was received, as far as the node says. */
+static size_t standing_ask(struct status_listing *status, const struct history_report *report)
+{
+	const struct question question = {
+		.type = MESSAGE_REPORT,
+		.plan = report->plan,
+		.form = report->form,
+		.period = report->period,
+		.unit = report->unit,
+	};
+	struct held_report held = { 0 };
+	struct reader data;
+	int64_t next;
+	int r;
+
+	if (status->asked++ == STANDINGS_MAX) {
+		status->asks = false;
+		say(_("# only the first %d reports are asked for at the node; name the others"),
+			STANDINGS_MAX);
+		return WORD_RECEIVED;
+	}
+	r = question_ask(status->app->session, &question, 0, &next, &data);
+	if (r == SESSION_E_SILENT) {
+		status->asks = false;
+		say("%s", _("# the node does not answer; what it received is listed as received"));
+	}
+	if (r == 0) {
+		held_report_read(&data, &held);
+	}
+	if (r != 0 || !reader_ok(&data) || held.revision != report->revision) {
+		return WORD_RECEIVED;
+	}
+	switch (held.status) {
+	case OBLIGATION_ACCEPTED:
+		return WORD_ACCEPTED;
+	case OBLIGATION_RETURNED:
+		return WORD_RETURNED;
+	case OBLIGATION_WITHDRAWN:
+		return WORD_WITHDRAWN;
+	default:
+		return WORD_RECEIVED;
+	}
+}
+
+static void status_row(struct status_listing *status, const struct history_report *report)
 {
 	char unit[16], revision[16], counter[24], seq[24] = "", instant[INSTANT_TEXT_SIZE] = "";
 	const char *judgement = report->seq ? judgement_name(report->judgement) : "";
 	size_t word = word_of(report);
 
+	if (word == WORD_RECEIVED && status->asks) {
+		word = standing_ask(status, report);
+	}
 	snprintf(unit, sizeof(unit), "%u", report->unit);
 	snprintf(revision, sizeof(revision), "%u", report->revision);
 	snprintf(counter, sizeof(counter), "%llu", (unsigned long long)report->counter);
@@ -57,9 +126,10 @@ static void status_row(struct listing *listing, const struct history_report *rep
 		snprintf(seq, sizeof(seq), "%llu", (unsigned long long)report->seq);
 		instant_format(report->received, instant, sizeof(instant));
 	}
-	listing_row(listing, (const char *const[]){ words[word].state, words[word].word,
-				     report->plan, report->form, report->period, unit, revision,
-				     counter, seq, instant, judgement ? judgement : "unknown" });
+	listing_row(&status->listing,
+		(const char *const[]){ words[word].state, words[word].word, report->plan,
+			report->form, report->period, unit, revision, counter, seq, instant,
+			judgement ? judgement : "unknown" });
 }
 
 /* Fits the words PLAN, FORM, PERIOD given, and the unit (0: any). */
@@ -68,7 +138,7 @@ static bool is_asked(
 {
 	const char *const fields[] = { report->plan, report->form, report->period };
 
-	for (size_t i = 0; i < arguments->count; i++) {
+	for (size_t i = 0; i < arguments->count && i < ARRAY_SIZE(fields); i++) {
 		if (strcmp(fields[i], arguments->list[i]) != 0) {
 			return false;
 		}
@@ -77,11 +147,11 @@ static bool is_asked(
 }
 
 static int status_list(struct app *app, const struct arguments *arguments, uint32_t unit,
-	const struct outbox *outbox)
+	const struct outbox *outbox, bool asks)
 {
+	struct status_listing status = { .app = app, .asks = asks };
 	CLEANUP(history_freep) struct history *history = NULL;
 	const struct history_report *const *list = NULL;
-	struct listing listing;
 	size_t count = 0, shown = 0;
 	int r = sending_load_history(app, app->context, outbox, &history);
 
@@ -89,13 +159,13 @@ static int status_list(struct app *app, const struct arguments *arguments, uint3
 		return r;
 	}
 	if (history_sorted(history, &list, &count) < 0 ||
-		!listing_begin(&listing, app->json, "reports", status_columns,
+		!listing_begin(&status.listing, app->json, "reports", status_columns,
 			ARRAY_SIZE(status_columns))) {
 		return say_no_memory();
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (is_asked(list[i], arguments, unit)) {
-			status_row(&listing, list[i]);
+			status_row(&status, list[i]);
 			shown++;
 		}
 	}
@@ -103,12 +173,12 @@ static int status_list(struct app *app, const struct arguments *arguments, uint3
 		char number[16] = "";
 
 		snprintf(number, sizeof(number), "%u", unit ? unit : app->context->unit);
-		listing_row(&listing,
+		listing_row(&status.listing,
 			(const char *const[]){ words[0].state, words[0].word, arguments->list[0],
 				arguments->list[1], arguments->list[2],
 				unit || app->context->unit ? number : "", "", "", "", "", "" });
 	}
-	return listing_end(&listing);
+	return listing_end(&status.listing);
 }
 
 int run_report_status(struct app *app, const struct arguments *arguments)
@@ -117,6 +187,7 @@ int run_report_status(struct app *app, const struct arguments *arguments)
 	const char *unit_given = arguments_option(arguments, "--unit");
 	struct sending sending = { 0 };
 	uint32_t unit = 0;
+	bool asks = !arguments_option(arguments, "--offline");
 	int sent = CODE_DONE;
 	int r = app_open_context(app);
 
@@ -126,7 +197,7 @@ int run_report_status(struct app *app, const struct arguments *arguments)
 	if (r == CODE_DONE) {
 		r = sending_open_outbox(app, app->context, &outbox);
 	}
-	if (r == CODE_DONE && !arguments_option(arguments, "--offline")) {
+	if (r == CODE_DONE && asks) {
 		r = sending_begin(&sending, app, app_timeout_ms(app, APP_TIMEOUT_MS), NULL);
 		if (r == CODE_DONE) {
 			r = sending_add(&sending, app->context, &app->pair, outbox);
@@ -134,10 +205,14 @@ int run_report_status(struct app *app, const struct arguments *arguments)
 		if (r == CODE_DONE) {
 			sent = sending_run(&sending);
 		}
+		asks = sending.result.silent == 0;
 		sending_end(&sending);
 	}
+	if (r == CODE_DONE && asks && (r = app_open_session(app)) == CODE_DONE) {
+		session_set_timeout(app->session, app_timeout_ms(app, STANDING_TIMEOUT_MS), 0);
+	}
 	if (r == CODE_DONE) {
-		r = status_list(app, arguments, unit, outbox);
+		r = status_list(app, arguments, unit, outbox, asks);
 	}
 	return r == CODE_DONE ? sent : r;
 }

@@ -116,11 +116,19 @@ class Acts(DomainCase):
         self.reviewer('inbox', 'accept', PLAN, 'thang', '2022-01', 11)
         self.assertEqual(self.state('2022-01').state, 'accepted')
         self.assertNotIn('2022-01', self.reviewer('inbox', 'ls', PLAN))
+        self.assertEqual(self.status('2022-01'), ['accepted', 'đã chấp nhận'])
+        self.assertEqual(self.status('2022-01', '--offline'), ['received', 'đã tiếp nhận'])
+
+    def status(self, period, *options):
+        """State and word of the ward's own list."""
+        row, = rows_of(self.ward('report', 'status', PLAN, 'thang', period, *options))
+        return row[:2]
 
     def test_a_returned_report_no_longer_counts(self):
         self.report(self.ward, '2022-02', 'lop=7')
         self.reviewer('inbox', 'return', PLAN, 'thang', '2022-02', 11, '--reason', 'thiếu')
         self.assertEqual(self.state('2022-02').state, 'returned')
+        self.assertEqual(self.status('2022-02'), ['returned', 'trả lại'])
 
     def test_an_act_that_needs_a_reason_is_not_signed_without_one(self):
         done = self.reviewer.run('inbox', 'return', PLAN, 'thang', '2022-02', 11)
@@ -131,6 +139,7 @@ class Acts(DomainCase):
         self.report(self.ward, '2022-03', 'lop=7')
         self.ward('report', 'withdraw', PLAN, 'thang', '2022-03', '--reason', 'nhầm kỳ')
         self.assertEqual(self.state('2022-03').state, 'withdrawn')
+        self.assertEqual(self.status('2022-03'), ['withdrawn', 'đã rút'])
 
     def test_a_report_that_was_taken_back_can_be_sent_again_as_it_was(self):
         self.report(self.ward12, '2022-03', 'lop=7')
