@@ -186,7 +186,7 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 	}
 	store_usage(node->store, &used, &bytes);
 	answer_begin(node, envelope->request);
-	writer_map(&node->reply, 18);
+	writer_map(&node->reply, 19);
 	writer_str(&node->reply, "node");
 	writer_bin(&node->reply, identity->node.data, KEY_SIZE);
 	write_number(node, "unit", identity->unit);
@@ -205,6 +205,7 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 	write_number(node, "reports", txn_count(txn, TABLE_OWN));
 	write_number(node, "cells", txn_count(txn, TABLE_CELL));
 	write_refusals(node);
+	write_number(node, "handshakes_failed", node->handshakes_failed);
 	write_number(node, "peers", catalog_key_count(intake_catalog(node->intake)));
 	write_upstream(node);
 	write_number(node, "map_bytes", bytes);

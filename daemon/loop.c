@@ -373,6 +373,22 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 	zap_reply(node, frames, "300", "not enrolled", "");
 }
 
+/*
+ * Counts handshakes that failed: garbage, another protocol, a key that was refused. All of them are
+ * taken at each turn: a monitor that is not emptied would stop ZeroMQ's I/O thread.
+ */
+static void take_monitor(struct node *node)
+{
+	zmq_msg_t frame;
+
+	zmq_msg_init(&frame);
+	while (zmq_msg_recv(&frame, node->monitor, ZMQ_DONTWAIT) >= 0) {
+		node->handshakes_failed++;
+		drop_rest(node->monitor, &frame);
+	}
+	zmq_msg_close(&frame);
+}
+
 /* Answers one request of libzmq's; false when there was none. */
 static bool take_zap(struct node *node)
 {
@@ -473,6 +489,16 @@ static int step_forward(struct node *node, int64_t now_ms)
 	return r;
 }
 
+enum {
+	POLL_ZAP,
+	POLL_ROUTER,
+	POLL_MONITOR,
+	POLL_SIGNALS,
+	POLL_RECOUNT,
+	POLL_PARENT,
+	POLL_COUNT,
+};
+
 int node_run(struct node *node)
 {
 	int64_t interval = notify_watchdog_interval_ms();
@@ -483,26 +509,29 @@ int node_run(struct node *node)
 
 	notify_ready("unit %u at %s", intake_identity(node->intake)->unit, node->endpoint);
 	while (!node->stopping && !node->failed) {
-		zmq_pollitem_t items[] = {
-			{ .socket = node->zap, .events = ZMQ_POLLIN },
-			{ .socket = node->router, .events = ZMQ_POLLIN },
-			{ .fd = node->signals, .events = ZMQ_POLLIN },
-			{ .fd = node->recount.done, .events = ZMQ_POLLIN },
-			{ .socket = node->forward ? forward_socket(node->forward) : NULL,
+		zmq_pollitem_t items[POLL_COUNT] = {
+			[POLL_ZAP] = { .socket = node->zap, .events = ZMQ_POLLIN },
+			[POLL_ROUTER] = { .socket = node->router, .events = ZMQ_POLLIN },
+			[POLL_MONITOR] = { .socket = node->monitor, .events = ZMQ_POLLIN },
+			[POLL_SIGNALS] = { .fd = node->signals, .events = ZMQ_POLLIN },
+			[POLL_RECOUNT] = { .fd = node->recount.done, .events = ZMQ_POLLIN },
+			[POLL_PARENT] = { .socket = node->forward ? forward_socket(node->forward)
+								  : NULL,
 				.fd = node->signals,
 				.events = ZMQ_POLLIN },
 		};
 		int64_t now_ms = monotonic_ms();
 
-		if (zmq_poll(items, ARRAY_SIZE(items),
-			    more ? 0 : turn_ms(node, now_ms, watchdog_at)) < 0 &&
+		if (zmq_poll(items, POLL_COUNT, more ? 0 : turn_ms(node, now_ms, watchdog_at)) <
+				0 &&
 			zmq_errno() != EINTR) {
 			return NODE_E_STORE;
 		}
 		while (take_zap(node)) {
 		}
+		take_monitor(node);
 		more = take_messages(node);
-		if (node->recount.running && items[3].revents) {
+		if (node->recount.running && items[POLL_RECOUNT].revents) {
 			recount_answer(node);
 		}
 		now_ms = monotonic_ms();
@@ -520,7 +549,7 @@ int node_run(struct node *node)
 			update_status(node);
 			status_at = now_ms + TURN_MS_MAX;
 		}
-		if (items[2].revents) {
+		if (items[POLL_SIGNALS].revents) {
 			node->stopping = true;
 		}
 	}

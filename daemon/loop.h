@@ -61,6 +61,8 @@ struct node {
 	void *context;
 	void *router;
 	void *zap;
+	void *monitor;              /* tells of handshakes that failed */
+	uint64_t handshakes_failed; /* since start: garbage, other protocols, other keys */
 	int signals;
 	int64_t clock_offset_ms;
 	struct instant started;

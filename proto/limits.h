@@ -3,10 +3,9 @@
 
 enum {
 	LIMIT_MESSAGE_BYTES = 1 << 20, /* one message, and so what one ZeroMQ frame carries */
-	LIMIT_FRAME_BYTES =
-		LIMIT_MESSAGE_BYTES + 64,   /* on the wire: CURVE adds 33 bytes to a message */
-	LIMIT_DEPTH = 8,                    /* nesting of arrays and maps */
-	LIMIT_ITEMS = 1 << 16,              /* elements of one array or map */
+	LIMIT_FRAME_BYTES = 2 << 20,   /* on the wire; what is between the two is refused by name */
+	LIMIT_DEPTH = 8,               /* nesting of arrays and maps */
+	LIMIT_ITEMS = 1 << 16,         /* elements of one array or map */
 	LIMIT_SUBMISSIONS_PER_MESSAGE = 64, /* signed submissions in one submit */
 	LIMIT_REPORTS_PER_SUBMISSION = 256, /* reports under one signature */
 	LIMIT_FIELDS_PER_FORM = 128,        /* figures of one report and of one cell */

@@ -24,7 +24,7 @@ import zmq.utils.z85
 
 VERSION = 1
 MESSAGE_BYTES_MAX = 1 << 20
-FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 64  # encryption adds to what a frame carries
+FRAME_BYTES_MAX = 2 << 20
 DEPTH_MAX = 8
 
 # "Envelope": the numbers of the messages.

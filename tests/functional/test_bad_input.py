@@ -68,7 +68,9 @@ class BadInput(harness.NodeCase):
 
     # The socket.
 
-    def test_garbage_instead_of_the_transport_protocol_is_dropped(self):
+    def test_garbage_instead_of_the_transport_protocol_is_counted_and_dropped(self):
+        with self.city.session() as session:
+            failed = session.status()['handshakes_failed']
         host, port = self.city.endpoint[len('tcp://'):].rsplit(':', 1)
         for garbage in (b'\0' * 64, b'GET / HTTP/1.1\r\n\r\n', bytes(range(256)) * 64,
                         b'\xff' + b'\xff' * 8 + b'\x7f' + b'\x03' * 600):
@@ -81,6 +83,8 @@ class BadInput(harness.NodeCase):
                         pass
                 except OSError:
                     pass
+        harness.wait_for(self.city,
+                         lambda session: session.status()['handshakes_failed'] > failed)
         self.assert_nothing_changed_but()
 
     def test_an_unknown_key_is_never_admitted(self):
