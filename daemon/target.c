@@ -381,44 +381,48 @@ static int has_report(const struct query *query, const struct catalog_plan *plan
 	return 0;
 }
 
-/*
- * The periods a target is shown for: each that has begun (per year), or the latest with a report
- * (per horizon), or the first where none has one. Returns their number or -errno.
- */
-static int target_periods(const struct query *query, const struct catalog_plan *plan, size_t target,
-	uint32_t unit, struct period *ret, size_t max)
+/* The form's periods that have begun, at least the first. Returns their number. */
+static size_t begun_periods(const struct query *query, const struct catalog_plan *plan, size_t form,
+	struct period *ret, size_t max)
 {
-	const struct target *definition = &plan->plan->targets[target];
-	size_t form = plan->plan->indicators[definition->indicator].form;
+	const struct form *definition = &plan->plan->forms[form];
 	struct date today = instant_date(query->now);
 	struct period period;
 	size_t count = 0;
 
-	for (bool more = form_first_period(plan->plan, &plan->plan->forms[form], &period);
+	for (bool more = form_first_period(plan->plan, definition, &period);
 		more && count < max && (period.from.day <= today.day || count == 0);
-		more = form_next_period(plan->plan, &plan->plan->forms[form], &period)) {
+		more = form_next_period(plan->plan, definition, &period)) {
 		ret[count++] = period;
 	}
-	if (definition->per == TARGET_PER_YEAR || count <= 1) {
-		return (int)count;
-	}
+	return count;
+}
+
+/* The latest of the periods with a report, or the first; *work grows by what it took to look. */
+static int latest_period(const struct query *query, const struct catalog_plan *plan, size_t form,
+	const struct period *periods, size_t count, uint32_t unit, uint64_t *work,
+	const struct period **ret)
+{
 	for (size_t i = count; i > 1; i--) {
 		bool found;
-		int r = has_report(query, plan, form, &ret[i - 1], unit, &found);
+		int r = has_report(query, plan, form, &periods[i - 1], unit, &found);
 
 		if (r < 0) {
 			return r;
 		}
+		*work += units_count(catalog_units(query->catalog));
 		if (found) {
-			ret[0] = ret[i - 1];
-			break;
+			*ret = &periods[i - 1];
+			return 0;
 		}
 	}
-	return 1;
+	*ret = &periods[0];
+	return 0;
 }
 
 enum {
 	SHORT_UNITS_MAX = 512, /* named in one row; the rest are only counted */
+	WORK_MAX = 2000000,    /* units looked at for one answer: some tenths of a second */
 };
 
 static void write_result(struct writer *writer, const struct target *target,
@@ -457,6 +461,7 @@ struct targets {
 	const struct catalog_plan *plan;
 	uint64_t cursor; /* number of the row */
 	uint64_t number;
+	uint64_t work; /* units looked at so far */
 	uint32_t rows;
 	int64_t next;
 	struct writer *out;
@@ -475,43 +480,75 @@ static bool is_level(
 	       unit_is_within(units, unit, targets->query->node_unit, day);
 }
 
+static bool answer_is_full(const struct targets *targets)
+{
+	return targets->rows == LIMIT_FIGURE_ROWS || targets->work > WORK_MAX ||
+	       targets->out->buffer.size > LIMIT_MESSAGE_BYTES / 2;
+}
+
+/* Writes the row of one target, period and unit; without a row where nobody is expected. */
+static int write_target(struct targets *targets, size_t target, const struct period *period,
+	uint32_t unit, bool everywhere)
+{
+	struct target_result result;
+	int r;
+
+	if (everywhere && !is_level(targets, target, period, unit)) {
+		return 0;
+	}
+	r = target_evaluate(targets->query, targets->plan, target, period, unit, false, &result);
+	if (r < 0) {
+		return r;
+	}
+	if (!everywhere || result.expected > 0) {
+		write_result(
+			targets->out, &targets->plan->plan->targets[target], period, unit, &result);
+		targets->rows++;
+	}
+	target_result_free(&result);
+	return 0;
+}
+
 /*
- * One target at one unit: a row for each of its periods. everywhere: only where the unit is of the
- * target's level and somebody is expected.
+ * One target at one unit: a row for each period that has begun (per year), or one for the latest
+ * with a report (per horizon). everywhere: only where the unit is of the target's level and
+ * somebody is expected.
  */
 static int target_at(struct targets *targets, size_t target, uint32_t unit, bool everywhere)
 {
-	struct period periods[TARGET_PERIODS_MAX];
-	int count = target_periods(
-		targets->query, targets->plan, target, unit, periods, ARRAY_SIZE(periods));
+	const struct plan *plan = targets->plan->plan;
+	const struct indicator *indicator = &plan->indicators[plan->targets[target].indicator];
+	struct period periods[ROLLUP_PERIODS_MAX];
+	size_t count = begun_periods(
+		targets->query, targets->plan, indicator->form, periods, ARRAY_SIZE(periods));
+	bool yearly = plan->targets[target].per == TARGET_PER_YEAR;
+	size_t rows = yearly || count == 0 ? count : 1;
 
-	for (int i = 0; i < count; i++) {
-		struct target_result result;
-		int r;
+	for (size_t i = 0; i < rows; i++) {
+		const struct period *period = &periods[i];
+		int r = 0;
 
-		if (targets->number++ < targets->cursor ||
-			(everywhere && !is_level(targets, target, &periods[i], unit))) {
+		if (targets->number++ < targets->cursor) {
 			continue;
 		}
-		if (targets->rows == LIMIT_FIGURE_ROWS ||
-			targets->out->buffer.size > LIMIT_MESSAGE_BYTES / 2) {
-			targets->next =
-				targets->next < 0 ? (int64_t)targets->number - 1 : targets->next;
+		if (answer_is_full(targets)) {
+			targets->next = (int64_t)targets->number - 1;
 			return 0;
 		}
-		r = target_evaluate(
-			targets->query, targets->plan, target, &periods[i], unit, false, &result);
+		if (!yearly) {
+			r = latest_period(targets->query, targets->plan, indicator->form, periods,
+				count, unit, &targets->work, &period);
+		}
+		if (r == 0) {
+			r = write_target(targets, target, period, unit, everywhere);
+		}
 		if (r < 0) {
 			return r;
 		}
-		if (!everywhere || result.expected > 0) {
-			write_result(targets->out, &targets->plan->plan->targets[target],
-				&periods[i], unit, &result);
-			targets->rows++;
-		}
-		target_result_free(&result);
+		targets->work += units_count(catalog_units(targets->query->catalog)) *
+				 (indicator->kind == INDICATOR_CUMULATIVE ? count : 1);
 	}
-	return count < 0 ? count : 0;
+	return 0;
 }
 
 /* Was the unit ever in a state of this group? Spares the work for all others. */
@@ -539,7 +576,7 @@ static int target_everywhere(struct targets *targets, size_t target)
 	if (!*level) {
 		return target_at(targets, target, targets->query->node_unit, true);
 	}
-	for (size_t i = 0; i < units_count(units) && r == 0; i++) {
+	for (size_t i = 0; i < units_count(units) && r == 0 && targets->next < 0; i++) {
 		uint32_t unit = units_at(units, i)->unit;
 
 		if (unit != previous && was_level(units, i, level) &&
@@ -574,7 +611,8 @@ int query_targets(const struct query *query, struct bytes body, struct writer *w
 	}
 	writer_init(&rows);
 	targets.out = &rows;
-	for (size_t i = 0; i < targets.plan->plan->target_count && r == 0; i++) {
+	for (size_t i = 0; i < targets.plan->plan->target_count && r == 0 && targets.next < 0;
+		i++) {
 		r = unit ? target_at(&targets, i, unit, false) : target_everywhere(&targets, i);
 	}
 	writer_array(writer, 2);

@@ -1,3 +1,4 @@
+#include "daemon/target.h"
 #include "tests/unit/fixture.h"
 
 /* A plan of its own: two forms of all wards, one of them reported in February and August only. */
@@ -241,6 +242,140 @@ static void pages_give_each_row_exactly_once(void **state)
 	assert_int_equal(rows_over_all_pages(world, 10, seen), 12);
 }
 
+/* Months of ten years; a target by the end of them, and one for each month, at each ward. */
+#define PLAN_LONG                                                                              \
+	"# plan\ncode,title,from,to\nl,Long,2021-01-01,2031-01-01\n"                           \
+	"# form\ncode,title,cadence,source\nm,Monthly,month,proposed\n"                        \
+	"# duty\nform,reporter,source\nm,group ward,proposed\n"                                \
+	"# field\nform,code,label,type,nature,over_time,over_units,source\n"                   \
+	"m,n,N,integer,flow,sum,sum,proposed\n"                                                \
+	"# indicator\ncode,title,version,form,kind,numerator,source\ni,I,1,m,sum,n,proposed\n" \
+	"# target\ncode,indicator,operator,value,per,level,source\n"                           \
+	"h,i,>=,5,horizon,ward,proposed\n"                                                     \
+	"e,i,>=,5,year,ward,proposed\n"
+
+struct target_row {
+	struct bytes target, period;
+	int64_t unit;
+};
+
+/* One page of targets, each row given to take. Returns how many. */
+static uint32_t targets_page(struct world *world, const char *plan, uint32_t unit,
+	void (*take)(void *data, const struct target_row *row), void *data, int64_t *cursor)
+{
+	struct writer body, answer;
+	struct reader reader;
+	struct query query;
+	struct txn *txn;
+	uint32_t count;
+
+	writer_init(&body);
+	writer_init(&answer);
+	writer_array(&body, 3);
+	writer_str(&body, plan);
+	writer_int(&body, unit);
+	writer_int(&body, *cursor);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	asked_of(world, txn, &query);
+	assert_int_equal(query_targets(&query, writer_bytes(&body), &answer), 0);
+	txn_abort(txn);
+	reader = reader_make(writer_bytes(&answer));
+	reader_array_exact(&reader, 2);
+	if (reader_peek(&reader) == PACK_NIL) {
+		reader_nil(&reader);
+		*cursor = -1;
+	} else {
+		int64_t next = reader_int(&reader);
+
+		assert_true(next > *cursor);
+		*cursor = next;
+	}
+	count = reader_array(&reader);
+	assert_true(count <= LIMIT_FIGURE_ROWS);
+	for (uint32_t i = 0; i < count; i++) {
+		struct target_row row;
+
+		reader_array_exact(&reader, 12);
+		row.target = reader_str(&reader);
+		row.period = reader_str(&reader);
+		row.unit = reader_int(&reader);
+		for (int j = 3; j < 12; j++) {
+			reader_skip(&reader);
+		}
+		assert_true(reader_ok(&reader));
+		take(data, &row);
+	}
+	writer_free(&body);
+	writer_free(&answer);
+	return count;
+}
+
+struct seen_targets {
+	char horizon[PERIOD_LABEL_SIZE];
+	size_t of_horizon;
+	size_t of_months;
+	bool months[2000][120];
+};
+
+static void see_target(void *data, const struct target_row *row)
+{
+	struct seen_targets *seen = data;
+	struct period period;
+
+	if (bytes_equal_text(row->target, "h")) {
+		bytes_copy_text(row->period, seen->horizon, sizeof(seen->horizon));
+		seen->of_horizon++;
+		return;
+	}
+	assert_true(period_parse(row->period, &period));
+	period.code -= (uint32_t)CADENCE_MONTH << 24 | 2021 * 12;
+	assert_false(seen->months[row->unit][period.code]);
+	seen->months[row->unit][period.code] = true;
+	seen->of_months++;
+}
+
+static void a_target_finds_its_latest_report_however_many_periods_have_begun(void **state)
+{
+	CLEANUP(freep) struct seen_targets *seen = calloc(1, sizeof(*seen));
+	struct report_spec spec = report_n("2029-03", 101, 1, 7);
+	struct world *world = *state;
+	int64_t cursor = 0;
+
+	assert_non_null(seen);
+	spec.plan = "l";
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "l", PLAN_LONG), -1);
+	world->now = at("2029-04-02T08:00");
+	assert_int_equal(submit_report(world, WARD_101, 1, spec), -1);
+	targets_page(world, "l", 101, see_target, seen, &cursor);
+	assert_int_equal(cursor, -1);
+	assert_int_equal(seen->of_horizon, 1);
+	assert_string_equal(seen->horizon, "2029-03");
+	assert_int_equal(seen->of_months, 8 * 12 + 4);
+}
+
+static void targets_of_many_units_come_in_pages_of_bounded_work(void **state)
+{
+	CLEANUP(freep) struct seen_targets *seen = calloc(1, sizeof(*seen));
+	struct world *world = *state;
+	int64_t cursor = 0;
+
+	assert_non_null(seen);
+	publish_many_wards(world);
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "l", PLAN_LONG), -1);
+	world->now = at("2022-02-02T08:00");
+	/* Ward 103 is there until the end of February. */
+	while (cursor >= 0) {
+		targets_page(world, "l", 0, see_target, seen, &cursor);
+	}
+	assert_int_equal(seen->of_horizon, 305);
+	assert_int_equal(seen->of_months, 305 * 14);
+	/* Each of the first 305 rows would look into 119 months for a report of one of 308 units. */
+	world->now = at("2030-12-02T08:00");
+	cursor = 0;
+	assert_in_range(targets_page(world, "l", 0, see_target, seen, &cursor), 1, 100);
+	assert_true(cursor > 0);
+}
+
 static void a_cursor_beyond_the_end_gives_nothing(void **state)
 {
 	struct world *world = *state;
@@ -461,6 +596,8 @@ int main(void)
 		TEST(rows_stand_for_units_that_sent_nothing_too),
 		TEST(periods_are_found_wherever_the_positions_leave_gaps),
 		TEST(pages_give_each_row_exactly_once),
+		TEST(a_target_finds_its_latest_report_however_many_periods_have_begun),
+		TEST(targets_of_many_units_come_in_pages_of_bounded_work),
 		TEST(a_cursor_beyond_the_end_gives_nothing),
 		TEST(coverage_is_never_above_all),
 		TEST(what_is_not_there_has_a_name),
