@@ -290,21 +290,24 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 {
 	size_t size = zmq_msg_size(&peer->id);
 	struct watcher *watcher = NULL;
+	struct watcher *ended = NULL; /* its place is free, also while there are no events */
 
 	(void)key;
 	for (size_t i = 0; i < node->watcher_count && !watcher; i++) {
 		if (node->watchers[i].id_size == size &&
 			memcmp(node->watchers[i].id, zmq_msg_data(&peer->id), size) == 0) {
 			watcher = &node->watchers[i];
+		} else if (node->watchers[i].until_ms <= monotonic_ms()) {
+			ended = &node->watchers[i];
 		}
 	}
 	if (!watcher) {
-		if (node->watcher_count == LIMIT_WATCHERS || size > ROUTING_ID_BYTES) {
+		if ((!ended && node->watcher_count == LIMIT_WATCHERS) || size > ROUTING_ID_BYTES) {
 			peer_refuse(node, peer, envelope->request, REFUSED_BUSY,
 				"too many watchers; try again later");
 			return;
 		}
-		watcher = &node->watchers[node->watcher_count++];
+		watcher = ended ? ended : &node->watchers[node->watcher_count++];
 		watcher->id_size = size;
 		memcpy(watcher->id, zmq_msg_data(&peer->id), size);
 	}
