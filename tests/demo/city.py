@@ -307,7 +307,8 @@ class CityDemo(Demo):
         if proposed:
             out.write('# proposed forms: no document asks for them; not part of stated coverage\n')
             out.writelines('\t'.join(line) + '\n' for line in proposed)
-        return differences + self.check_coverage(out) + self.check_targets(out)
+        return (differences + self.check_coverage(out) + self.check_targets(out)
+                + sum(self.tree.recounted(name) for name in self.tree.nodes))
 
     def check_coverage(self, out):
         """Prints what the city has of each form in all its periods; the number of differences."""

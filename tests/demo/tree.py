@@ -206,6 +206,10 @@ class Tree:
     def status(self, name):
         return self.commands.json('--context', name, 'node', 'status')
 
+    def recounted(self, name):
+        """How much the node's state differs from what its ledger says."""
+        return self.commands.json('--context', name, 'node', 'verify')['differences']
+
     def figures(self, name, plan, *options):
         """Rows of a plan at a node; each with its sums by field, None where there is no number."""
         answer = self.commands.json('--context', name, 'rollup', 'show', plan, *options)

@@ -216,8 +216,15 @@ class NodeCase(unittest.TestCase):
 
     @classmethod
     def _close_daemons(cls):
-        for daemon in cls.daemons:
-            daemon.close()
+        """Each node that still runs recounts its ledger before it ends: nothing may differ."""
+        running = [daemon for daemon in cls.daemons if daemon.process and daemon.process.alive()]
+        try:
+            differ = {daemon.name: differences(daemon) for daemon in running}
+        finally:
+            for daemon in cls.daemons:
+                daemon.close()
+        if any(differ.values()):
+            raise AssertionError(f'the recount differs: {differ}')
 
     @classmethod
     def node(cls, name, unit, parent=None, start=True, **options):
