@@ -123,14 +123,13 @@ static void csv_skip_line(struct csv *csv)
 static bool csv_seek_record(struct csv *csv, bool skip_comments)
 {
 	while (csv->at < csv->end) {
-		if (*csv->at == '\n' ||
-			(*csv->at == '\r' && csv->at + 1 < csv->end && csv->at[1] == '\n')) {
-			csv_skip_line(csv);
-		} else if (skip_comments && *csv->at == '#') {
-			csv_skip_line(csv);
-		} else {
+		bool empty = *csv->at == '\n' ||
+			     (*csv->at == '\r' && csv->at + 1 < csv->end && csv->at[1] == '\n');
+
+		if (!empty && !(skip_comments && *csv->at == '#')) {
 			return true;
 		}
+		csv_skip_line(csv);
 	}
 	return false;
 }

@@ -345,8 +345,9 @@ static struct cached *cached_get(
 		return NULL;
 	}
 	slot = slot_find(cells, key, table);
-	if (*slot) {
-		return *slot;
+	cached = *slot;
+	if (cached) {
+		return cached;
 	}
 	cached = cached_take(cells);
 	if (!cached) {

@@ -912,17 +912,16 @@ size_t intake_weight(int64_t type, struct bytes body)
 	count = reader_array(&reader);
 	for (uint32_t i = 0; i < count && reader_ok(&reader); i++) {
 		struct bytes bytes;
+		const char *error;
 
 		reader_array(&reader);
 		bytes = reader_bin(&reader);
 		reader_skip(&reader);
 		reader_skip(&reader);
+		error = type == MESSAGE_REVIEW ? review_read(bytes, &submission)
+					       : submission_read(bytes, &submission);
 		/* At least two, so that the bound on weight keeps below LIMIT_BATCH_ENTRIES. */
-		weight += (type == MESSAGE_REVIEW ? review_read : submission_read)(
-				  bytes, &submission) ||
-					  submission.report_count < 2
-				  ? 2
-				  : submission.report_count;
+		weight += error || submission.report_count < 2 ? 2 : submission.report_count;
 	}
 	return weight + 1;
 }

@@ -100,7 +100,7 @@ static inline struct instant node_now(const struct node *node)
 
 /* A peer that is gone or does not read loses the answer; it will ask again with the same bytes. */
 void peer_send(struct node *node, const void *id, size_t id_size, struct bytes frame);
-void peer_answer(void *node, void *peer, struct bytes frame); /* an intake_reply_fn */
+void peer_answer(void *data, void *peer, struct bytes frame); /* an intake_reply_fn */
 /* Counts, logs (not more than a few a second) and answers. */
 void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
 	const char *detail);

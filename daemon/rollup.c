@@ -280,8 +280,9 @@ static bool chain_has(const uint32_t *chain, size_t size, uint32_t unit)
 bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day)
 {
 	uint32_t chain[LIMIT_TREE_DEPTH];
+	size_t size = chain_in_window(query, unit, day, chain);
 
-	return chain_has(chain, chain_in_window(query, unit, day, chain), above);
+	return chain_has(chain, size, above);
 }
 
 /*
@@ -292,8 +293,13 @@ static bool has_part(const struct query *query, uint32_t unit, uint32_t above, s
 	struct date window_day)
 {
 	uint32_t chain[LIMIT_TREE_DEPTH];
+	size_t size;
 
-	return above == 0 || chain_has(chain, chain_of(query, unit, day, chain), above) ||
+	if (above == 0) {
+		return true;
+	}
+	size = chain_of(query, unit, day, chain);
+	return chain_has(chain, size, above) ||
 	       (day.day != window_day.day && rollup_counts(query, unit, above, window_day));
 }
 

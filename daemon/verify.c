@@ -62,9 +62,10 @@ static int fold_again_submission(
 	struct fold_signer signer;
 	uint32_t counted;
 	int r;
+	const char *error = review ? review_read(entry->body, &submission)
+				   : submission_read(entry->body, &submission);
 
-	if ((review ? review_read : submission_read)(entry->body, &submission) ||
-		!fold_signer_find(&verify->fold, &submission.sender, &signer, problems)) {
+	if (error || !fold_signer_find(&verify->fold, &submission.sender, &signer, problems)) {
 		return 1;
 	}
 	r = review ? fold_review(&verify->fold, &submission, &signer, entry->statement.seq,

@@ -193,7 +193,7 @@ bool instant_parse(const char *text, struct instant *ret)
 				return false;
 			}
 			offset = sign * ((int64_t)offset_hour * MS_PER_HOUR +
-						offset_minute * MS_PER_MINUTE);
+						(int64_t)offset_minute * MS_PER_MINUTE);
 		}
 	}
 	if (*text != '\0' || hour > 23 || minute > 59 || second > 59) {

@@ -79,7 +79,7 @@ static const char *head_read(const uint8_t *at, const uint8_t *end, struct head 
 	}
 	if (first >= 0xe0) {
 		ret->type = PACK_INT;
-		ret->integer = (int8_t)first;
+		ret->integer = first - 0x100;
 		return NULL;
 	}
 	if (first < 0x90) {

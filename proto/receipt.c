@@ -111,7 +111,7 @@ int commit_tree_new(const struct hash *leaves, uint32_t count, struct commit_tre
 	for (uint32_t width = count; width > 1; width = (width + 1) / 2) {
 		struct hash *above = level + width;
 
-		for (uint32_t i = 0; i < width / 2; i++) {
+		for (size_t i = 0; i < width / 2; i++) {
 			hash_node(&level[2 * i], &level[2 * i + 1], &above[i]);
 		}
 		if (width % 2) {

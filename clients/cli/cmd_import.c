@@ -377,8 +377,12 @@ static int lanes_deliver(struct import *import)
 static int import_run(struct import *import)
 {
 	CLEANUP(freep) struct form_report *report = calloc(1, sizeof(*report));
-	int r = report ? groups_make(import) : say_no_memory();
+	int r;
 
+	if (!report) {
+		return say_no_memory();
+	}
+	r = groups_make(import);
 	for (size_t i = 0; r == CODE_DONE && i < import->lane_count; i++) {
 		r = lane_sign(import, (uint32_t)i, report);
 	}

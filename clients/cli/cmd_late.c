@@ -9,7 +9,7 @@ enum {
 
 /* What both lists ask, and where their rows go. */
 struct obligations {
-	struct view *view;
+	struct view view;
 	const char *period;
 	uint32_t unit;
 	uint64_t days;
@@ -66,7 +66,7 @@ static bool is_open(const char *state)
 
 static bool is_late_or_soon(const struct obligations *list, const struct obligation_row *row)
 {
-	struct instant now = list->view->now;
+	struct instant now = list->view.now;
 
 	if (list->all || strcmp(row->state, "overdue") == 0) {
 		return true;
@@ -86,14 +86,14 @@ static void late_row(void *data, struct reader *reader)
 	if (!reader_ok(reader) || !is_late_or_soon(list, &row)) {
 		return;
 	}
-	view_unit_words(list->view, row.unit, row.form, row.period, &unit);
+	view_unit_words(&list->view, row.unit, row.form, row.period, &unit);
 	when_format(&row.due, due, sizeof(due));
 	if (row.due.known) {
 		snprintf(days, sizeof(days), "%lld",
-			(long long)days_left(row.due.instant, list->view->now));
+			(long long)days_left(row.due.instant, list->view.now));
 	}
 	listing_row(
-		&list->listing, (const char *const[]){ row.state, list->view->plan->code, row.form,
+		&list->listing, (const char *const[]){ row.state, list->view.plan->code, row.form,
 					row.period, unit.number, unit.code, unit.name, due, days });
 }
 
@@ -108,11 +108,11 @@ static void inbox_row(void *data, struct reader *reader)
 	if (!reader_ok(reader) || strcmp(row.state, "received") != 0) {
 		return;
 	}
-	view_unit_words(list->view, row.unit, row.form, row.period, &unit);
+	view_unit_words(&list->view, row.unit, row.form, row.period, &unit);
 	when_format(&row.received, received, sizeof(received));
 	snprintf(revision, sizeof(revision), "%u", row.revision);
 	listing_row(&list->listing,
-		(const char *const[]){ list->view->plan->code, row.form, row.period, unit.number,
+		(const char *const[]){ list->view.plan->code, row.form, row.period, unit.number,
 			unit.code, unit.name, revision, received, timeliness_name(row.timeliness),
 			row.flags & OBLIGATION_NIL ? "yes" : "" });
 }
@@ -137,26 +137,24 @@ static int plan_list(struct view *view, void *data)
 static int obligations_run(struct app *app, const struct arguments *arguments,
 	struct obligations *list, const struct listing_column *columns, size_t column_count)
 {
-	struct view view;
 	int end;
-	int r = view_begin(app, arguments, &view);
+	int r = view_begin(app, arguments, &list->view);
 
-	list->view = &view;
 	list->period = arguments_optional(arguments, "--period");
 	if (r == CODE_DONE) {
-		r = view_unit(&view, arguments_option(arguments, "--unit"), &list->unit);
+		r = view_unit(&list->view, arguments_option(arguments, "--unit"), &list->unit);
 	}
 	if (r == CODE_DONE &&
 		!listing_begin(&list->listing, app->json, "obligations", columns, column_count)) {
 		r = say_no_memory();
 	}
 	if (r == CODE_DONE) {
-		r = view_each_plan(
-			&view, arguments->count > 0 ? arguments->list[0] : NULL, plan_list, list);
+		r = view_each_plan(&list->view, arguments->count > 0 ? arguments->list[0] : NULL,
+			plan_list, list);
 		end = listing_end(&list->listing);
 		r = r == CODE_DONE ? end : r;
 	}
-	view_end(&view);
+	view_end(&list->view);
 	return r;
 }
 

@@ -218,6 +218,7 @@ static int line_compare(const void *a, const void *b)
 
 static int lines_make(struct matrix *matrix)
 {
+	matrix->line_count = 0;
 	matrix->lines = calloc(matrix->cell_count + 1, sizeof(*matrix->lines));
 	if (!matrix->lines || matrix->failed) {
 		return say_no_memory();

@@ -145,9 +145,12 @@ static int outgoing_keep(struct app *app, const struct arguments *arguments,
 	CLEANUP(history_freep) struct history *history = NULL;
 	CLEANUP(freep) struct outgoing *outgoing = calloc(list->count + 1, sizeof(*outgoing));
 	size_t count = 0;
-	int r = outgoing ? sending_load_history(app, app->context, outbox, &history)
-			 : say_no_memory();
+	int r;
 
+	if (!outgoing) {
+		return say_no_memory();
+	}
+	r = sending_load_history(app, app->context, outbox, &history);
 	for (size_t i = 0; r == CODE_DONE && i < list->count; i++) {
 		const struct form_report *report = &list->list[i].report;
 

@@ -312,7 +312,9 @@ static void language_begin(void)
 	const char *wanted = "";
 
 	for (size_t i = 0; *wanted == '\0' && i < ARRAY_SIZE(names); i++) {
-		wanted = getenv(names[i]) ? getenv(names[i]) : "";
+		const char *value = getenv(names[i]);
+
+		wanted = value ? value : "";
 	}
 	setlocale(LC_CTYPE, "");
 	if (!setlocale(LC_MESSAGES, "") && strncmp(wanted, "vi", 2) == 0) {

@@ -47,12 +47,15 @@ struct signers *signers_read(struct app *app)
 	}
 	count = reader_array(&data); /* at most LIMIT_ITEMS, and no more than there are bytes */
 	signers->list = calloc((size_t)count + 1, sizeof(*signers->list));
-	for (uint32_t i = 0; signers->list && i < count && reader_ok(&data); i++) {
+	if (!signers->list) {
+		return NULL;
+	}
+	for (uint32_t i = 0; i < count && reader_ok(&data); i++) {
 		signer_read(&data, &signers->list[i]);
 		signers->count += reader_ok(&data);
 	}
-	ret = signers->list ? signers : NULL;
-	signers = ret ? NULL : signers;
+	ret = signers;
+	signers = NULL;
 	return ret;
 }
 

@@ -210,7 +210,10 @@ int view_each_plan(struct view *view, const char *code, view_plan_fn *fn, void *
 		return r == CODE_DONE ? fn(view, data) : r;
 	}
 	codes = calloc(1, sizeof(*codes));
-	r = codes ? plan_codes_read(view, codes) : say_no_memory();
+	if (!codes) {
+		return say_no_memory();
+	}
+	r = plan_codes_read(view, codes);
 	for (size_t i = 0; r == CODE_DONE && i < codes->count; i++) {
 		r = view_plan(view, codes->list[i]);
 		if (r == CODE_DONE) {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -120,7 +121,7 @@ void home_file_name(const char *code, char *ret, size_t size)
 
 int lock_take(const char *path, int wait_ms, int *ret)
 {
-	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0) {
@@ -215,7 +216,7 @@ int keyring_reserve(const struct home *home, const char *name, uint64_t count, u
 		return r;
 	}
 	first = first < at_least ? at_least : first;
-	snprintf(text, sizeof(text), "%llu\n", (unsigned long long)(first + count));
+	snprintf(text, sizeof(text), "%" PRIu64 "\n", first + count);
 	r = file_write_durably(path, bytes_of(text), 0600);
 	if (r == 0) {
 		*ret_first = first;

@@ -12,7 +12,7 @@
 
 /* Any value: a bin becomes hexadecimal digits, an integer beyond 2^53 a string. */
 json_t *json_of_reader(struct reader *reader);
-json_t *json_of_plan(const struct mirror_plan *plan);
+json_t *json_of_plan(const struct mirror_plan *entry);
 /* One row of an answer to `figures`. */
 json_t *json_of_row(const struct mirror *mirror, const struct form *form, struct reader *reader);
 /* The data of an answer to `report`. */

@@ -353,7 +353,7 @@ int server_new(const struct sockaddr_in *address, struct upstream *upstream, str
 	struct server **ret)
 {
 	CLEANUP(server_freep) struct server *server = calloc(1, sizeof(*server));
-	struct sockaddr_in bound;
+	struct sockaddr_in bound = { 0 };
 	int descriptor = -1;
 	int r;
 

@@ -208,8 +208,8 @@ static void a_file_that_is_no_form_is_an_error(void **state)
 		"plan,kt-2022\nform,thang\nperiod,2025-01\nunit,1\nfield,value\nlop,1\n",
 		"plan,kt-2022\nform,thang\nperiod,2022-05\nunit,0\nfield,value\nlop,1\n",
 		"plan,kt-2022\nplan,kt-2022\nform,thang\nperiod,2022-05\nunit,1\nfield,value\nlop,1\n",
-		HEAD "lop,1\nlop,2\n",
-		HEAD "lop,\"1\n",
+		"plan,kt-2022\nform,thang\nperiod,2022-05\nunit,26890\nfield,value\nlop,1\nlop,2\n",
+		"plan,kt-2022\nform,thang\nperiod,2022-05\nunit,26890\nfield,value\nlop,\"1\n",
 	};
 	struct fixture *fixture = *state;
 

@@ -331,15 +331,15 @@ static void a_field_keeps_its_bounds_in_its_scale(void **state)
 /* Reads "## expect: LINE TABLE COLUMN text" from the first line; "-" stands for an empty name. */
 static bool expectation_holds(const char *text, const struct found_errors *found)
 {
-	size_t line;
+	char line[16];
 	char table[32];
 	char column[80];
 	char words[256];
 
-	if (sscanf(text, "## expect: %zu %31s %79s %255[^\n]", &line, table, column, words) != 4) {
+	if (sscanf(text, "## expect: %15s %31s %79s %255[^\n]", line, table, column, words) != 4) {
 		return false;
 	}
-	return found_error_at(found, line, strcmp(table, "-") == 0 ? "" : table,
+	return found_error_at(found, strtoul(line, NULL, 10), strcmp(table, "-") == 0 ? "" : table,
 		strcmp(column, "-") == 0 ? "" : column, words);
 }
 
@@ -481,14 +481,12 @@ static bool document_of(char number, struct buffer *ret)
 static void lines_of(const struct buffer *text, const char *places, struct buffer *ret)
 {
 	for (const char *place = strstr(places, ":L"); place; place = strstr(place + 2, ":L")) {
-		unsigned first = 0;
-		unsigned last = 0;
-		unsigned line = 1;
+		char *end;
+		unsigned long first = strtoul(place + 2, &end, 10);
+		unsigned long last = *end == '-' ? strtoul(end + 1, NULL, 10) : first;
+		unsigned long line = 1;
 		size_t before = ret->size;
 
-		if (sscanf(place, ":L%u-%u", &first, &last) < 2) {
-			last = first;
-		}
 		for (size_t i = 0; i < text->size; i++) {
 			bool space = text->data[i] <= ' ';
 
