@@ -85,6 +85,46 @@ static const char *const signs[] = {
 	[COMPARISON_MORE] = ">",
 };
 
+/* Groups of the shipped units; a plan may name others, which are shown as they are. */
+static const char *const group_words[][2] = {
+	{ "city", "thành phố" },
+	{ "district", "quận, huyện" },
+	{ "ward", "phường, xã, thị trấn" },
+	{ "commune", "đơn vị cấp xã" },
+	{ "city-department", "sở, ban, ngành" },
+	{ "department", "phòng, ban" },
+	{ "union", "đoàn thể" },
+	{ "association", "hội" },
+	{ "public-service-unit", "đơn vị sự nghiệp" },
+};
+
+/* Names of groups between spaces: in Vietnamese what they mean, with the name behind it. */
+static void show_groups(const struct showing *showing, const char *words)
+{
+	while (*words) {
+		size_t size = strcspn(words, " ");
+		const char *meaning = NULL;
+
+		for (size_t i = 0; showing->language == VIETNAMESE && i < ARRAY_SIZE(group_words);
+			i++) {
+			if (strlen(group_words[i][0]) == size &&
+				memcmp(words, group_words[i][0], size) == 0) {
+				meaning = group_words[i][1];
+			}
+		}
+		if (meaning) {
+			buffer_printf(showing->out, "%s (%.*s)", meaning, (int)size, words);
+		} else {
+			buffer_printf(showing->out, "%.*s", (int)size, words);
+		}
+		words += size;
+		if (*words == ' ') {
+			buffer_printf(showing->out, "%s", meaning ? ", " : " ");
+			words++;
+		}
+	}
+}
+
 /* A day as it is written in the language. */
 static void show_date(const struct showing *showing, struct date date)
 {
@@ -246,11 +286,11 @@ static void show_duty(const struct showing *showing, const struct duty *duty)
 			duty->word_count > 1 ? T("units", "các đơn vị") : T("unit", "đơn vị"),
 			duty->words);
 	} else {
-		buffer_printf(showing->out, "%s %s",
-			T("all units of group", "mọi đơn vị thuộc nhóm"), duty->words);
+		buffer_printf(
+			showing->out, "%s ", T("all units of group", "mọi đơn vị thuộc nhóm"));
+		show_groups(showing, duty->words);
 		if (duty->under[0]) {
-			buffer_printf(
-				showing->out, " %s %s", T("below", "trực thuộc"), duty->under);
+			buffer_printf(showing->out, " %s %s", T("below", "thuộc"), duty->under);
 		}
 	}
 	if (duty->addressee[0]) {
@@ -396,8 +436,8 @@ static void show_definition(const struct showing *showing, const struct indicato
 	}
 	buffer_printf(showing->out, "; %s %s", T("form", "biểu"), form->code);
 	for (size_t i = 0; i < indicator->group_count; i++) {
-		buffer_printf(showing->out, "%s%s", i == 0 ? T("; groups ", "; nhóm ") : " ",
-			indicator->groups[i]);
+		buffer_printf(showing->out, "%s", i == 0 ? T("; groups ", "; nhóm ") : " ");
+		show_groups(showing, indicator->groups[i]);
 	}
 	buffer_printf(showing->out, "; %s %u\n", T("definition version", "định nghĩa phiên bản"),
 		indicator->version);
@@ -418,7 +458,8 @@ static void show_target(const struct showing *showing, const struct target *targ
 		target->per == TARGET_PER_YEAR ? T("every period", "mỗi kỳ")
 					       : T("over the horizon", "cả thời kỳ"));
 	if (target->level[0]) {
-		buffer_printf(showing->out, ", %s %s", T("judged at", "xét ở cấp"), target->level);
+		buffer_printf(showing->out, ", %s ", T("judged at", "xét ở cấp"));
+		show_groups(showing, target->level);
 	}
 	if (target->by.day != DATE_NONE.day) {
 		buffer_printf(showing->out, ", %s ", T("by", "chậm nhất"));

@@ -132,10 +132,12 @@ static void a_plan_reads_as_a_person_would_say_it(void **state)
 	assert_shows(&shown, "Thời hạn: hết ngày 05 của tháng sau kỳ báo cáo");
 	assert_shows(&shown, "Thời hạn: 2021-H1: trước ngày 02/06; 2021-H2: trước ngày 02/11");
 	assert_shows(&shown, "Thời hạn: không nêu: không tính trễ hạn");
-	assert_shows(&shown, "mọi đơn vị thuộc nhóm ward trực thuộc 764 → 764, thông qua gv.pkt");
+	assert_shows(&shown, "mọi đơn vị thuộc nhóm phường, xã, thị trấn (ward) thuộc 764 → 764, "
+			     "thông qua gv.pkt");
+	assert_shows(&shown, "all units of group ward below 764 → 764, through gv.pkt");
 	assert_shows(&shown, "đơn vị tổng hợp: q5.pkt");
 	assert_shows(&shown, "(truong_clb ≤ truong)");
-	assert_shows(&shown, "> 50%, cả thời kỳ, xét ở cấp district");
+	assert_shows(&shown, "> 50%, cả thời kỳ, xét ở cấp quận, huyện (district)");
 	assert_shows(&shown, "số gốc chưa biết: chưa đo được");
 	assert_shows(&shown, "40,00 điểm (mục tiêu s1-2a)");
 	assert_shows(&shown, "Due: by the end of day 05 of the month after the period");
