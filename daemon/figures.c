@@ -490,6 +490,8 @@ static int write_contributions(const struct query *query, const struct explain *
 
 			if (day.day < state->from.day || day.day >= state->to.day ||
 				!rollup_counts(query, state->unit, explain->unit, last) ||
+				!plan_binds(explain->plan->plan, explain->form, &periods[i], units,
+					state->unit, NULL) ||
 				!own_get(query->txn, &key, &own) || explain->field >= own.count ||
 				own.figures[explain->field].state == VALUE_MISSING ||
 				number++ < explain->cursor) {

@@ -681,7 +681,7 @@ static bool act_withdraw(const struct acting *acting)
 {
 	struct own *own = acting->next;
 
-	if (!is_latest(acting) ||
+	if (!is_latest(acting) || acting->closed ||
 		(own->status != OBLIGATION_RECEIVED && own->status != OBLIGATION_RETURNED)) {
 		return false;
 	}
@@ -938,6 +938,18 @@ static bool is_held(const struct own *current, const struct rollup *rollup,
 	return current->revision > 0 && current->revision >= cell->revision;
 }
 
+/*
+ * Must a cell wait for other definitions here? It is passed over then: one plan or unit that this
+ * node does not have, or has otherwise, holds up nothing else. Each publication of units or of a
+ * plan forgets how far the children have come, so that everything is sent again and judged anew.
+ */
+static bool is_waiting(enum judgement judgement)
+{
+	return judgement == REFUSED_UNKNOWN_PLAN || judgement == REFUSED_UNKNOWN_FORM ||
+	       judgement == REFUSED_UNKNOWN_PERIOD || judgement == REFUSED_UNKNOWN_UNIT ||
+	       judgement == REFUSED_UNIT_NOT_VALID || judgement == REFUSED_NO_OBLIGATION;
+}
+
 /* Takes one cell. 0, 1 if it is refused, or -errno. */
 static int fold_cell(struct fold *fold, const struct rollup *rollup, const struct rollup_cell *cell,
 	struct subject *subject, int64_t index, const struct fold_signer *signer, uint64_t seq,
@@ -945,13 +957,15 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 {
 	struct own *current;
 	struct own next = { 0 };
+	enum judgement judgement;
 	bool exists;
 	int r;
 
 	/* Where only acts have happened, the unit may be an inner one that was closed. */
-	if (subject_find_unit(fold, index, cell->unit, signer, cell->revision > 0, subject,
-		    problems) != JUDGEMENT_ACCEPTED) {
-		return 1;
+	judgement = subject_find_unit(
+		fold, index, cell->unit, signer, cell->revision > 0, subject, problems);
+	if (judgement != JUDGEMENT_ACCEPTED) {
+		return !is_waiting(judgement);
 	}
 	current = cells_own(fold->cells, &subject->key, &exists);
 	if (!current) {
@@ -1023,14 +1037,16 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes byt
 		for (uint32_t j = 0; j < cell_count; j++, index++) {
 			struct subject subject;
 			struct rollup_cell cell;
+			enum judgement judgement;
 			int r;
 
 			if (!rollup_cell_read(&reader, &cell)) {
 				return -EBADMSG;
 			}
-			if (subject_find_form(fold, index, plan, form, cell.period, &subject,
-				    problems) != JUDGEMENT_ACCEPTED) {
-				return 1;
+			judgement = subject_find_form(
+				fold, index, plan, form, cell.period, &subject, problems);
+			if (is_waiting(judgement)) {
+				continue;
 			}
 			r = fold_cell(fold, rollup, &cell, &subject, index, signer, seq,
 				ret_changed, problems);
@@ -1086,6 +1102,10 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 		if (!chain_find(catalog_units(catalog), fold->node_unit, subject.key.unit,
 			    last_day(&subject.period), subject.above, &subject.above_count)) {
 			continue; /* the unit has left the subtree: its report stays, its sums go */
+		}
+		if (!plan_binds(plan->plan, subject.key.form, &subject.period,
+			    catalog_units(catalog), subject.key.unit, NULL)) {
+			continue; /* nobody asks it any more: the same */
 		}
 		for (size_t i = 0; i < subject.above_count; i++) {
 			struct cell_key above = subject.key;
@@ -1158,33 +1178,6 @@ static int check_units(
 	return units_read(texts, count, &errors, &units);
 }
 
-/* Does a field that both have change whether it is summed over units? */
-static bool sums_change(const struct plan *current, const struct plan *next)
-{
-	for (size_t i = 0; i < current->form_count; i++) {
-		for (size_t j = 0; j < current->forms[i].field_count; j++) {
-			bool before = current->forms[i].fields[j].over_units == AGGREGATION_SUM;
-			bool after = next->forms[i].fields[j].over_units == AGGREGATION_SUM;
-
-			if (before != after) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* Does the last day of what is asked once move? It says who is above whom. */
-static bool windows_change(const struct plan *current, const struct plan *next)
-{
-	for (size_t i = 0; i < current->form_count; i++) {
-		if (current->forms[i].cadence == CADENCE_ONCE && current->to.day != next->to.day) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Has the next version every period of which something is held? 0, 1 if not, or -errno. */
 static int check_periods(
 	struct fold *fold, uint32_t number, const struct plan *next, struct problems *problems)
@@ -1253,7 +1246,7 @@ static int check_plan(struct fold *fold, const struct publication *publication,
 		problems_add(problems, -1, REFUSED_TOO_LARGE, "more than %d plans", LIMIT_PLANS);
 		return 1;
 	}
-	*ret_recount = old && (sums_change(old->plan, plan) || windows_change(old->plan, plan));
+	*ret_recount = old != NULL;
 	*ret_number = current ? current->number : (uint32_t)catalog_plan_count(fold->catalog) + 1;
 	return current ? check_periods(fold, current->number, plan, problems) : 0;
 }
@@ -1365,6 +1358,9 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 		return r;
 	}
 	publication_record_put(fold->txn, &next);
+	if (publication->kind != PUBLICATION_KEYS) {
+		txn_clear(fold->txn, TABLE_LINK); /* see is_waiting */
+	}
 	return recounted ? recount_with_new(fold, problems) : 0;
 }
 

@@ -63,7 +63,8 @@ int fold_review(struct fold *fold, const struct submission *review,
 	struct problems *problems);
 
 /*
- * Takes a rollup whole: cells that are not newer than what is held are passed over.
+ * Takes a rollup: cells that are not newer than what is held are passed over, and so are, each with
+ * a problem, cells that wait for other definitions here.
  *
  * Returns 0; 1 when it is refused with problems, after it may have changed cells: the transaction
  * must be aborted; -errno. *ret_changed counts the cells that were newer; *ret_new is false where

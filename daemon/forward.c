@@ -179,6 +179,9 @@ static void on_welcome(
 			now_ms);
 		return;
 	}
+	if (forward->state != FORWARD_READY || (uint64_t)up_to < forward->acknowledged) {
+		forward->detail[0] = '\0';
+	}
 	forward->acknowledged = (uint64_t)up_to;
 	forward->sent = (uint64_t)up_to;
 	forward->in_flight = false;
@@ -194,14 +197,32 @@ static void on_welcome(
 	}
 }
 
+/* The parent passed cells over; it will ask for all of them again when its plans or units change. */
+static void tell_waiting(struct forward *forward, struct bytes code, struct bytes place)
+{
+	bool known = forward->detail[0] != '\0';
+
+	snprintf(forward->detail, sizeof(forward->detail), "%.*s: %.*s", (int)code.size, code.data,
+		(int)place.size, place.data);
+	if (!known) {
+		log_event(EVENT_UPSTREAM_REFUSED,
+			LOG_FIELDS(LOG_TEXT("ENDPOINT", forward->options.endpoint),
+				LOG_TEXT("PLACE", forward->detail)),
+			"the parent at %s passes figures over until its plans and units know them: %s",
+			forward->options.endpoint, forward->detail);
+	}
+}
+
 static void on_ack(struct forward *forward, const struct envelope *envelope, int64_t now_ms)
 {
 	struct reader reader = reader_make(envelope->body);
 	uint64_t epoch, up_to;
+	bool taken;
 
 	reader_array_exact(&reader, 4);
 	epoch = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	up_to = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
+	taken = reader_peek(&reader) == PACK_BIN; /* with a receipt, problems are cells that wait */
 	reader_skip(&reader);
 	if (forward->state != FORWARD_READY || !reader_ok(&reader) || !forward->in_flight ||
 		envelope->request != forward->rollup_request) {
@@ -216,10 +237,13 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 		place = reader_str(&reader);
 		if (bytes_equal_text(code, judgement_name(REFUSED_GAP))) {
 			start_again(forward, now_ms);
-		} else {
-			refuse(forward, code, place, now_ms);
+			return;
 		}
-		return;
+		if (!taken) {
+			refuse(forward, code, place, now_ms);
+			return;
+		}
+		tell_waiting(forward, code, place);
 	}
 	if (!reader_ok(&reader) || epoch != forward->options.epoch || up_to > forward->sent) {
 		return;
@@ -227,7 +251,6 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 	forward->in_flight = false;
 	forward->deadline_ms = now_ms + SILENCE_MS;
 	forward->refused_wait_ms = REFUSED_FIRST_MS;
-	forward->detail[0] = '\0';
 	if (up_to > forward->acknowledged) {
 		forward->acknowledged = up_to;
 	}

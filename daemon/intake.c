@@ -493,6 +493,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 	struct bytes bytes;
 	uint32_t changed = 0;
 	bool new = false;
+	bool taken = false; /* with problems where cells wait */
 	int refused = 0;
 	int r;
 
@@ -519,6 +520,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 		} else if (has_room(intake, &problems)) {
 			refused = fold_rollup(&intake->fold, &rollup, bytes, &signer,
 				batch_next_seq(intake->batch), &changed, &new, &problems);
+			taken = refused == 0;
 		}
 	}
 	outcome->counter = rollup.up_to;
@@ -526,7 +528,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 	if (refused < 0) {
 		return refused == -EBADMSG ? -EIO : refused;
 	}
-	if (refused == 0 && problems.count == 0) {
+	if (taken) {
 		outcome->kind = OUTCOME_NOTHING_NEW;
 		if (new) {
 			intake->changed |= changed > 0;

@@ -207,6 +207,38 @@ class Restart(harness.NodeCase):
                                               CITY).received == 2)
         self.assertEqual(sum_of(city, '2022-02', CITY)[0], 12)
 
+    def test_a_plan_that_the_parent_lacks_holds_up_nothing_else_and_follows_when_it_has_it(self):
+        city, a, b = self.tree()
+        other = harness.PLAN_TEXT.replace(PLAN, 'kt-other')
+        harness.publish(a, 'plan', 'kt-other', other)
+        waiting = month_report(11, '2022-05', 4)
+        waiting[0] = 'kt-other'
+        submit(a, 11, waiting)
+        submit(a, 12, month_report(12, '2022-05', 5))
+        wait_for(a, settled)
+        self.assertEqual(sum_of(city, '2022-05', CITY)[0], 5)
+        with a.session() as session:
+            self.assertIn('unknown-plan', session.status()['upstream']['detail'])
+        harness.publish(city, 'plan', 'kt-other', other)
+        wait_for(city, lambda session: row_of(session.figures('kt-other'), 'thang', '2022-05',
+                                              CITY).received == 1)
+        self.assertEqual(sum_of(city, '2022-05', CITY)[0], 5)
+        self.assert_consistent(city, a, b)
+
+    def test_a_unit_that_has_ended_at_the_parent_holds_up_nothing_else(self):
+        city, a, b = self.tree()
+        rows = [row + '2022-01-01' if row.startswith('13,') else row
+                for row in harness.UNITS_TEXT.split('\n')]
+        harness.publish(city, 'units', 'units', '\n'.join(rows))
+        submit(a, 13, month_report(13, '2022-06', 4))
+        submit(a, 12, month_report(12, '2022-06', 5))
+        wait_for(a, settled)
+        self.assertEqual(sum_of(city, '2022-06', CITY)[0], 5)
+        harness.publish(city, 'units', 'units', harness.UNITS_TEXT + '## again\n')
+        wait_for(city, lambda session: row_of(session.figures(PLAN), 'thang', '2022-06',
+                                              CITY).received == 2)
+        self.assert_consistent(city, a, b)
+
     def test_a_frozen_parent_is_waited_for(self):
         city, a, b = self.tree()
         city.process.popen.send_signal(signal.SIGSTOP)

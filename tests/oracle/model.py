@@ -714,7 +714,7 @@ class Node:
             return False
         return {ACCEPT: cell.status == RECEIVED,
                 RETURN: cell.held,
-                WITHDRAW: cell.status in (RECEIVED, RETURNED),
+                WITHDRAW: cell.status in (RECEIVED, RETURNED) and not closed,
                 WAIVE: cell.held and cell.timeliness == LATE and not cell.flags & WAIVED,
                 EXTEND: until > 0,
                 EXEMPT_ACT: not cell.held and not cell.flags & EXEMPT,
