@@ -53,6 +53,18 @@ class Domain(DomainCase):
         self.assertEqual(row.sums, [[12, 3, 1, 1]])  # 5 + 7 + 0
         self.assertEqual((row.received, row.expected, row.nil), (5, 5, 1))
 
+    def test_a_report_that_no_duty_asks_for_any_more_counts_in_no_figure(self):
+        plan = self.single_field('sum,sum', nature='flow')
+        self.report_all(plan, '2022-05', {11: 3, 21: 4})
+        self.assertEqual(self.sums(self.city, plan, 'f', '2022-05', CITY), [[7, 2, 0, 0]])
+        text = plan_text(plan, ['f,month'], ['f,unit 21'], ['f,so,integer,,flow,sum,sum'])
+        harness.publish(self.city, 'plan', plan, text)
+        for period in ('2022-05', '2022'):  # 3 of unit 11 is kept and no longer counted
+            self.assertEqual(self.longer(plan, 'f', period, CITY), [[4, 1, 0, 0]])
+            with self.city.session() as session:
+                _, (_, total, rows) = session.query('explain', plan, 'f', period, CITY, 'so', 0)
+            self.assertEqual((total, [row[1] for row in rows]), ([4, 1, 0, 0], [21]))
+
     def test_min_over_units(self):
         plan = self.single_field('min,min')
         self.report_all(plan, '2022-05', {11: 5, 12: [-3], 13: [], 21: 0})
