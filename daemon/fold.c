@@ -1216,6 +1216,32 @@ static int check_periods(
 	}
 }
 
+/* The plan above must be here, and none above it may lead back to this one. */
+static bool check_parents(
+	const struct fold *fold, const struct plan *plan, struct problems *problems)
+{
+	const char *parent = plan->parent;
+
+	for (size_t i = 0; *parent && i <= LIMIT_PLANS; i++) {
+		const struct catalog_plan *above =
+			catalog_plan_find(fold->catalog, bytes_of(parent));
+
+		if (!above) {
+			problems_add(problems, -1, REFUSED_BAD_TEXT,
+				"plan parent: no plan '%s' is published here; publish it first",
+				parent);
+			return false;
+		}
+		if (strcmp(parent, plan->code) == 0) {
+			problems_add(problems, -1, REFUSED_BAD_TEXT,
+				"plan parent: the plans above '%s' lead back to it", plan->code);
+			return false;
+		}
+		parent = above->plan->parent;
+	}
+	return true;
+}
+
 static int check_plan(struct fold *fold, const struct publication *publication,
 	const struct publication_record *current, uint32_t *ret_number, bool *ret_recount,
 	struct problems *problems)
@@ -1236,6 +1262,9 @@ static int check_plan(struct fold *fold, const struct publication *publication,
 	}
 	plan_check_units(plan, catalog_units(fold->catalog), &errors);
 	if (errors.count > 0) {
+		return 1;
+	}
+	if (!check_parents(fold, plan, problems)) {
 		return 1;
 	}
 	if (old && !plan_is_compatible(old->plan, plan, why)) {

@@ -13,13 +13,13 @@ def reviewers():
 
 
 def plan_text(code, forms, duties, fields, start='2022-01-01', end='2023-01-01', calendar='',
-              counts='', due=(), rest=''):
+              counts='', due=(), rest='', parent=''):
     """
     A synthetic plan. forms: 'code,cadence,positions,nested'; duties: 'form,reporter';
     fields: 'form,code,type,scale,nature,over_time,over_units'; due: 'form,rule'.
     """
-    lines = ['# plan', 'code,title,from,to,calendar,counts',
-             f'{code},Kế hoạch thử,{start},{end},{calendar},{counts}',
+    lines = ['# plan', 'code,title,from,to,calendar,counts,parent',
+             f'{code},Kế hoạch thử,{start},{end},{calendar},{counts},{parent}',
              '# form', 'code,title,cadence,positions,nested,source']
     for row in forms:
         form, cadence, positions, nested = (row + ',,,').split(',')[:4]

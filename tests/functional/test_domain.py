@@ -65,6 +65,20 @@ class Domain(DomainCase):
                 _, (_, total, rows) = session.query('explain', plan, 'f', period, CITY, 'so', 0)
             self.assertEqual((total, [row[1] for row in rows]), ([4, 1, 0, 0], [21]))
 
+    def test_a_plan_stands_below_one_that_is_published_and_never_below_itself(self):
+        def text(code, parent=''):
+            return plan_text(code, ['f,month'], ['f,group ward'], ['f,so,integer,,flow,sum,sum'],
+                             parent=parent)
+
+        def refused(code, parent):
+            with self.city.session(key_of('operator')) as session:
+                outcome = session.publish('plan', code, text(code, parent))
+            return outcome.codes
+        self.assertEqual(refused('pa', 'nowhere'), ['bad-text'])
+        harness.publish(self.city, 'plan', 'pa', text('pa'))
+        harness.publish(self.city, 'plan', 'pb', text('pb', 'pa'))
+        self.assertEqual(refused('pa', 'pb'), ['bad-text'])
+
     def test_min_over_units(self):
         plan = self.single_field('min,min')
         self.report_all(plan, '2022-05', {11: 5, 12: [-3], 13: [], 21: 0})
