@@ -70,6 +70,68 @@ static int file_check(struct app *app, const char *file, const struct units *uni
 	return r;
 }
 
+/* What a file says of where its plan stands. */
+struct standing {
+	const char *file;
+	char code[LIMIT_CODE_BYTES + 1];
+	char parent[LIMIT_CODE_BYTES + 1];
+};
+
+static size_t standings_read(
+	struct app *app, const struct arguments *arguments, struct standing *ret, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < arguments->count && count < max; i++) {
+		CLEANUP(buffer_free) struct buffer text = { 0 };
+		CLEANUP(plan_freep) struct plan *plan = NULL;
+
+		if (plan_file_read(app, arguments->list[i], &text, &plan) == CODE_DONE) {
+			struct standing *standing = &ret[count++];
+
+			standing->file = arguments->list[i];
+			bytes_copy_text(
+				bytes_of(plan->code), standing->code, sizeof(standing->code));
+			bytes_copy_text(
+				bytes_of(plan->parent), standing->parent, sizeof(standing->parent));
+		}
+	}
+	return count;
+}
+
+/* The plan above, if it is among the files. */
+static const struct standing *above(
+	const struct standing *list, size_t count, const struct standing *below)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(list[i].code, below->parent) == 0) {
+			return &list[i];
+		}
+	}
+	return NULL;
+}
+
+/* Do the plans above one of the files lead back to it? */
+static int parents_check(struct app *app, const struct arguments *arguments)
+{
+	struct standing list[LIMIT_PLANS];
+	size_t count = standings_read(app, arguments, list, ARRAY_SIZE(list));
+
+	for (size_t i = 0; i < count; i++) {
+		const struct standing *at = above(list, count, &list[i]);
+
+		for (size_t steps = 0; at && at != &list[i] && steps < count; steps++) {
+			at = above(list, count, at);
+		}
+		if (at == &list[i]) {
+			return say_error(CODE_INVALID, _("take the parent out of one of them"),
+				_("%s: plan parent: the plans above %s lead back to it"),
+				list[i].file, list[i].code);
+		}
+	}
+	return CODE_DONE;
+}
+
 int run_plan_check(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(units_freep) struct units *units = NULL;
@@ -80,6 +142,9 @@ int run_plan_check(struct app *app, const struct arguments *arguments)
 		int r = file_check(app, arguments->list[i], units);
 
 		worst = worst == CODE_DONE ? r : worst;
+	}
+	if (worst == CODE_DONE) {
+		worst = parents_check(app, arguments);
 	}
 	if (worst == CODE_DONE) {
 		say(_("next: baocao plan publish %s"), arguments->list[0]);

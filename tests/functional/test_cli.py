@@ -139,6 +139,21 @@ class Operator(ToolCase):
         self.assertEqual(done.returncode, INVALID)
         self.assertIn(f'bad.plan:{line}', done.stdout + done.stderr)
 
+    def test_plans_that_stand_above_each_other_are_told(self):
+        paths = []
+        for code, parent in (('one', 'two'), ('two', 'one')):
+            paths.append(os.path.join(self.folder, f'{code}.plan'))
+            rows = harness.PLAN_TEXT.splitlines()
+            at = next(number for number, row in enumerate(rows) if row.startswith('code,'))
+            rows[at] += ',parent'
+            rows[at + 1] = rows[at + 1].replace(harness.PLAN, code) + f',{parent}'
+            with open(paths[-1], 'w', encoding='utf-8') as file:
+                file.write('\n'.join(rows) + '\n')
+        self.assertEqual(self.office.run('plan', 'check', paths[0]).returncode, 0)
+        done = self.office.run('plan', 'check', *paths)
+        self.assertEqual(done.returncode, INVALID)
+        self.assertIn('one.plan: plan parent', done.stderr)
+
     def test_a_bad_plan_is_not_published(self):
         path = os.path.join(self.folder, 'worse.plan')
         with open(path, 'w', encoding='utf-8') as file:
