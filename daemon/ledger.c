@@ -355,3 +355,77 @@ int ledger_receipt(struct txn *txn, uint64_t seq, struct writer *writer)
 		(uint32_t)(seq - view.commit.first_seq), tree);
 	return 0;
 }
+
+/* Where the entries of a kind begin in a batch, in order; -EBADMSG if there are not as many as it says. */
+static int view_places(struct batch_view view, enum entry_kind kind, const uint8_t **places)
+{
+	int count = 0;
+
+	if (view.commit.count > LIMIT_BATCH_ENTRIES) {
+		return -EBADMSG;
+	}
+	for (uint32_t i = 0; i < view.commit.count; i++) {
+		const uint8_t *place = view.entries.data;
+		struct entry entry;
+
+		if (!batch_view_next(&view, &entry)) {
+			return -EBADMSG;
+		}
+		if (entry.statement.kind == kind) {
+			places[count++] = place;
+		}
+	}
+	return count;
+}
+
+/* The same for one batch; 1 where fn wants no more. */
+static int batch_back(const struct batch_view *view, enum entry_kind kind, const uint8_t **places,
+	ledger_back_fn *fn, void *data)
+{
+	const uint8_t *end = view->entries.data + view->entries.size;
+	int count = view_places(*view, kind, places);
+
+	for (int i = count - 1; i >= 0; i--) {
+		struct batch_view rest = *view;
+		struct entry entry;
+
+		rest.entries = (struct bytes){ places[i], (size_t)(end - places[i]) };
+		batch_view_next(&rest, &entry); /* it was read before */
+		entry.statement.judgements = entry.judgements;
+		if (!fn(data, &entry)) {
+			return 1;
+		}
+	}
+	return count < 0 ? count : 0;
+}
+
+int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uint64_t max,
+	ledger_back_fn *fn, void *data)
+{
+	CLEANUP(freep) const uint8_t **places = malloc(LIMIT_BATCH_ENTRIES * sizeof(*places));
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct batch_view view;
+	struct bytes key, record;
+	uint64_t looked = 0;
+	bool found;
+	int r = places ? cursor_open(txn, TABLE_LEDGER, &cursor) : -ENOMEM;
+
+	if (r < 0) {
+		return r;
+	}
+	found = cursor_last(cursor, &key, &record);
+	while (r == 0 && found) {
+		uint8_t before[8];
+
+		if (!batch_view_read(record, &view) || view.commit.first_seq == 0) {
+			return -EBADMSG;
+		}
+		if (view.commit.instant.ms <= until.ms) {
+			looked += view.commit.count;
+			r = looked <= max ? batch_back(&view, kind, places, fn, data) : 1;
+		}
+		put_be64(before, view.commit.first_seq - 1);
+		found = cursor_seek_before(cursor, (struct bytes){ before, 8 }, &key, &record);
+	}
+	return r < 0 ? r : 0;
+}

@@ -62,5 +62,13 @@ const char *batch_view_check(struct batch_view view, const struct public_key *no
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant);
 /* The entry with that sequence: 0, or -ENOENT, or -EBADMSG where the record is damaged. */
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret);
+typedef bool ledger_back_fn(void *data, const struct entry *entry);
+/*
+ * Calls back for the entries of one kind not later than until, newest first, until fn says false or
+ * max entries of any kind were looked at; batches later than until do not count. Pointers borrow
+ * from txn. 0 or -errno, -EBADMSG where a record is damaged.
+ */
+int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uint64_t max,
+	ledger_back_fn *fn, void *data);
 /* Rebuilds the receipt of an entry, byte for byte. 0, -ENOENT, -EBADMSG, -ENOMEM. */
 int ledger_receipt(struct txn *txn, uint64_t seq, struct writer *writer);

@@ -248,6 +248,94 @@ static void write_values(const struct query *query, const struct catalog_plan *p
 	writer_str(writer, "");
 }
 
+/* What is looked for in the ledger, and what was found of it, newest first. */
+struct acts {
+	const char *plan;
+	const char *form;
+	char period[PERIOD_LABEL_SIZE];
+	uint32_t unit;
+	struct {
+		struct act act;
+		struct instant instant;
+		struct public_key sender;
+	} found[LIMIT_REPORT_ACTS];
+	size_t count;
+};
+
+static bool act_is_of(const struct act *act, const struct acts *acts)
+{
+	return act->unit == acts->unit && bytes_equal_text(act->period, acts->period) &&
+	       bytes_equal_text(act->plan, acts->plan) && bytes_equal_text(act->form, acts->form);
+}
+
+/* Takes the acts of one review that were done, the last one first; false when there is no more room. */
+static bool acts_take(void *data, const struct entry *entry)
+{
+	struct act list[LIMIT_REPORTS_PER_SUBMISSION];
+	struct acts *acts = data;
+	struct submission review;
+	uint32_t count = 0;
+
+	if (review_read(entry->body, &review) ||
+		review.report_count != entry->statement.judgement_count) {
+		return true;
+	}
+	for (uint32_t i = 0; i < review.report_count; i++) {
+		if (!act_read(&review.reports, &list[count])) {
+			break;
+		}
+		if (entry->judgements[i] < JUDGEMENT_REFUSED_FIRST &&
+			act_is_of(&list[count], acts)) {
+			count++;
+		}
+	}
+	while (count > 0 && acts->count < LIMIT_REPORT_ACTS) {
+		acts->found[acts->count].act = list[--count];
+		acts->found[acts->count].instant = entry->statement.instant;
+		acts->found[acts->count].sender = entry->statement.sender;
+		acts->count++;
+	}
+	return acts->count < LIMIT_REPORT_ACTS;
+}
+
+/* Did somebody act on it, at this node, as far as its record shows? */
+static bool own_is_acted_on(const struct own *own)
+{
+	return own->epoch == 0 &&
+	       (own->status == OBLIGATION_ACCEPTED || own->status == OBLIGATION_RETURNED ||
+		       own->status == OBLIGATION_WITHDRAWN ||
+		       (own->flags & (OBLIGATION_FLAGS & ~OBLIGATION_NIL)) ||
+		       own->extended_ms != 0);
+}
+
+/* Who did what, when and why: [[kind, revision, instant, sender, reason, until], …]. */
+static int write_acts(const struct query *query, const struct catalog_plan *plan,
+	const struct form *form, const struct period *period, uint32_t unit, const struct own *own,
+	struct writer *writer)
+{
+	struct acts acts = { .plan = plan->code, .form = form->code, .unit = unit };
+	struct instant until = query->ledger ? query->now : (struct instant){ INT64_MAX };
+	int r = 0;
+
+	period_label(period->code, acts.period);
+	if (own_is_acted_on(own)) {
+		r = ledger_back(query->ledger ? query->ledger : query->txn, ENTRY_REVIEW, until,
+			LIMIT_ACT_ENTRIES, acts_take, &acts);
+	}
+	writer_str(writer, "acts");
+	writer_array(writer, acts.count);
+	for (size_t i = 0; i < acts.count; i++) {
+		writer_array(writer, 6);
+		writer_int(writer, acts.found[i].act.kind);
+		writer_int(writer, acts.found[i].act.revision);
+		writer_int(writer, acts.found[i].instant.ms);
+		writer_bin(writer, acts.found[i].sender.data, KEY_SIZE);
+		writer_str_bytes(writer, acts.found[i].act.reason);
+		writer_int(writer, acts.found[i].act.until.ms);
+	}
+	return r;
+}
+
 /* [plan, form, period, unit] */
 int query_report(const struct query *query, struct bytes body, struct writer *writer)
 {
@@ -260,10 +348,10 @@ int query_report(const struct query *query, struct bytes body, struct writer *wr
 	if (r) {
 		return r;
 	}
-	if (!own_get(query->txn, &key, &own) || own.revision == 0) {
+	if (!own_get(query->txn, &key, &own) || (own.revision == 0 && !own_is_acted_on(&own))) {
 		return QUERY_E_NOT_FOUND;
 	}
-	writer_map(writer, 14);
+	writer_map(writer, 15);
 	writer_str(writer, "revision");
 	writer_int(writer, own.revision);
 	writer_str(writer, "status");
@@ -277,7 +365,7 @@ int query_report(const struct query *query, struct bytes body, struct writer *wr
 	writer_str(writer, "nil");
 	writer_bool(writer, (own.flags & OBLIGATION_NIL) != 0);
 	writer_str(writer, "received");
-	writer_int(writer, own.received_ms);
+	write_instant(writer, own.revision != 0, own.received_ms);
 	writer_str(writer, "timeliness");
 	writer_int(writer, own.timeliness);
 	writer_str(writer, "seq");
@@ -290,7 +378,8 @@ int query_report(const struct query *query, struct bytes body, struct writer *wr
 	writer_bin(writer, own.digest.data, HASH_SIZE);
 	writer_str(writer, "values");
 	write_values(query, plan, &plan->plan->forms[key.form], &period, key.unit, &own, writer);
-	return 0;
+	return write_acts(
+		query, plan, &plan->plan->forms[key.form], &period, key.unit, &own, writer);
 }
 
 /* A date as text; empty where open. */

@@ -25,6 +25,8 @@ enum {
 	LIMIT_BATCH_ENTRIES = 4096,          /* entries of one commit */
 	LIMIT_BATCH_REPORTS = 8192,          /* reports and cells judged in one commit */
 	LIMIT_BATCH_BYTES = 16 << 20,        /* message bytes after which a commit takes no more */
+	LIMIT_REPORT_ACTS = 16,              /* acts told with one report, the newest */
+	LIMIT_ACT_ENTRIES = 1 << 16,         /* entries of the ledger looked at for them */
 	LIMIT_FIGURE_ROWS = 512,             /* rows of one figures answer */
 	LIMIT_WATCHERS = 64,
 	LIMIT_QUEUE_MESSAGES = 10000, /* high-water marks of a socket */

@@ -71,8 +71,34 @@ static json_t *values_json(const struct shown *shown, struct reader *reader)
 	return values;
 }
 
+static json_t *acts_json(
+	const struct signers *signers, const struct held_act *acts, size_t act_count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < act_count; i++) {
+		const struct when at = { .known = true, .instant = acts[i].instant };
+		char instant[INSTANT_TEXT_SIZE], until[INSTANT_TEXT_SIZE], by[SIGNER_TEXT_SIZE];
+		json_t *act = json_object();
+
+		when_format(&at, instant, sizeof(instant));
+		when_format(&acts[i].until, until, sizeof(until));
+		signers_format(signers, &acts[i].sender, by, sizeof(by));
+		json_object_set_new(act, "kind", json_string(act_name(acts[i].kind)));
+		json_object_set_new(act, "revision", json_integer(acts[i].revision));
+		json_object_set_new(act, "instant", json_string(instant));
+		json_object_set_new(act, "by", json_text(bytes_of(by)));
+		json_object_set_new(act, "reason", json_text(bytes_of(acts[i].reason)));
+		json_object_set_new(
+			act, "until", acts[i].until.known ? json_string(until) : json_null());
+		json_array_append_new(array, act);
+	}
+	return array;
+}
+
 static int report_add(struct shown *shown)
 {
+	CLEANUP(freep) struct held_act *acts = calloc(LIMIT_REPORT_ACTS, sizeof(*acts));
 	CLEANUP(signers_freep) struct signers *signers = NULL;
 	const struct question question = {
 		.type = MESSAGE_REPORT,
@@ -84,14 +110,22 @@ static int report_add(struct shown *shown)
 	char signer[SIGNER_TEXT_SIZE];
 	struct held_report held;
 	struct reader data, values;
-	int r = view_ask(&shown->view, &question, _("report"), &data);
+	size_t act_count;
+	int r;
 
+	if (!acts) {
+		return say_no_memory();
+	}
+	r = view_ask(&shown->view, &question, _("report"), &data);
 	if (r != CODE_DONE) {
 		return r;
 	}
 	held_report_read(&data, &held);
 	values = reader_make(held.values);
 	json_object_set_new(shown->json, "values", values_json(shown, &values));
+	if (reader_ok(&data) && !held_acts_read(held.acts, acts, &act_count)) {
+		reader_fail(&data, "acts that are none");
+	}
 	if (!reader_ok(&data) || !reader_ok(&values)) {
 		return view_unreadable(
 			&shown->view, reader_ok(&data) ? &values : &data, _("report"));
@@ -108,7 +142,8 @@ static int report_add(struct shown *shown)
 	json_object_set_new(shown->json, "note", json_text(held.note));
 	signers = signers_read(shown->view.app); /* the next question: data is gone */
 	signers_format(signers, &held.sender, signer, sizeof(signer));
-	set_text(shown, "signer", signer);
+	set_text(shown, "signer", held.revision ? signer : "");
+	json_object_set_new(shown->json, "acts", acts_json(signers, acts, act_count));
 	return CODE_DONE;
 }
 
@@ -186,18 +221,28 @@ static int lines_print(const json_t *json)
 {
 	const json_t *row, *nested = json_object_get(json, "nested");
 	const json_t *value, *values = json_object_get(json, "values");
+	const json_t *acts = json_object_get(json, "acts");
 	const char *name;
 	size_t index;
 
 	json_object_foreach((json_t *)json, name, row)
 	{
-		if (row != nested && row != values) {
+		if (row != nested && row != values && row != acts) {
 			line_print(name, row);
 		}
 	}
 	json_object_foreach((json_t *)values, name, value)
 	{
 		printf("value\t%s\t%s\n", name, word_of(value));
+	}
+	json_array_foreach(acts, index, row)
+	{
+		printf("act\t%s\t%lld\t%s\t%s\t%s\t%s\n", word_of(json_object_get(row, "kind")),
+			(long long)json_integer_value(json_object_get(row, "revision")),
+			word_of(json_object_get(row, "instant")),
+			word_of(json_object_get(row, "by")),
+			word_of(json_object_get(row, "reason")),
+			word_of(json_object_get(row, "until")));
 	}
 	json_array_foreach(nested, index, row)
 	{

@@ -3,6 +3,7 @@
 
 #include "clients/cli/report.h"
 #include "clients/cli/sending.h"
+#include "clients/cli/signers.h"
 #include "clients/cli/verbs.h"
 #include "clients/common/answer.h"
 #include "clients/common/question.h"
@@ -20,6 +21,9 @@ static const struct listing_column status_columns[] = {
 	{ "seq", true },
 	{ "instant", false },
 	{ "judgement", false },
+	{ "acted", false },
+	{ "by", false },
+	{ "reason", false },
 };
 
 /* The words of the field are Vietnamese whatever the language of the screen. */
@@ -50,6 +54,9 @@ enum {
 struct status_listing {
 	struct app *app;
 	struct listing listing;
+	struct signers *signers; /* asked for with the first act */
+	struct held_act *acts;   /* room for one report's */
+	bool has_signers;
 	bool asks; /* the node, what became of what it received */
 	size_t asked;
 };
@@ -66,8 +73,40 @@ static size_t word_of(const struct history_report *report)
 	}
 }
 
+/* Who made a report what it is, when and why; empty where nobody did or the node does not say. */
+struct standing {
+	char instant[INSTANT_TEXT_SIZE];
+	char by[SIGNER_TEXT_SIZE];
+	char reason[LIMIT_TEXT_BYTES + 1];
+};
+
+static void standing_set_act(struct status_listing *status, const struct held_report *held,
+	enum act_kind kind, struct standing *ret)
+{
+	size_t count, i = 0;
+
+	if (!held_acts_read(held->acts, status->acts, &count)) {
+		return;
+	}
+	while (i < count &&
+		(status->acts[i].kind != kind || status->acts[i].revision != held->revision)) {
+		i++;
+	}
+	if (i == count) {
+		return;
+	}
+	if (!status->has_signers) { /* the next question: what held borrows is gone */
+		status->signers = signers_read(status->app);
+		status->has_signers = true;
+	}
+	instant_format(status->acts[i].instant, ret->instant, sizeof(ret->instant));
+	signers_format(status->signers, &status->acts[i].sender, ret->by, sizeof(ret->by));
+	snprintf(ret->reason, sizeof(ret->reason), "%s", status->acts[i].reason);
+}
+
 /* What became of a report that was received, as far as the node says. */
-static size_t standing_ask(struct status_listing *status, const struct history_report *report)
+static size_t standing_ask(
+	struct status_listing *status, const struct history_report *report, struct standing *ret)
 {
 	const struct question question = {
 		.type = MESSAGE_REPORT,
@@ -100,10 +139,13 @@ static size_t standing_ask(struct status_listing *status, const struct history_r
 	}
 	switch (held.status) {
 	case OBLIGATION_ACCEPTED:
+		standing_set_act(status, &held, ACT_ACCEPT, ret);
 		return WORD_ACCEPTED;
 	case OBLIGATION_RETURNED:
+		standing_set_act(status, &held, ACT_RETURN, ret);
 		return WORD_RETURNED;
 	case OBLIGATION_WITHDRAWN:
+		standing_set_act(status, &held, ACT_WITHDRAW, ret);
 		return WORD_WITHDRAWN;
 	default:
 		return WORD_RECEIVED;
@@ -114,10 +156,11 @@ static void status_row(struct status_listing *status, const struct history_repor
 {
 	char unit[16], revision[16], counter[24], seq[24] = "", instant[INSTANT_TEXT_SIZE] = "";
 	const char *judgement = report->seq ? judgement_name(report->judgement) : "";
+	struct standing standing = { 0 };
 	size_t word = word_of(report);
 
 	if (word == WORD_RECEIVED && status->asks) {
-		word = standing_ask(status, report);
+		word = standing_ask(status, report, &standing);
 	}
 	snprintf(unit, sizeof(unit), "%u", report->unit);
 	snprintf(revision, sizeof(revision), "%u", report->revision);
@@ -129,7 +172,8 @@ static void status_row(struct status_listing *status, const struct history_repor
 	listing_row(&status->listing,
 		(const char *const[]){ words[word].state, words[word].word, report->plan,
 			report->form, report->period, unit, revision, counter, seq, instant,
-			judgement ? judgement : "unknown" });
+			judgement ? judgement : "unknown", standing.instant, standing.by,
+			standing.reason });
 }
 
 /* Fits the words PLAN, FORM, PERIOD given, and the unit (0: any). */
@@ -149,7 +193,8 @@ static bool is_asked(
 static int status_list(struct app *app, const struct arguments *arguments, uint32_t unit,
 	const struct outbox *outbox, bool asks)
 {
-	struct status_listing status = { .app = app, .asks = asks };
+	CLEANUP(freep) struct held_act *acts = calloc(LIMIT_REPORT_ACTS, sizeof(*acts));
+	struct status_listing status = { .app = app, .acts = acts, .asks = asks };
 	CLEANUP(history_freep) struct history *history = NULL;
 	const struct history_report *const *list = NULL;
 	size_t count = 0, shown = 0;
@@ -158,7 +203,7 @@ static int status_list(struct app *app, const struct arguments *arguments, uint3
 	if (r != CODE_DONE) {
 		return r;
 	}
-	if (history_sorted(history, &list, &count) < 0 ||
+	if (!acts || history_sorted(history, &list, &count) < 0 ||
 		!listing_begin(&status.listing, app->json, "reports", status_columns,
 			ARRAY_SIZE(status_columns))) {
 		return say_no_memory();
@@ -176,8 +221,10 @@ static int status_list(struct app *app, const struct arguments *arguments, uint3
 		listing_row(&status.listing,
 			(const char *const[]){ words[0].state, words[0].word, arguments->list[0],
 				arguments->list[1], arguments->list[2],
-				unit || app->context->unit ? number : "", "", "", "", "", "" });
+				unit || app->context->unit ? number : "", "", "", "", "", "", "",
+				"", "" });
 	}
+	signers_free(status.signers);
 	return listing_end(&status.listing);
 }
 

@@ -83,7 +83,7 @@ const struct verb verbs[] = {
 		{ "--note", "TEXT", N_("the reason where figures differ from what was sent before") },
 		} },
 	{ "report", "status", "[PLAN FORM PERIOD]", 0, 3, N_("deliver what is queued and list the reports"),
-		"state word plan form period unit revision counter seq instant judgement", run_report_status, {
+		"state word plan form period unit revision counter seq instant judgement acted by reason", run_report_status, {
 		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
 		{ "--offline", NULL, N_("only list") },
 		} },

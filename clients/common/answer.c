@@ -203,6 +203,8 @@ static void held_pair_read(struct reader *reader, struct held_report *ret)
 		ret->values = reader_raw(reader);
 	} else if (bytes_equal_text(key, "note")) {
 		ret->note = reader_str(reader);
+	} else if (bytes_equal_text(key, "acts")) {
+		ret->acts = reader_raw(reader);
 	} else {
 		reader_skip(reader);
 	}
@@ -216,6 +218,36 @@ void held_report_read(struct reader *reader, struct held_report *ret)
 	for (uint32_t i = 0; i < count && reader_ok(reader); i++) {
 		held_pair_read(reader, ret);
 	}
+}
+
+static void held_act_read(struct reader *reader, struct held_act *ret)
+{
+	*ret = (struct held_act){ 0 };
+	reader_array_exact(reader, 6);
+	ret->kind = (enum act_kind)reader_int_between(reader, ACT_ACCEPT, ACT_KIND_COUNT - 1);
+	ret->revision = revision_read(reader);
+	ret->instant.ms = reader_int_between(reader, 0, instant_ms_max);
+	memcpy(ret->sender.data, reader_bin_exact(reader, KEY_SIZE), KEY_SIZE);
+	word_read(reader, ret->reason, sizeof(ret->reason));
+	ret->until.instant.ms = reader_int_between(reader, 0, instant_ms_max);
+	ret->until.known = ret->until.instant.ms != 0;
+}
+
+bool held_acts_read(struct bytes acts, struct held_act *ret, size_t *ret_count)
+{
+	struct reader reader = reader_make(acts);
+	uint32_t count;
+
+	*ret_count = 0;
+	if (!acts.data) {
+		return true; /* a node that does not tell */
+	}
+	count = reader_array(&reader);
+	for (uint32_t i = 0; i < count && i < LIMIT_REPORT_ACTS && reader_ok(&reader); i++) {
+		held_act_read(&reader, &ret[i]);
+		*ret_count = i + 1;
+	}
+	return reader_ok(&reader);
 }
 
 const char *obligation_status_name(enum obligation_status status)

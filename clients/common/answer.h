@@ -128,9 +128,23 @@ struct held_report {
 	struct public_key sender;
 	struct bytes values; /* a packed map; data NULL if there is none */
 	struct bytes note;
+	struct bytes acts; /* a packed list for held_acts_read; data NULL if there is none */
 };
 
 void held_report_read(struct reader *reader, struct held_report *ret);
+
+/* What a person did to it. */
+struct held_act {
+	enum act_kind kind;
+	uint32_t revision; /* 0 where the act is of no revision */
+	struct instant instant;
+	struct public_key sender;
+	char reason[LIMIT_TEXT_BYTES + 1]; /* cleaned */
+	struct when until;                 /* of an extension */
+};
+
+/* The acts of a report, newest first, at most LIMIT_REPORT_ACTS; false if they are none. */
+bool held_acts_read(struct bytes acts, struct held_act *ret, size_t *ret_count);
 
 const char *obligation_status_name(enum obligation_status status);
 const char *timeliness_name(enum timeliness timeliness); /* "", "on-time", "late" */

@@ -73,12 +73,12 @@ json_t *json_of_report(const struct mirror *mirror, const struct form *form,
 	json_t *report = read_map(form, reader);
 	const char *sender, *digest, *note;
 	char text[INSTANT_TEXT_SIZE];
-	json_int_t revision, received, timeliness, seq, origin;
-	json_t *values;
+	json_int_t revision, timeliness, seq, origin;
+	json_t *values, *received;
 	int nil;
 
 	if (reader_ok(reader) &&
-		(json_unpack(report, "{s:I, s:b, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o}",
+		(json_unpack(report, "{s:I, s:b, s:o, s:I, s:I, s:I, s:s, s:s, s:s, s:o}",
 			 "revision", &revision, "nil", &nil, "received", &received, "timeliness",
 			 &timeliness, "seq", &seq, "origin_unit", &origin, "sender", &sender,
 			 "digest", &digest, "note", &note, "values", &values) != 0 ||
@@ -90,8 +90,11 @@ json_t *json_of_report(const struct mirror *mirror, const struct form *form,
 		json_decref(report);
 		return NULL;
 	}
-	instant_format((struct instant){ received }, text, sizeof(text));
-	json_object_set_new(report, "received", json_string(text));
+	if (json_is_integer(received)) { /* nil where only acts have happened */
+		instant_format(
+			(struct instant){ json_integer_value(received) }, text, sizeof(text));
+		json_object_set_new(report, "received", json_string(text));
+	}
 	json_object_set_new(report, "timeliness", json_string(timeliness_names[timeliness]));
 	json_object_set_new(report, "origin_unit",
 		json_of_unit(mirror, (uint32_t)origin, (struct date){ period->to.day - 1 }));

@@ -130,6 +130,34 @@ class Acts(DomainCase):
         self.assertEqual(self.state('2022-02').state, 'returned')
         self.assertEqual(self.status('2022-02'), ['returned', 'trả lại'])
 
+    def test_a_ward_reads_who_returned_its_report_and_why(self):
+        place = PLAN, 'thang', '2022-05'
+        by = key_of('reviewer').hex
+        self.report(self.ward12, '2022-05', 'lop=7')
+        self.reviewer('inbox', 'return', *place, 12, '--reason', 'thiếu lớp')
+        row, = rows_of(self.ward12('report', 'status', *place))
+        self.assertEqual(row[-2:], [by, 'thiếu lớp'])
+        self.assertTrue(row[-3].startswith('2022-06-10T'), row)
+        listed = json.loads(self.ward12('--json', 'report', 'status', *place))
+        self.assertEqual([(each['by'], each['reason']) for each in listed['reports']],
+                         [(by, 'thiếu lớp')])
+        shown = [line for line in rows_of(self.ward12('inbox', 'show', *place, 12))
+                 if line[0] == 'act']
+        self.assertEqual([(line[1], line[2], *line[4:]) for line in shown],
+                         [('return', '1', by, 'thiếu lớp', '')])
+        # The next revision is received: nobody has said anything of it.
+        self.report(self.ward12, '2022-05', 'lop=8', note='đủ')
+        self.assertEqual(rows_of(self.ward12('report', 'status', *place))[-1][-3:], ['', '', ''])
+        self.reviewer('inbox', 'accept', *place, 12)
+        shown = json.loads(self.office('--json', 'inbox', 'show', *place, 12))
+        self.assertEqual([(act['kind'], act['revision'], act['reason']) for act in shown['acts']],
+                         [('accept', 2, ''), ('return', 1, 'thiếu lớp')])
+        with self.city.session() as session:
+            accepted, returned = session.report(*place, 12)['acts']
+            self.assertEqual(session.report(*place, 12, returned[2])['acts'], [returned])
+            self.assertEqual(returned, [2, 1, returned[2], bytes.fromhex(by), 'thiếu lớp', 0])
+            self.assertGreater(accepted[2], returned[2])
+
     def test_an_act_that_needs_a_reason_is_not_signed_without_one(self):
         done = self.reviewer.run('inbox', 'return', PLAN, 'thang', '2022-02', 11)
         self.assertEqual(done.returncode, USAGE)
@@ -165,6 +193,11 @@ class Acts(DomainCase):
     def test_a_unit_is_exempted(self):
         self.reviewer('inbox', 'exempt', PLAN, 'thang', '2022-05', 13, '--reason', 'mới lập')
         self.assertEqual(self.state('2022-05', 13).state, 'exempt')
+        shown = json.loads(self.office('--json', 'inbox', 'show', PLAN, 'thang', '2022-05', 13))
+        self.assertEqual([shown['revision'], shown['received'], shown['values']], [0, None, {}])
+        self.assertEqual([act['reason'] for act in shown['acts']], ['mới lập'])
+        self.assertEqual(self.reviewer.run('inbox', 'accept', PLAN, 'thang', '2022-05',
+                                           13).returncode, ABSENT)
 
     def test_what_is_closed_is_refused_until_it_is_reopened(self):
         self.reviewer('inbox', 'close', PLAN, 'thang', '2022-08', 11)

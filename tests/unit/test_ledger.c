@@ -133,6 +133,65 @@ static void entries_are_found_by_their_sequence(void **state)
 	txn_abort(txn);
 }
 
+struct visited {
+	uint64_t seqs[4];
+	size_t count;
+	size_t wanted;
+};
+
+static bool visit(void *data, const struct entry *entry)
+{
+	struct visited *visited = data;
+
+	assert_int_equal(entry->statement.kind, ENTRY_SUBMISSION);
+	assert_ptr_equal(entry->statement.judgements, entry->judgements);
+	visited->seqs[visited->count++] = entry->statement.seq;
+	return visited->count < visited->wanted;
+}
+
+static struct visited go_back(
+	struct world *world, struct instant until, uint64_t max, size_t wanted)
+{
+	struct visited visited = { .wanted = wanted };
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(ledger_back(txn, ENTRY_SUBMISSION, until, max, visit, &visited), 0);
+	txn_abort(txn);
+	return visited;
+}
+
+static void entries_of_a_kind_are_visited_backward(void **state)
+{
+	struct world *world = *state;
+	struct report_spec one = report_n("2022-05", 101, 1, 3);
+	struct report_spec two = report_n("2022-05", 102, 1, 4);
+	const struct instant ever = { INT64_MAX };
+	struct instant first;
+	struct visited visited;
+
+	queue_submit(world, WARD_101, submission_of(WARD_101, 1, &one, 1)); /* entry 5 */
+	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &two, 1)); /* 6 */
+	assert_int_equal(world_run(world), 0);
+	first = world->now;
+	world->now.ms++;
+	one.revision = 2;
+	one.note = "sửa";
+	queue_submit(world, WARD_101, submission_of(WARD_101, 2, &one, 1)); /* 7 */
+	assert_int_equal(world_run(world), 0);
+	visited = go_back(world, ever, 100, 4);
+	assert_int_equal(visited.count, 3);
+	assert_int_equal(visited.seqs[0], 7);
+	assert_int_equal(visited.seqs[1], 6);
+	assert_int_equal(visited.seqs[2], 5);
+	assert_int_equal(go_back(world, ever, 100, 2).count, 2);
+	assert_int_equal(go_back(world, ever, 3, 4).count, 3);
+	/* A batch is looked at as a whole, or not at all. */
+	assert_int_equal(go_back(world, ever, 2, 4).count, 1);
+	assert_int_equal(go_back(world, first, 2, 4).count, 2);
+	assert_int_equal(go_back(world, (struct instant){ 0 }, 100, 4).count, 0);
+}
+
 static void a_damaged_record_is_told_from_one_that_is_not_there(void **state)
 {
 	struct world *world = *state;
@@ -212,6 +271,7 @@ int main(void)
 		TEST(any_flipped_byte_of_a_record_is_named),
 		TEST(a_receipt_is_rebuilt_byte_for_byte),
 		TEST(entries_are_found_by_their_sequence),
+		TEST(entries_of_a_kind_are_visited_backward),
 		TEST(a_damaged_record_is_told_from_one_that_is_not_there),
 		TEST(the_records_are_those_of_the_document),
 	};

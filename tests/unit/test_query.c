@@ -437,7 +437,7 @@ static int report_values(
 	if (r == 0) {
 		assert_null(pack_check(writer_bytes(answer)));
 		*ret = reader_make(writer_bytes(answer));
-		assert_int_equal(reader_map(ret), 14);
+		assert_int_equal(reader_map(ret), 15);
 		while (!bytes_equal_text(reader_str(ret), "values")) {
 			reader_skip(ret);
 			assert_true(reader_ok(ret));
@@ -464,6 +464,8 @@ static void a_report_is_told_as_it_was_sent_with_texts_and_note(void **state)
 	assert_true(bytes_equal_text(reader_str(&reader), "lũ"));
 	assert_true(bytes_equal_text(reader_str(&reader), "note"));
 	assert_true(bytes_equal_text(reader_str(&reader), "sửa"));
+	assert_true(bytes_equal_text(reader_str(&reader), "acts"));
+	assert_int_equal(reader_array(&reader), 0);
 	assert_true(reader_done(&reader));
 	writer_reset(&answer);
 	assert_int_equal(report_values(world, 102, &answer, &reader), QUERY_E_NOT_FOUND);
