@@ -1,0 +1,204 @@
+/*
+ * fold_rollup.c - what a child node tells: cells as state, after the change that is held.
+ *
+ * table link: big-endian u32 party -> u64 epoch, u64 change.
+ */
+#include "daemon/fold.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "daemon/subject.h"
+
+struct link_record {
+	uint64_t epoch;
+	uint64_t up_to;
+};
+
+uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch)
+{
+	struct link_record record;
+	struct bytes value;
+	uint8_t key[4];
+
+	put_be32(key, party);
+	if (!txn_get(txn, TABLE_LINK, (struct bytes){ key, sizeof(key) }, &value) ||
+		value.size != sizeof(record)) {
+		return 0;
+	}
+	memcpy(&record, value.data, sizeof(record));
+	return record.epoch == epoch ? record.up_to : 0;
+}
+
+static void link_put(struct txn *txn, uint32_t party, uint64_t epoch, uint64_t up_to)
+{
+	struct link_record record = { epoch, up_to };
+	uint8_t key[4];
+
+	put_be32(key, party);
+	txn_put(txn, TABLE_LINK, (struct bytes){ key, sizeof(key) },
+		(struct bytes){ (const uint8_t *)&record, sizeof(record) });
+}
+
+static enum judgement read_cell_values(const struct rollup_cell *cell, const struct form *form,
+	int64_t index, struct own *own, struct problems *problems)
+{
+	struct reader values = cell->values;
+
+	if (cell->value_count > form->field_count) {
+		problems_add(problems, index, REFUSED_UNKNOWN_FIELD,
+			"form '%s' has %zu fields here, the cell %u: publish the newer plan here",
+			form->code, form->field_count, cell->value_count);
+		return REFUSED_UNKNOWN_FIELD;
+	}
+	own->count = (uint16_t)cell->value_count;
+	for (uint32_t i = 0; i < cell->value_count; i++) {
+		struct value value;
+		enum judgement judgement;
+
+		value_read(&values, &value);
+		judgement = figure_judge(&form->fields[i], &value);
+		if (judgement != JUDGEMENT_ACCEPTED) {
+			figure_problem(problems, index, judgement, &form->fields[i], &value);
+			return judgement;
+		}
+		own->figures[i] = (struct figure){ value.state, value.number };
+	}
+	return JUDGEMENT_ACCEPTED;
+}
+
+/* Is what is held as new as what the cell says? */
+static bool is_held(const struct own *current, const struct rollup *rollup,
+	const struct rollup_cell *cell, uint32_t party)
+{
+	if (current->party == party && current->epoch > 0) {
+		return current->epoch == rollup->epoch && current->source >= cell->version;
+	}
+	/* It came another way. Acts alone give way to what the child knows. */
+	return current->revision > 0 && current->revision >= cell->revision;
+}
+
+/*
+ * Must a cell wait for other definitions here? It is passed over then: one plan or unit that this
+ * node does not have, or has otherwise, holds up nothing else. Each publication of units or of a
+ * plan forgets how far the children have come, so that everything is sent again and judged anew.
+ */
+static bool is_waiting(enum judgement judgement)
+{
+	return judgement == REFUSED_UNKNOWN_PLAN || judgement == REFUSED_UNKNOWN_FORM ||
+	       judgement == REFUSED_UNKNOWN_PERIOD || judgement == REFUSED_UNKNOWN_UNIT ||
+	       judgement == REFUSED_UNIT_NOT_VALID || judgement == REFUSED_NO_OBLIGATION;
+}
+
+/* Takes one cell. 0, 1 if it is refused, or -errno. */
+static int fold_cell(struct fold *fold, const struct rollup *rollup, const struct rollup_cell *cell,
+	struct subject *subject, int64_t index, const struct fold_signer *signer, uint64_t seq,
+	uint32_t *changed, struct problems *problems)
+{
+	struct own *current;
+	struct own next = { 0 };
+	enum judgement judgement;
+	bool exists;
+	int r;
+
+	/* Where only acts have happened, the unit may be an inner one that was closed. */
+	judgement = subject_find_unit(
+		fold, index, cell->unit, signer, cell->revision > 0, subject, problems);
+	if (judgement != JUDGEMENT_ACCEPTED) {
+		return !is_waiting(judgement);
+	}
+	current = cells_own(fold->cells, &subject->key, &exists);
+	if (!current) {
+		return -ENOMEM;
+	}
+	if (exists && is_held(current, rollup, cell, signer->party)) {
+		return 0;
+	}
+	if (cell->counted == 0 && cell->value_count > 0) {
+		problems_add(problems, index, REFUSED_NIL_WITH_VALUES,
+			"unit %u: no revision counts, and there are figures", cell->unit);
+		return 1;
+	}
+	if (read_cell_values(cell, subject->form, index, &next, problems) != JUDGEMENT_ACCEPTED) {
+		return 1;
+	}
+	next.source = cell->version;
+	next.epoch = rollup->epoch;
+	if ((cell->flags & OBLIGATION_NIL) && cell->counted == cell->revision) {
+		next.count = 0; /* a nil report has none, whatever the child says */
+	}
+	next.seq = seq;
+	next.origin_seq = cell->origin_seq;
+	next.received_ms = cell->received.ms;
+	next.extended_ms = cell->extended.ms;
+	next.origin_unit = cell->origin_unit;
+	next.party = signer->party;
+	next.revision = cell->revision;
+	next.counted = cell->counted;
+	next.status = (uint8_t)cell->status;
+	next.flags = (uint8_t)cell->flags;
+	next.timeliness = (uint8_t)cell->timeliness;
+	next.signer = cell->signer;
+	next.digest = cell->digest;
+	r = subject_apply(fold, subject, current, &next);
+	if (r == 1) {
+		problems_add(problems, index, REFUSED_OVERFLOW,
+			"a sum of form '%s' above unit %u would be too large", subject->form->code,
+			cell->unit);
+	}
+	*changed += r == 0;
+	return r;
+}
+
+int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes bytes,
+	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed, bool *ret_new,
+	struct problems *problems)
+{
+	uint64_t cursor = fold_link_get(fold->txn, signer->party, rollup->epoch);
+	struct reader reader = rollup->slices;
+	int64_t index = 0;
+
+	(void)bytes;
+	*ret_changed = 0;
+	*ret_new = false;
+	if (rollup->after > cursor) {
+		problems_add(problems, -1, REFUSED_GAP,
+			"changes %" PRIu64 " to %" PRIu64 " are missing here; say hello",
+			cursor + 1, rollup->after);
+		return 1;
+	}
+	for (uint32_t i = 0; i < rollup->slice_count; i++) {
+		struct bytes plan, form;
+		uint32_t cell_count;
+
+		if (!rollup_slice_read(&reader, &plan, &form, &cell_count)) {
+			return -EBADMSG;
+		}
+		for (uint32_t j = 0; j < cell_count; j++, index++) {
+			struct subject subject;
+			struct rollup_cell cell;
+			enum judgement judgement;
+			int r;
+
+			if (!rollup_cell_read(&reader, &cell)) {
+				return -EBADMSG;
+			}
+			judgement = subject_find_form(
+				fold, index, plan, form, cell.period, &subject, problems);
+			if (is_waiting(judgement)) {
+				continue;
+			}
+			r = fold_cell(fold, rollup, &cell, &subject, index, signer, seq,
+				ret_changed, problems);
+			if (r) {
+				return r;
+			}
+		}
+	}
+	if (*ret_changed > 0 || rollup->up_to > cursor) {
+		link_put(fold->txn, signer->party, rollup->epoch,
+			rollup->up_to > cursor ? rollup->up_to : cursor);
+		*ret_new = true;
+	}
+	return 0;
+}

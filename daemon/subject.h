@@ -1,0 +1,75 @@
+/*
+ * subject.h - what an entry is about, and how it changes figures: shared by the files of the fold
+ * (fold.c, fold_act.c, fold_rollup.c, fold_publish.c) and by nothing else.
+ */
+#pragma once
+
+#include "daemon/fold.h"
+
+/* What a report or a cell is about, resolved. */
+struct subject {
+	const struct catalog_plan *plan;
+	const struct form *form;
+	struct period period;
+	struct cell_key key;
+	uint32_t above[LIMIT_TREE_DEPTH]; /* units above the reporting one, up to the node's own */
+	size_t above_count;
+};
+
+static inline struct date subject_last_day(const struct period *period)
+{
+	return (struct date){ period->to.day - 1 };
+}
+
+static inline bool subject_counts_accepted(const struct subject *subject)
+{
+	return subject->plan->plan->counts == COUNTS_ACCEPTED;
+}
+
+/* What does not count any more. */
+static inline void own_drop_figures(struct own *own)
+{
+	own->count = 0;
+	own->counted = 0;
+}
+
+/* Finds plan, form and period. A judgement; words go to problems. */
+enum judgement subject_find_form(const struct fold *fold, int64_t index, struct bytes plan,
+	struct bytes form, struct bytes period, struct subject *ret, struct problems *problems);
+
+/* The units above a unit up to the node's own; false if it is not in the node's subtree. */
+bool subject_chain(const struct units *units, uint32_t node_unit, uint32_t unit, struct date day,
+	uint32_t above[LIMIT_TREE_DEPTH], size_t *ret_count);
+
+/* May the signer speak for the unit, does the unit exist then, and must it report? */
+enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
+	const struct fold_signer *signer, bool bound, struct subject *ret,
+	struct problems *problems);
+
+/* Checks one value against its field; a number also against the range of sums. */
+enum judgement figure_judge(const struct field *field, const struct value *value);
+
+void figure_problem(struct problems *problems, int64_t index, enum judgement code,
+	const struct field *field, const struct value *value);
+
+bool totals_fit(const struct totals *totals, const struct form *form, const struct own *old,
+	const struct own *own);
+
+/* Adds what own has more than old to the sums of one unit. Fields that are not summed only count. */
+void totals_change(struct totals *totals, const struct form *form, const struct own *old,
+	const struct own *own);
+
+/*
+ * Replaces the unit's own record and moves the sums above it. 0, 1 if a sum would overflow
+ * (nothing changed), or -ENOMEM.
+ */
+int subject_apply(struct fold *fold, const struct subject *subject, struct own *current,
+	const struct own *next);
+
+/* Is the unit closed, by itself or from above, and not reopened? 1, 0, or -ENOMEM. */
+int subject_is_closed(struct fold *fold, const struct subject *subject, const struct own *current);
+
+enum timeliness subject_timeliness(
+	const struct subject *subject, int64_t extended_ms, int64_t received_ms);
+
+void fold_id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t seq);
