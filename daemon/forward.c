@@ -175,7 +175,7 @@ static void on_welcome(
 	if (up_to > changes) {
 		refuse(forward, bytes_of("ahead"),
 			bytes_of(
-				"the parent has later changes than this store: it was restored from an older copy"),
+				"the parent has later changes than this store; if it was restored from an older copy, stop and run baocaod --restored"),
 			now_ms);
 		return;
 	}

@@ -90,6 +90,10 @@ static int read_state(struct intake *intake)
 		return r;
 	}
 	r = read_identity(intake, txn);
+	if (r == 0 && txn_get(txn, TABLE_META, text_key("epoch"), &value) &&
+		value.size == sizeof(intake->identity.epoch)) {
+		memcpy(&intake->identity.epoch, value.data, value.size);
+	}
 	if (r == 0) {
 		r = ledger_last(txn, &intake->last_seq, &intake->last_instant);
 	}
@@ -966,7 +970,9 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 		.judgements = (const uint8_t[]){ JUDGEMENT_ACCEPTED },
 	};
 	struct fold fold = { 0 };
+	struct instant last;
 	struct writer body;
+	uint64_t seq = 0;
 	int r = batch_new(&batch);
 
 	if (r == 0) {
@@ -975,13 +981,16 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	if (r == 0) {
 		r = txn_begin(store, true, &txn);
 	}
+	if (r == 0) {
+		r = ledger_last(txn, &seq, &last);
+	}
 	if (r) {
 		return r;
 	}
 	writer_init(&body);
 	node_init_write(&body, init);
 	sign_bytes(pair, writer_bytes(&body), &statement.signature);
-	batch_reset(batch, 1, now);
+	batch_reset(batch, seq + 1, now.ms > last.ms ? now : last);
 	r = batch_add(batch, &statement, writer_bytes(&body));
 	writer_free(&body);
 	if (r < 0) {
@@ -989,7 +998,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	}
 	fold.cells = cells;
 	r = fold_begin(&fold, txn, NULL, now);
-	if (r == 0) {
+	if (r == 0 && seq == 0) {
 		r = fold_init(&fold, init);
 	}
 	if (r == 0) {
@@ -999,6 +1008,8 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 		return r;
 	}
 	batch_append(batch, txn);
+	txn_put(txn, TABLE_META, text_key("epoch"),
+		(struct bytes){ (const uint8_t *)&init->epoch, sizeof(init->epoch) });
 	r = txn_commit(txn);
 	txn = NULL;
 	return r;

@@ -24,7 +24,10 @@ int intake_new(const struct intake_options *options, struct intake **ret);
 void intake_free(struct intake *intake);
 void intake_freep(struct intake **intake);
 
-/* Makes entry 1 in a new store. */
+/*
+ * Makes entry 1 in a new store; in one that has entries, an entry that begins a new life: only
+ * init->epoch is taken from it, and a parent takes everything anew.
+ */
 int intake_init(struct store *store, const struct key_pair *pair, const struct node_init *init,
 	struct instant now);
 

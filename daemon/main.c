@@ -10,7 +10,8 @@
 #include "daemon/node.h"
 
 static const char usage[] =
-	"usage: baocaod --config FILE [--check-config | --init --operator KEY [--if-empty]]\n"
+	"usage: baocaod --config FILE [--check-config | --init --operator KEY [--if-empty] |\n"
+	"               --restored]\n"
 	"       baocaod --sample-config | --version | --help\n"
 	"\n"
 	"  --config FILE     the settings of this node\n"
@@ -18,6 +19,8 @@ static const char usage[] =
 	"  --init            make a new store\n"
 	"  --operator KEY    public key of the first operator: 64 digits, or a file that has them\n"
 	"  --if-empty        with --init: do nothing if there is a store\n"
+	"  --restored        after restoring an older copy of the store: begin a new life of it, so\n"
+	"                    that the parent takes everything anew\n"
 	"  --sample-config   print a settings file with every setting and its default\n";
 
 struct options {
@@ -26,6 +29,7 @@ struct options {
 	bool check;
 	bool init;
 	bool if_empty;
+	bool restored;
 };
 
 static void print_error(void *data, const struct table_error *error)
@@ -154,6 +158,9 @@ static int run(const struct options *options, struct settings *settings)
 		fprintf(stderr, "no source of random numbers\n");
 		return EX_OSERR;
 	}
+	if (options->restored) {
+		return exit_code(node_restored(settings));
+	}
 	return options->init ? run_init(options, settings) : run_node(settings);
 }
 
@@ -174,6 +181,7 @@ int main(int argc, char **argv)
 		{ "init", no_argument, NULL, 'i' },
 		{ "operator", required_argument, NULL, 'o' },
 		{ "if-empty", no_argument, NULL, 'e' },
+		{ "restored", no_argument, NULL, 'r' },
 		{ "sample-config", no_argument, NULL, 's' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -202,6 +210,9 @@ int main(int argc, char **argv)
 		case 'e':
 			options.if_empty = true;
 			break;
+		case 'r':
+			options.restored = true;
+			break;
 		case 's':
 			return print_sample();
 		case 'v':
@@ -216,7 +227,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!options.config || optind < argc || options.init != (options.operator!= NULL) ||
-		(options.if_empty && !options.init)) {
+		(options.if_empty && !options.init) || (options.restored && options.init)) {
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}

@@ -351,3 +351,34 @@ int node_init(const struct settings *settings, const struct public_key *operator
 	key_pair_wipe(&pair);
 	return r;
 }
+
+int node_restored(const struct settings *settings)
+{
+	CLEANUP(store_closep) struct store *store = NULL;
+	CLEANUP(intake_freep) struct intake *intake = NULL;
+	struct intake_options options = { 0 };
+	struct instant now = instant_now();
+	struct node_init life;
+	struct key_pair pair;
+	int r = read_key(settings, &pair);
+
+	if (r == 0) {
+		r = open_store(settings, false, &store);
+	}
+	if (r == 0) {
+		options = (struct intake_options){ store, &pair };
+		r = intake_new(&options, &intake);
+		r = r == INTAKE_E_FORMAT
+			    ? fail_config(settings->state, "the store belongs to another key")
+		    : r ? fail_store(settings->state, r > 0 ? -EIO : r)
+			: 0;
+	}
+	if (r == 0) {
+		life = *intake_identity(intake);
+		life.epoch = (uint64_t)now.ms > life.epoch ? (uint64_t)now.ms : life.epoch + 1;
+		r = intake_init(store, &pair, &life, (struct instant){ 0 });
+		r = r ? fail_store(settings->state, r > 0 ? -ENOSPC : r) : 0;
+	}
+	key_pair_wipe(&pair);
+	return r;
+}

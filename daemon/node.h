@@ -22,5 +22,10 @@ int node_run(struct node *node);
 
 /* Makes a new store with entry 1. 0, an outcome above, or -EEXIST when there is a store. */
 int node_init(const struct settings *settings, const struct public_key *operator);
+/*
+ * Begins a new life of a store that was restored from an older copy: its parent has seen later
+ * changes of the old one, and takes everything anew. 0 or an outcome above.
+ */
+int node_restored(const struct settings *settings);
 /* Is there a store in the folder of these settings? */
 bool node_has_store(const struct settings *settings);

@@ -29,6 +29,5 @@ enum {
 	LIMIT_ACT_ENTRIES = 1 << 16,         /* entries of the ledger looked at for them */
 	LIMIT_FIGURE_ROWS = 512,             /* rows of one figures answer */
 	LIMIT_WATCHERS = 64,
-	LIMIT_QUEUE_MESSAGES =
-		500, /* high-water marks of a socket, for each peer: at most 500 MiB a way */
+	LIMIT_QUEUE_MESSAGES = 500, /* messages that wait for or from one peer */
 };

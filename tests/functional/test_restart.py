@@ -2,6 +2,7 @@
 """Nodes, parents and clients end in the middle of their work, and nothing is lost or doubled."""
 
 import os
+import shutil
 import signal
 import threading
 
@@ -237,6 +238,34 @@ class Restart(harness.NodeCase):
         harness.publish(city, 'units', 'units', harness.UNITS_TEXT + '## again\n')
         wait_for(city, lambda session: row_of(session.figures(PLAN), 'thang', '2022-06',
                                               CITY).received == 2)
+        self.assert_consistent(city, a, b)
+
+    def test_a_node_restored_from_an_older_copy_begins_a_new_life_that_its_parent_takes(self):
+        city, a, b = self.tree()
+        submit(a, 11, month_report(11, '2022-02', 7))
+        wait_for(a, settled)
+        a.stop()
+        shutil.copytree(a.state, f'{a.state}.copy')
+        a.start()
+        submit(a, 12, month_report(12, '2022-02', 5))
+        submit(a, 13, month_report(13, '2022-02', 9))
+        wait_for(a, settled)
+        a.stop()
+        shutil.rmtree(a.state)
+        shutil.move(f'{a.state}.copy', a.state)
+        a.start()
+        wait_for(a, lambda session: 'ahead' in session.status()['upstream']['detail'])
+        a.stop()
+        self.assertEqual(a.run('--restored').returncode, 0)
+        a.start()
+        # 12 sends what it had a receipt for, with another figure; 13 has not come again yet.
+        submit(a, 12, month_report(12, '2022-02', 6))
+        wait_for(a, settled)
+        self.assertEqual(sum_of(a, '2022-02', DISTRICT_A)[0], 13)
+        self.assertEqual(sum_of(city, '2022-02', DISTRICT_A)[0], 22)
+        submit(a, 13, month_report(13, '2022-02', 8))
+        wait_for(a, settled)
+        self.assert_same_sums(city, a)
         self.assert_consistent(city, a, b)
 
     def test_a_frozen_parent_is_waited_for(self):
