@@ -70,9 +70,8 @@ int fold_review(struct fold *fold, const struct submission *review,
  * must be aborted; -errno. *ret_changed counts the cells that were newer; *ret_new is false where
  * neither a cell nor the link's cursor moved: no entry is needed then.
  */
-int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes bytes,
-	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed, bool *ret_new,
-	struct problems *problems);
+int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fold_signer *signer,
+	uint64_t seq, uint32_t *ret_changed, bool *ret_new, struct problems *problems);
 /* The change of a child's epoch that was taken last; 0 if none. */
 uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch);
 

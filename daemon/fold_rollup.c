@@ -150,15 +150,13 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	return r;
 }
 
-int fold_rollup(struct fold *fold, const struct rollup *rollup, struct bytes bytes,
-	const struct fold_signer *signer, uint64_t seq, uint32_t *ret_changed, bool *ret_new,
-	struct problems *problems)
+int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fold_signer *signer,
+	uint64_t seq, uint32_t *ret_changed, bool *ret_new, struct problems *problems)
 {
 	uint64_t cursor = fold_link_get(fold->txn, signer->party, rollup->epoch);
 	struct reader reader = rollup->slices;
 	int64_t index = 0;
 
-	(void)bytes;
 	*ret_changed = 0;
 	*ret_new = false;
 	if (rollup->after > cursor) {

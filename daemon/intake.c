@@ -522,7 +522,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 			problems_add(&problems, -1, REFUSED_BAD_SIGNATURE,
 				"the signature does not fit the bytes and the sender");
 		} else if (has_room(intake, &problems)) {
-			refused = fold_rollup(&intake->fold, &rollup, bytes, &signer,
+			refused = fold_rollup(&intake->fold, &rollup, &signer,
 				batch_next_seq(intake->batch), &changed, &new, &problems);
 			taken = refused == 0;
 		}

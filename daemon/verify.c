@@ -93,8 +93,8 @@ static int fold_again_rollup(
 		!fold_signer_find(&verify->fold, &rollup.sender, &signer, problems)) {
 		return 1;
 	}
-	return fold_rollup(&verify->fold, &rollup, entry->body, &signer, entry->statement.seq,
-		&changed, &new, problems);
+	return fold_rollup(
+		&verify->fold, &rollup, &signer, entry->statement.seq, &changed, &new, problems);
 }
 
 /* Folds one entry. 0, 1 if it does not fold, or -errno. */

@@ -181,12 +181,7 @@ static int plan_codes_read(struct view *view, struct plan_codes *ret)
 	for (uint32_t i = 0; i < count && reader_ok(&data); i++) {
 		struct bytes kind, name;
 
-		reader_array_exact(&data, 6);
-		kind = reader_str(&data);
-		name = reader_str(&data);
-		for (int rest = 0; rest < 4; rest++) {
-			reader_skip(&data);
-		}
+		list_row_read(&data, &kind, &name);
 		if (!bytes_equal_text(kind, "plan")) {
 			continue;
 		}

@@ -273,3 +273,13 @@ const char *timeliness_name(enum timeliness timeliness)
 
 	return names[timeliness];
 }
+
+void list_row_read(struct reader *reader, struct bytes *ret_kind, struct bytes *ret_name)
+{
+	reader_array_exact(reader, 6);
+	*ret_kind = reader_str(reader);
+	*ret_name = reader_str(reader);
+	for (int rest = 0; rest < 4; rest++) { /* title, issued, sequence, digest */
+		reader_skip(reader);
+	}
+}

@@ -112,6 +112,9 @@ struct nested_row {
 	char counts[ANSWER_WORD_SIZE];
 };
 
+/* A row of list: its kind and name, borrowed; the rest is passed over. */
+void list_row_read(struct reader *reader, struct bytes *ret_kind, struct bytes *ret_name);
+
 void nested_row_read(struct reader *reader, struct nested_row *ret);
 
 /* A report as a node holds it. */

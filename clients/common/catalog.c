@@ -4,6 +4,8 @@
  */
 #include "clients/common/catalog.h"
 
+#include "clients/common/answer.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -108,12 +110,7 @@ static int names_fetch(const struct catalog *catalog, struct buffer *ret)
 	for (uint32_t i = 0; i < count && reader_ok(&data); i++) {
 		struct bytes kind, name;
 
-		reader_array_exact(&data, 6);
-		kind = reader_str(&data);
-		name = reader_str(&data);
-		for (int skipped = 0; skipped < 4; skipped++) {
-			reader_skip(&data);
-		}
+		list_row_read(&data, &kind, &name);
 		if (reader_ok(&data) && bytes_equal_text(kind, "units") &&
 			!memchr(name.data, '\n', name.size)) {
 			buffer_append(ret, name.data, name.size);
