@@ -1,6 +1,6 @@
 /*
- * loop.h - the insides of a running node, for the three files that are one program: node.c makes and
- * ends it, loop.c turns it, handlers.c answers.
+ * loop.h - the insides of a running node, for the four files that are one program: node.c makes and
+ * ends it, loop.c turns it and owns its sockets, dispatch.c takes messages, handlers.c answers.
  */
 #pragma once
 
@@ -17,12 +17,14 @@
 
 enum {
 	ROUTING_ID_BYTES = 255,
+	REFUSALS_LOGGED = 20, /* refused frames logged in one second */
 };
 
 /* One message as it came: routing id and body, kept until it is answered. */
 struct peer {
 	zmq_msg_t id;
 	zmq_msg_t body;
+	const char *user; /* the enrolled key that CURVE proved, as text; the body's. NULL: none */
 };
 
 struct watcher {
@@ -100,10 +102,19 @@ static inline struct instant node_now(const struct node *node)
 
 /* A peer that is gone or does not read loses the answer; it will ask again with the same bytes. */
 void peer_send(struct node *node, const void *id, size_t id_size, struct bytes frame);
+void peer_close(struct peer *peer);
 void peer_answer(void *data, void *peer, struct bytes frame); /* an intake_reply_fn */
 /* Counts, logs (not more than a few a second) and answers. */
 void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
 	const char *detail);
+
+/*
+ * Takes one message: answers it, or keeps it for the next commit, which is made here when it is
+ * full. Its frames move to the node; from stays the caller's to close.
+ */
+void node_take(struct node *node, struct peer *from);
+/* Commits what was kept so far and answers it. node->failed tells of a store that cannot go on. */
+void node_flush(struct node *node);
 
 /* Answers one message; its sender's rights have been checked. */
 typedef void handler_fn(struct node *node, struct peer *peer, const struct catalog_key *key,

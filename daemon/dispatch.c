@@ -1,0 +1,246 @@
+/*
+ * dispatch.c - from a message and the key that brought it to what it asks: rights and form are
+ * checked here, questions are handed to their handlers (handlers.c) and what changes the store is
+ * kept for the next commit (intake.c). No socket is touched: peer_send is the loop's.
+ */
+#include "daemon/loop.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/log.h"
+#include "daemon/notify.h"
+
+void peer_close(struct peer *peer)
+{
+	zmq_msg_close(&peer->id);
+	zmq_msg_close(&peer->body);
+}
+
+void peer_answer(void *data, void *peer, struct bytes frame)
+{
+	struct peer *to = peer;
+
+	peer_send(data, zmq_msg_data(&to->id), zmq_msg_size(&to->id), frame);
+}
+
+static void send_refused(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail)
+{
+	writer_reset(&node->reply);
+	envelope_begin(&node->reply, MESSAGE_REFUSED, request);
+	writer_array(&node->reply, 2);
+	writer_str(&node->reply, judgement_name(code));
+	writer_str(&node->reply, detail);
+	peer_answer(node, peer, writer_bytes(&node->reply));
+}
+
+void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail)
+{
+	int64_t second = monotonic_ms() / 1000;
+
+	intake_count_refusal(node->intake, code);
+	if (second != node->log_second) {
+		node->log_second = second;
+		node->logged = 0;
+	}
+	if (node->logged++ < REFUSALS_LOGGED) {
+		log_event(EVENT_MESSAGE_REFUSED,
+			LOG_FIELDS(LOG_TEXT("CODE", judgement_name(code)),
+				LOG_TEXT("SENDER", peer->user ? peer->user : "")),
+			"%s: %s", judgement_name(code), detail);
+	}
+	send_refused(node, peer, request, code, detail);
+}
+
+static void log_publication(const struct intake_message *message, uint64_t seq)
+{
+	struct reader reader = reader_make(message->body);
+	struct publication publication;
+	char name[LIMIT_CODE_BYTES + 1];
+	char sender[KEY_TEXT_SIZE];
+
+	reader_array(&reader);
+	if (publication_read(reader_bin(&reader), &publication)) {
+		return;
+	}
+	bytes_copy_text(publication.name, name, sizeof(name));
+	public_key_format(&publication.sender, sender);
+	log_event(EVENT_PUBLICATION,
+		LOG_FIELDS(LOG_TEXT("KIND", publication_kind_name(publication.kind)),
+			LOG_TEXT("NAME", name), LOG_NUMBER("SEQ", (int64_t)seq),
+			LOG_TEXT("SENDER", sender)),
+		"%s '%s' is in force", publication_kind_name(publication.kind), name);
+}
+
+/* Commits what was taken so far and answers it. */
+void node_flush(struct node *node)
+{
+	uint64_t before = intake_seq(node->intake);
+	bool changed = false;
+	int r;
+
+	if (node->message_count == 0) {
+		return;
+	}
+	r = intake_run(node->intake, node->messages, node->message_count, node_now(node),
+		peer_answer, node, &changed);
+	if (r == INTAKE_E_FULL) {
+		log_event(EVENT_STORE_FULL,
+			LOG_FIELDS(LOG_NUMBER("MAP_BYTES", node->settings->map_bytes)),
+			"the store has no room: enlarge map_size or the disk");
+	} else if (r < 0) {
+		log_event(EVENT_STORE_ERROR, LOG_FIELDS(LOG_NUMBER("ERRNO", -r)),
+			"the store cannot be written: %s", strerror(-r));
+		notify_status("the store cannot be written: %s", strerror(-r));
+		node->failed = NODE_E_STORE;
+	} else if (intake_is_alone(node->messages[0].type) && intake_seq(node->intake) > before) {
+		log_publication(&node->messages[0], intake_seq(node->intake));
+	}
+	node->events_due |= changed;
+	for (size_t i = 0; i < node->message_count; i++) {
+		peer_close(&node->peers[i]);
+	}
+	node->message_count = 0;
+	node->weight = 0;
+	node->batch_bytes = 0;
+}
+
+/* Keeps a message for the next commit; its frames stand in peers[message_count] already. */
+static void queue(struct node *node, const struct catalog_key *key, const struct envelope *envelope)
+{
+	struct peer *kept = &node->peers[node->message_count];
+
+	node->messages[node->message_count++] = (struct intake_message){
+		.type = envelope->type,
+		.request = envelope->request,
+		.body = envelope->body,
+		.key = *key,
+		.peer = kept,
+	};
+	node->weight += intake_weight(envelope->type, envelope->body);
+	node->batch_bytes += envelope->body.size;
+}
+
+/* The enrolled key of the connection, valid now; NULL if there is none. */
+static const struct catalog_key *key_of(struct node *node, struct peer *peer)
+{
+	const struct catalog_key *key;
+	struct public_key public;
+
+	if (!peer->user || !public_key_parse(peer->user, &public)) {
+		return NULL;
+	}
+	key = catalog_key_find(intake_catalog(node->intake), &public);
+	return key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node)))
+		       ? key
+		       : NULL;
+}
+
+/* Messages whose body is []. */
+static bool has_no_body(int64_t type)
+{
+	return type == MESSAGE_STATUS || type == MESSAGE_LIST || type == MESSAGE_WATCH ||
+	       type == MESSAGE_VERIFY || type == MESSAGE_KEYS;
+}
+
+static bool is_empty_array(struct bytes body)
+{
+	struct reader reader = reader_make(body);
+
+	reader_array_exact(&reader, 0);
+	return reader_done(&reader);
+}
+
+/* Checks a message and does what it asks. True when it was queued. */
+static bool dispatch(struct node *node, struct peer *peer)
+{
+	const struct catalog_key *key = key_of(node, peer);
+	struct bytes frame = { zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
+	const struct message_row *row;
+	struct envelope envelope = { 0 };
+	const char *why = "";
+	char text[96];
+	int r;
+
+	r = envelope_read(frame, &envelope, &why);
+	if (!key) {
+		peer_refuse(node, peer, r ? 0 : envelope.request, REFUSED_UNKNOWN_KEY,
+			"the key is not enrolled, or no longer");
+		return false;
+	}
+	if (frame.size > LIMIT_MESSAGE_BYTES) {
+		peer_refuse(node, peer, 0, REFUSED_TOO_LARGE, "a message has at most 1 MiB");
+		return false;
+	}
+	if (r == ENVELOPE_E_VERSION) {
+		snprintf(text, sizeof(text), "the message speaks version %" PRId64 ", this node %d",
+			envelope.version, PROTOCOL_VERSION);
+		peer_refuse(node, peer, 0, REFUSED_PROTOCOL_VERSION, text);
+		return false;
+	}
+	if (r) {
+		peer_refuse(node, peer, 0, REFUSED_MALFORMED, why);
+		return false;
+	}
+	row = message_row(envelope.type);
+	if (!row || row->roles == 0) {
+		peer_refuse(node, peer, envelope.request, REFUSED_UNKNOWN_TYPE,
+			"a node does not take messages of that type");
+		return false;
+	}
+	if (!(row->roles & ROLE_BIT(key->role))) {
+		snprintf(text, sizeof(text), "a key of role %s may not send '%s'",
+			role_name(key->role), row->name);
+		peer_refuse(node, peer, envelope.request, REFUSED_NOT_PERMITTED, text);
+		return false;
+	}
+	if (has_no_body(envelope.type) && !is_empty_array(envelope.body)) {
+		peer_refuse(node, peer, envelope.request, REFUSED_MALFORMED,
+			"the body is not one of its type");
+		return false;
+	}
+	if (handler_of(envelope.type)) {
+		handler_of(envelope.type)(node, peer, key, &envelope);
+		return false;
+	}
+	queue(node, key, &envelope);
+	return true;
+}
+
+/* Is this message to be alone in its commit? Only a look at its type, before it is queued. */
+static bool wants_to_be_alone(struct peer *peer)
+{
+	struct bytes frame = { zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
+	struct reader reader = reader_make(frame);
+
+	reader_array(&reader);
+	reader_int(&reader);
+	return intake_is_alone(reader_int(&reader));
+}
+
+void node_take(struct node *node, struct peer *from)
+{
+	bool alone = wants_to_be_alone(from);
+	struct peer *peer;
+
+	if (alone) {
+		node_flush(node);
+	}
+	/* First to where it stays: what a queued message borrows is part of its frames. */
+	peer = &node->peers[node->message_count];
+	zmq_msg_init(&peer->id);
+	zmq_msg_init(&peer->body);
+	zmq_msg_move(&peer->id, &from->id);
+	zmq_msg_move(&peer->body, &from->body);
+	peer->user = from->user;
+	if (!dispatch(node, peer)) {
+		peer_close(peer);
+	} else if (alone || node->weight >= LIMIT_BATCH_REPORTS ||
+		   node->batch_bytes >= LIMIT_BATCH_BYTES ||
+		   node->message_count == LIMIT_BATCH_MESSAGES) {
+		node_flush(node);
+	}
+}
