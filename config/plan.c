@@ -34,9 +34,15 @@ int plan_form_index(const struct plan *plan, struct bytes code)
 
 int form_field_index(const struct form *form, struct bytes code)
 {
-	for (size_t i = 0; i < form->field_count; i++) {
-		if (bytes_equal_text(code, form->fields[i].code)) {
-			return (int)i;
+	return form_field_from(form, 0, code);
+}
+
+int form_field_from(const struct form *form, size_t first, struct bytes code)
+{
+	for (size_t i = 0, at = first; i < form->field_count; i++, at++) {
+		at = at < form->field_count ? at : 0;
+		if (bytes_equal_text(code, form->fields[at].code)) {
+			return (int)at;
 		}
 	}
 	return -1;

@@ -293,6 +293,8 @@ void plan_freep(struct plan **plan);
 /* Indexes, or -1. */
 int plan_form_index(const struct plan *plan, struct bytes code);
 int form_field_index(const struct form *form, struct bytes code);
+/* The same; looks at field `first` first, for a list that has the fields in their order. */
+int form_field_from(const struct form *form, size_t first, struct bytes code);
 
 int plan_indicator_index(const struct plan *plan, struct bytes code);
 int plan_target_index(const struct plan *plan, struct bytes code);

@@ -117,6 +117,13 @@ bool own_read(struct bytes record, struct own *ret)
 	return true;
 }
 
+void own_copy(struct own *to, const struct own *from)
+{
+	memcpy(to, from, offsetof(struct own, figures));
+	memcpy(to->figures, from->figures, from->count * sizeof(from->figures[0]));
+	memcpy(to->pending, from->pending, from->pending_count * sizeof(from->pending[0]));
+}
+
 static size_t own_write(const struct own *own, uint8_t *ret)
 {
 	struct own_head head = {
@@ -359,7 +366,7 @@ static struct cached *cached_get(
 	if (table == TABLE_OWN) {
 		cached->exists = own_get(cells->txn, key, &cached->own);
 		if (!cached->exists) {
-			memset(&cached->own, 0, offsetof(struct own, figures));
+			own_init(&cached->own);
 		}
 	} else {
 		cached->exists = totals_get(cells->txn, key, &cached->totals);
@@ -402,14 +409,14 @@ static void touch(struct cells *cells, struct cached *cached)
 	cached->at = cells->touched_count++;
 }
 
-void cells_touch_own(struct cells *cells, const struct cell_key *key)
+void cells_touch_own(struct cells *cells, struct own *own)
 {
-	touch(cells, *slot_find(cells, key, TABLE_OWN));
+	touch(cells, (struct cached *)((char *)own - offsetof(struct cached, own)));
 }
 
-void cells_touch_totals(struct cells *cells, const struct cell_key *key)
+void cells_touch_totals(struct cells *cells, struct totals *totals)
 {
-	touch(cells, *slot_find(cells, key, TABLE_CELL));
+	touch(cells, (struct cached *)((char *)totals - offsetof(struct cached, totals)));
 }
 
 static void change_write(

@@ -79,6 +79,14 @@ struct totals {
 	struct total fields[LIMIT_FIELDS_PER_FORM];
 };
 
+/* No report and no act yet; the figures behind the counts are not touched. */
+static inline void own_init(struct own *own)
+{
+	memset(own, 0, offsetof(struct own, figures));
+}
+
+/* Copies what counts, not the room for figures behind it. */
+void own_copy(struct own *to, const struct own *from);
 bool own_read(struct bytes record, struct own *ret);
 bool totals_read(struct bytes record, struct totals *ret);
 bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret);
@@ -98,8 +106,8 @@ void cells_reset(struct cells *cells, struct txn *txn);
  */
 struct own *cells_own(struct cells *cells, const struct cell_key *key, bool *ret_exists);
 struct totals *cells_totals(struct cells *cells, const struct cell_key *key);
-/* Marks for writing; count of figures is ->count. */
-void cells_touch_own(struct cells *cells, const struct cell_key *key);
-void cells_touch_totals(struct cells *cells, const struct cell_key *key);
+/* Marks what was got from cells_own or cells_totals for writing; count of figures is ->count. */
+void cells_touch_own(struct cells *cells, struct own *own);
+void cells_touch_totals(struct cells *cells, struct totals *totals);
 /* Writes what was touched, in the order of the first touch, and numbers the changes from *next_change on. */
 void cells_flush(struct cells *cells, uint64_t *next_change);

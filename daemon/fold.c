@@ -161,9 +161,7 @@ enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_
 {
 	const struct units *units = catalog_units(fold->catalog);
 	struct date day = subject_last_day(&ret->period);
-	char label[PERIOD_LABEL_SIZE];
 
-	period_label(ret->period.code, label);
 	if (!unit_last(units, unit)) {
 		problems_add(
 			problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
@@ -176,11 +174,17 @@ enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_
 		return REFUSED_NOT_YOUR_UNIT;
 	}
 	if (!unit_on(units, unit, day)) {
+		char label[PERIOD_LABEL_SIZE];
+
+		period_label(ret->period.code, label);
 		problems_add(problems, index, REFUSED_UNIT_NOT_VALID,
 			"unit %u does not exist on the last day of %s", unit, label);
 		return REFUSED_UNIT_NOT_VALID;
 	}
 	if (!subject_chain(units, fold->node_unit, unit, day, ret->above, &ret->above_count)) {
+		char label[PERIOD_LABEL_SIZE];
+
+		period_label(ret->period.code, label);
 		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
 			"unit %u is not below this node's unit %u in %s", unit, fold->node_unit,
 			label);
@@ -248,11 +252,11 @@ static enum judgement judge_constraints(const struct subject *subject, int64_t i
 	const struct own *own, struct problems *problems)
 {
 	const struct plan *plan = subject->plan->plan;
-	int64_t numbers[LIMIT_FIELDS_PER_FORM] = { 0 };
-	bool present[LIMIT_FIELDS_PER_FORM] = { false };
+	int64_t numbers[LIMIT_FIELDS_PER_FORM];
+	bool present[LIMIT_FIELDS_PER_FORM];
 	enum judgement worst = JUDGEMENT_ACCEPTED;
 
-	for (size_t i = 0; i < own->count; i++) {
+	for (size_t i = 0; plan->constraint_count > 0 && i < own->count; i++) {
 		numbers[i] = own->figures[i].number;
 		present[i] = own->figures[i].state == VALUE_NUMBER ||
 			     own->figures[i].state == VALUE_ESTIMATED;
@@ -279,12 +283,13 @@ static enum judgement judge_values(const struct report *report, const struct sub
 	char text[LIMIT_CODE_BYTES + 1];
 	bool present[LIMIT_FIELDS_PER_FORM] = { false };
 	enum judgement worst = JUDGEMENT_ACCEPTED;
+	size_t next = 0;
 
 	own->count = (uint16_t)form->field_count;
 	memset(own->figures, 0, form->field_count * sizeof(own->figures[0]));
 	for (uint32_t i = 0; i < report->value_count; i++) {
 		struct bytes code = reader_str(&values);
-		int at = form_field_index(form, code);
+		int at = form_field_from(form, next, code);
 		struct value value;
 		enum judgement judgement;
 
@@ -296,6 +301,7 @@ static enum judgement judge_values(const struct report *report, const struct sub
 			continue;
 		}
 		present[at] = true;
+		next = (size_t)at + 1;
 		judgement = figure_judge(&form->fields[at], &value);
 		if (judgement != JUDGEMENT_ACCEPTED) {
 			figure_problem(problems, index, judgement, &form->fields[at], &value);
@@ -314,67 +320,64 @@ static enum judgement judge_values(const struct report *report, const struct sub
 	return worst;
 }
 
-/* One field's part in a sum: what a figure adds to it. */
-static void total_change(struct total *total, const struct figure *figure, int sign)
+/* What a figure adds to a sum; own is NULL where there is nothing yet. */
+static struct total figure_part(const struct own *own, size_t index, bool summed)
 {
-	bool number = figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED;
+	struct total part = { 0 };
 
-	total->numbers += (uint32_t)(sign * number);
-	total->estimated += (uint32_t)(sign * (figure->state == VALUE_ESTIMATED));
-	total->not_applicable += (uint32_t)(sign * (figure->state == VALUE_NOT_APPLICABLE));
-	if (number) {
-		total->sum += sign * figure->number; /* checked by sum_fits */
+	if (own && index < own->count) {
+		const struct figure *figure = &own->figures[index];
+
+		part.estimated = figure->state == VALUE_ESTIMATED;
+		part.not_applicable = figure->state == VALUE_NOT_APPLICABLE;
+		part.numbers = figure->state == VALUE_NUMBER || part.estimated;
+		part.sum = part.numbers && summed ? figure->number : 0;
+	}
+	return part;
+}
+
+void totals_between(
+	const struct form *form, const struct own *old, const struct own *own, struct totals *ret)
+{
+	ret->count = (uint16_t)form->field_count;
+	for (size_t i = 0; i < form->field_count; i++) {
+		bool summed = form->fields[i].over_units == AGGREGATION_SUM;
+		struct total before = figure_part(old, i, summed);
+		struct total after = figure_part(own, i, summed);
+
+		/* Two numbers of at most 62 bits: their difference cannot wrap; the counts may. */
+		ret->fields[i].sum = after.sum - before.sum;
+		ret->fields[i].numbers = after.numbers - before.numbers;
+		ret->fields[i].not_applicable = after.not_applicable - before.not_applicable;
+		ret->fields[i].estimated = after.estimated - before.estimated;
 	}
 }
 
-/* A figure that counts; own is NULL where there is nothing yet. */
-static const struct figure *figure_at(const struct own *own, size_t index)
+bool totals_fit(const struct totals *totals, const struct totals *change)
 {
-	static const struct figure missing;
+	size_t count = totals->count < change->count ? totals->count : change->count;
 
-	return own && index < own->count ? &own->figures[index] : &missing;
-}
+	for (size_t i = 0; i < count; i++) {
+		int64_t sum;
 
-static int64_t figure_number(const struct figure *figure)
-{
-	return figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED ? figure->number
-										 : 0;
-}
-
-bool totals_fit(const struct totals *totals, const struct form *form, const struct own *old,
-	const struct own *own)
-{
-	for (size_t i = 0; i < form->field_count; i++) {
-		int64_t sum = i < totals->count ? totals->fields[i].sum : 0;
-
-		if (form->fields[i].over_units != AGGREGATION_SUM) {
-			continue;
-		}
-		/* Three numbers of at most 62 bits: the differences cannot wrap. */
-		sum = sum - figure_number(figure_at(old, i)) + figure_number(figure_at(own, i));
-		if (sum > CELL_SUM_MAX || sum < -CELL_SUM_MAX) {
+		if (__builtin_add_overflow(totals->fields[i].sum, change->fields[i].sum, &sum) ||
+			sum > CELL_SUM_MAX || sum < -CELL_SUM_MAX) {
 			return false;
 		}
 	}
 	return true;
 }
 
-void totals_change(struct totals *totals, const struct form *form, const struct own *old,
-	const struct own *own)
+void totals_change(struct totals *totals, const struct totals *change)
 {
-	while (totals->count < form->field_count) {
+	while (totals->count < change->count) {
 		totals->fields[totals->count++] = (struct total){ 0 };
 	}
-	for (size_t i = 0; i < form->field_count; i++) {
-		struct figure before = *figure_at(old, i);
-		struct figure after = *figure_at(own, i);
-
-		if (form->fields[i].over_units != AGGREGATION_SUM) {
-			before.number = 0;
-			after.number = 0;
-		}
-		total_change(&totals->fields[i], &before, -1);
-		total_change(&totals->fields[i], &after, 1);
+	for (size_t i = 0; i < change->count; i++) {
+		totals->fields[i].sum += change->fields[i].sum;
+		totals->fields[i].numbers += change->fields[i].numbers;
+		totals->fields[i].not_applicable += change->fields[i].not_applicable;
+		totals->fields[i].estimated += change->fields[i].estimated;
 	}
 }
 
@@ -382,28 +385,31 @@ int subject_apply(struct fold *fold, const struct subject *subject, struct own *
 	const struct own *next)
 {
 	struct totals *sums[LIMIT_TREE_DEPTH];
+	struct totals change;
 	bool figures = current->count > 0 || next->count > 0;
 	uint64_t version = current->version; /* of the record in the store, for its change row */
 	struct cell_key key = subject->key;
 
+	if (figures) {
+		totals_between(subject->form, current, next, &change);
+	}
 	for (size_t i = 0; figures && i < subject->above_count; i++) {
 		key.unit = subject->above[i];
 		sums[i] = cells_totals(fold->cells, &key);
 		if (!sums[i]) {
 			return -ENOMEM;
 		}
-		if (!totals_fit(sums[i], subject->form, current, next)) {
+		if (!totals_fit(sums[i], &change)) {
 			return 1;
 		}
 	}
 	for (size_t i = 0; figures && i < subject->above_count; i++) {
-		key.unit = subject->above[i];
-		totals_change(sums[i], subject->form, current, next);
-		cells_touch_totals(fold->cells, &key);
+		totals_change(sums[i], &change);
+		cells_touch_totals(fold->cells, sums[i]);
 	}
-	*current = *next;
+	own_copy(current, next);
 	current->version = version;
-	cells_touch_own(fold->cells, &subject->key);
+	cells_touch_own(fold->cells, current);
 	return 0;
 }
 
@@ -489,7 +495,7 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 {
 	struct subject subject;
 	struct own *current;
-	struct own next = { 0 };
+	struct own next;
 	bool exists;
 	enum judgement judgement = subject_find_form(
 		fold, index, report->plan, report->form, report->period, &subject, problems);
@@ -507,6 +513,7 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	if (closed < 0) {
 		return closed;
 	}
+	own_init(&next);
 	judgement = judge_revision(report, index, current, closed, problems);
 	if (judgement == JUDGEMENT_ACCEPTED) {
 		judgement = judge_values(report, &subject, index, &next, problems);
@@ -555,15 +562,13 @@ void fold_id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t s
 		(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
 }
 
-int fold_submission(struct fold *fold, const struct submission *submission, struct bytes bytes,
-	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements, uint32_t *ret_counted,
-	struct problems *problems)
+int fold_submission(struct fold *fold, const struct submission *submission,
+	const struct hash *digest, const struct fold_signer *signer, uint64_t seq,
+	uint8_t *judgements, uint32_t *ret_counted, struct problems *problems)
 {
 	struct reader reports = submission->reports;
 	uint32_t counted = 0;
-	struct hash digest;
 
-	hash_bytes(bytes, &digest);
 	for (uint32_t i = 0; i < submission->report_count; i++) {
 		struct report report;
 		int judgement;
@@ -571,7 +576,7 @@ int fold_submission(struct fold *fold, const struct submission *submission, stru
 		if (!report_read(&reports, &report)) {
 			return -EBADMSG; /* the caller has walked it before */
 		}
-		judgement = fold_report(fold, &report, i, signer, seq, &digest, problems);
+		judgement = fold_report(fold, &report, i, signer, seq, digest, problems);
 		if (judgement < 0) {
 			return judgement;
 		}

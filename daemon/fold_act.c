@@ -203,7 +203,7 @@ static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 			current->origin_unit);
 		return REFUSED_ACT_NOT_POSSIBLE;
 	}
-	next = *current;
+	own_copy(&next, current);
 	if (!row->fn(&(struct acting){ fold, act, &subject, &next, closed })) {
 		problems_add(problems, index, REFUSED_ACT_NOT_POSSIBLE,
 			"unit %u: %s does not fit; it stands at revision %u", act->unit,

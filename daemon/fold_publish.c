@@ -31,6 +31,7 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 		more = cursor_next(cursor, &key, &value)) {
 		const struct catalog_plan *plan;
 		struct subject subject = { 0 };
+		struct totals change;
 		struct own own;
 
 		if (key.size != CELL_KEY_SIZE || !own_read(value, &own)) {
@@ -52,6 +53,7 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 			    catalog_units(catalog), subject.key.unit, NULL)) {
 			continue; /* nobody asks it any more: the same */
 		}
+		totals_between(&plan->plan->forms[subject.key.form], NULL, &own, &change);
 		for (size_t i = 0; i < subject.above_count; i++) {
 			struct cell_key above = subject.key;
 			struct totals *totals;
@@ -61,11 +63,11 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 			if (!totals) {
 				return -ENOMEM;
 			}
-			if (!totals_fit(totals, &plan->plan->forms[subject.key.form], NULL, &own)) {
+			if (!totals_fit(totals, &change)) {
 				return 1;
 			}
-			totals_change(totals, &plan->plan->forms[subject.key.form], NULL, &own);
-			cells_touch_totals(fold->cells, &above);
+			totals_change(totals, &change);
+			cells_touch_totals(fold->cells, totals);
 		}
 	}
 	return 0;

@@ -96,7 +96,7 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	uint32_t *changed, struct problems *problems)
 {
 	struct own *current;
-	struct own next = { 0 };
+	struct own next;
 	enum judgement judgement;
 	bool exists;
 	int r;
@@ -114,6 +114,7 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	if (exists && is_held(current, rollup, cell, signer->party)) {
 		return 0;
 	}
+	own_init(&next);
 	if (cell->counted == 0 && cell->value_count > 0) {
 		problems_add(problems, index, REFUSED_NIL_WITH_VALUES,
 			"unit %u: no revision counts, and there are figures", cell->unit);

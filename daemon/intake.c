@@ -349,6 +349,7 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	bool review = message->type == MESSAGE_REVIEW;
 	struct submission submission = { 0 };
 	struct fold_signer signer;
+	struct hash digest;
 	uint32_t counted;
 	bool found;
 	int r;
@@ -379,9 +380,10 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	if (!has_room(intake, problems)) {
 		return 0;
 	}
+	hash_bytes(bytes, &digest);
 	r = review ? fold_review(&intake->fold, &submission, &signer, batch_next_seq(intake->batch),
 			     judgements, &counted, problems)
-		   : fold_submission(&intake->fold, &submission, bytes, &signer,
+		   : fold_submission(&intake->fold, &submission, &digest, &signer,
 			     batch_next_seq(intake->batch), judgements, &counted, problems);
 	if (r < 0 || counted == 0) {
 		return r;
@@ -428,12 +430,13 @@ static int take_submit(struct intake *intake, const struct intake_message *messa
 		return -EBADMSG;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		struct problems problems = { 0 };
+		struct problems problems;
 		struct outcome *outcome;
 		struct bytes bytes;
 		const uint8_t *signature;
 		int r;
 
+		problems_init(&problems);
 		submit_read(&reader, &bytes, &signature);
 		r = outcome_new(intake, &outcome);
 		if (r == 0) {
@@ -489,7 +492,7 @@ static bool rollup_check(struct bytes bytes, struct rollup *ret, struct problems
 static int take_rollup(struct intake *intake, const struct intake_message *message)
 {
 	struct reader reader = reader_make(message->body);
-	struct problems problems = { 0 };
+	struct problems problems;
 	struct rollup rollup = { 0 };
 	struct fold_signer signer;
 	struct outcome *outcome;
@@ -501,6 +504,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 	int refused = 0;
 	int r;
 
+	problems_init(&problems);
 	reader_array_exact(&reader, 2);
 	bytes = reader_bin(&reader);
 	signature = reader_bin_exact(&reader, SIGNATURE_SIZE);
@@ -568,7 +572,7 @@ static bool publication_is_held(
 static int take_publish(struct intake *intake, const struct intake_message *message)
 {
 	struct reader reader = reader_make(message->body);
-	struct problems problems = { 0 };
+	struct problems problems;
 	struct publication publication = { 0 };
 	struct fold_signer signer;
 	struct outcome *outcome;
@@ -579,6 +583,7 @@ static int take_publish(struct intake *intake, const struct intake_message *mess
 	int refused = 0;
 	int r;
 
+	problems_init(&problems);
 	reader_array_exact(&reader, 3);
 	bytes = reader_bin(&reader);
 	signature = reader_bin_exact(&reader, SIGNATURE_SIZE);

@@ -52,12 +52,15 @@ enum judgement figure_judge(const struct field *field, const struct value *value
 void figure_problem(struct problems *problems, int64_t index, enum judgement code,
 	const struct field *field, const struct value *value);
 
-bool totals_fit(const struct totals *totals, const struct form *form, const struct own *old,
-	const struct own *own);
-
-/* Adds what own has more than old to the sums of one unit. Fields that are not summed only count. */
-void totals_change(struct totals *totals, const struct form *form, const struct own *old,
-	const struct own *own);
+/*
+ * What own has more than old (NULL where there is nothing yet), field by field. Fields that are
+ * not summed only count.
+ */
+void totals_between(
+	const struct form *form, const struct own *old, const struct own *own, struct totals *ret);
+/* Do the sums of a unit stay within bounds with the change? Asked before any is changed. */
+bool totals_fit(const struct totals *totals, const struct totals *change);
+void totals_change(struct totals *totals, const struct totals *change);
 
 /*
  * Replaces the unit's own record and moves the sums above it. 0, 1 if a sum would overflow

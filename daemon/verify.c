@@ -70,7 +70,7 @@ static int fold_again_submission(
 	}
 	r = review ? fold_review(&verify->fold, &submission, &signer, entry->statement.seq,
 			     judgements, &counted, problems)
-		   : fold_submission(&verify->fold, &submission, entry->body, &signer,
+		   : fold_submission(&verify->fold, &submission, &entry->statement.digest, &signer,
 			     entry->statement.seq, judgements, &counted, problems);
 	if (r == 0 &&
 		(submission.report_count != entry->statement.judgement_count ||
@@ -100,10 +100,11 @@ static int fold_again_rollup(
 /* Folds one entry. 0, 1 if it does not fold, or -errno. */
 static int fold_again(struct verify *verify, const struct entry *entry, bool *ret_reload)
 {
-	struct problems problems = { 0 };
+	struct problems problems;
 	struct publication publication;
 	int r = 1;
 
+	problems_init(&problems);
 	check_signature(verify, entry);
 	switch (entry->statement.kind) {
 	case ENTRY_INIT:

@@ -121,12 +121,26 @@ bool bytes_from_hex(const char *text, uint8_t *ret, size_t size)
 	return true;
 }
 
+/* Are the eight bytes there ASCII without NUL? Most text is. */
+static bool is_plain(const uint8_t *at)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return ((word | (word - UINT64_C(0x0101010101010101))) & high) == 0;
+}
+
 bool bytes_is_utf8(struct bytes bytes)
 {
 	const uint8_t *at = bytes.data;
 	const uint8_t *end = bytes_end(bytes);
 
 	while (at < end) {
+		if (end - at >= 8 && is_plain(at)) {
+			at += 8;
+			continue;
+		}
 		uint8_t first = *at++;
 		uint32_t point;
 		uint32_t least;

@@ -325,6 +325,13 @@ struct problems {
 	struct problem list[LIMIT_PROBLEMS];
 };
 
+/* None yet; the list is not worth clearing. */
+static inline void problems_init(struct problems *problems)
+{
+	problems->count = 0;
+	problems->dropped = 0;
+}
+
 void problems_add(struct problems *problems, int64_t index, enum judgement code, const char *format,
 	...) __attribute__((format(printf, 4, 5)));
 void problems_write(struct writer *writer, const struct problems *problems);

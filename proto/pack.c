@@ -30,151 +30,109 @@ static uint64_t big_endian(const uint8_t *at, size_t size)
 	return value;
 }
 
-/* How wide an integer's or a length's shortest form is, as an exponent of 2; least gives the width that the fix form covers. */
-static bool is_minimal_unsigned(uint64_t value, size_t width)
-{
-	switch (width) {
-	case 1:
-		return value > 0x7f;
-	case 2:
-		return value > 0xff;
-	case 4:
-		return value > 0xffff;
-	default:
-		return value > 0xffffffff;
-	}
-}
+/*
+ * The heads 0xc0 to 0xdf that are followed by a number: how wide it is, and the bound that keeps
+ * it in its shortest form: at least that much, or less than it where it is negative.
+ */
+static const struct {
+	enum pack_type type;
+	uint8_t width;
+	int64_t bound;
+} wide[32] = {
+	/* clang-format off */
+	[0x04] = { PACK_BIN, 1, 0 },
+	[0x05] = { PACK_BIN, 2, UINT8_MAX + 1 },
+	[0x06] = { PACK_BIN, 4, UINT16_MAX + 1 },
+	[0x0c] = { PACK_INT, 1, INT8_MAX + 1 },
+	[0x0d] = { PACK_INT, 2, UINT8_MAX + 1 },
+	[0x0e] = { PACK_INT, 4, UINT16_MAX + 1 },
+	[0x0f] = { PACK_INT, 8, (int64_t)UINT32_MAX + 1 },
+	[0x10] = { PACK_INT, 1, -32 },
+	[0x11] = { PACK_INT, 2, INT8_MIN },
+	[0x12] = { PACK_INT, 4, INT16_MIN },
+	[0x13] = { PACK_INT, 8, INT32_MIN },
+	[0x19] = { PACK_STR, 1, 32 },
+	[0x1a] = { PACK_STR, 2, UINT8_MAX + 1 },
+	[0x1b] = { PACK_STR, 4, UINT16_MAX + 1 },
+	[0x1c] = { PACK_ARRAY, 2, 16 },
+	[0x1d] = { PACK_ARRAY, 4, UINT16_MAX + 1 },
+	[0x1e] = { PACK_MAP, 2, 16 },
+	[0x1f] = { PACK_MAP, 4, UINT16_MAX + 1 },
+	/* clang-format on */
+};
 
-static bool is_minimal_signed(int64_t value, size_t width)
+static const char *head_read_wide(const uint8_t *at, const uint8_t *end, struct head *ret)
 {
-	switch (width) {
-	case 1:
-		return value < -32;
-	case 2:
-		return value < INT8_MIN;
-	case 4:
-		return value < INT16_MIN;
-	default:
-		return value < INT32_MIN;
-	}
-}
+	uint8_t first = *at;
+	size_t width = wide[first - 0xc0].width;
+	int64_t bound = wide[first - 0xc0].bound;
+	unsigned unused = 64 - 8 * (unsigned)width; /* bits */
 
-/* Reads the head of the value at `at`. Returns NULL or what is wrong. */
-static const char *head_read(const uint8_t *at, const uint8_t *end, struct head *ret)
-{
-	size_t left = (size_t)(end - at);
-	uint8_t first;
-	size_t width = 0;
-
-	*ret = (struct head){ .type = PACK_END };
-	if (left == 0) {
-		return "bytes end too early";
-	}
-	first = *at;
-	ret->size = 1;
-	if (first < 0x80) {
-		ret->type = PACK_INT;
-		ret->integer = first;
-		return NULL;
-	}
-	if (first >= 0xe0) {
-		ret->type = PACK_INT;
-		ret->integer = first - 0x100;
-		return NULL;
-	}
-	if (first < 0x90) {
-		ret->type = PACK_MAP;
-		ret->count = first & 0x0f;
-		return NULL;
-	}
-	if (first < 0xa0) {
-		ret->type = PACK_ARRAY;
-		ret->count = first & 0x0f;
-		return NULL;
-	}
-	if (first < 0xc0) {
-		ret->type = PACK_STR;
-		ret->count = first & 0x1f;
-		return NULL;
-	}
-	switch (first) {
-	case 0xc0:
+	if (first == 0xc0) {
 		ret->type = PACK_NIL;
 		return NULL;
-	case 0xc2:
-	case 0xc3:
+	}
+	if (first == 0xc2 || first == 0xc3) {
 		ret->type = PACK_BOOL;
 		ret->integer = first & 1;
 		return NULL;
-	case 0xc4:
-	case 0xc5:
-	case 0xc6:
-		ret->type = PACK_BIN;
-		width = (size_t)1 << (first - 0xc4);
-		break;
-	case 0xcc:
-	case 0xcd:
-	case 0xce:
-	case 0xcf:
-		ret->type = PACK_INT;
-		width = (size_t)1 << (first - 0xcc);
-		break;
-	case 0xd0:
-	case 0xd1:
-	case 0xd2:
-	case 0xd3:
-		ret->type = PACK_INT;
-		width = (size_t)1 << (first - 0xd0);
-		break;
-	case 0xd9:
-	case 0xda:
-	case 0xdb:
-		ret->type = PACK_STR;
-		width = (size_t)1 << (first - 0xd9);
-		break;
-	case 0xdc:
-	case 0xdd:
-		ret->type = PACK_ARRAY;
-		width = (size_t)2 << (first - 0xdc);
-		break;
-	case 0xde:
-	case 0xdf:
-		ret->type = PACK_MAP;
-		width = (size_t)2 << (first - 0xde);
-		break;
-	default:
+	}
+	if (width == 0) {
 		ret->type = PACK_BAD;
 		return "a form that is not accepted (float, extension or reserved)";
 	}
-	if (left < 1 + width) {
+	if ((size_t)(end - at) < 1 + width) {
 		return "bytes end too early";
 	}
+	ret->type = wide[first - 0xc0].type;
 	ret->size = 1 + width;
 	ret->count = big_endian(at + 1, width);
-	if (ret->type == PACK_INT && first >= 0xd0) {
-		int64_t value = (int64_t)(ret->count << (64 - 8 * width)) >> (64 - 8 * width);
+	if (bound < 0) {
+		ret->integer = (int64_t)(ret->count << unused) >> unused;
+		return ret->integer < bound ? NULL : "not the shortest form";
+	}
+	if (ret->count > INT64_MAX) {
+		return "integer outside the signed 64-bit range";
+	}
+	ret->integer = (int64_t)ret->count;
+	return ret->integer >= bound ? NULL : "not the shortest form";
+}
 
-		ret->integer = value;
-		return is_minimal_signed(value, width) ? NULL : "not the shortest form";
+/*
+ * Reads the head of the value at `at`; sets what its type has. Returns NULL or what is wrong. Most
+ * heads are one byte, so that is decided in line.
+ */
+static inline const char *head_read(const uint8_t *at, const uint8_t *end, struct head *ret)
+{
+	uint8_t first;
+
+	ret->type = PACK_END;
+	ret->count = 0;
+	ret->integer = 0;
+	ret->size = 1;
+	if (at == end) {
+		return "bytes end too early";
 	}
-	if (ret->type == PACK_INT) {
-		if (ret->count > INT64_MAX) {
-			return "integer outside the signed 64-bit range";
-		}
-		ret->integer = (int64_t)ret->count;
-		return is_minimal_unsigned(ret->count, width) ? NULL : "not the shortest form";
+	first = *at;
+	if (first < 0x80) {
+		ret->type = PACK_INT;
+		ret->integer = first;
+	} else if (first < 0x90) {
+		ret->type = PACK_MAP;
+		ret->count = first & 0x0f;
+	} else if (first < 0xa0) {
+		ret->type = PACK_ARRAY;
+		ret->count = first & 0x0f;
+	} else if (first < 0xc0) {
+		ret->type = PACK_STR;
+		ret->count = first & 0x1f;
+	} else if (first < 0xe0) {
+		return head_read_wide(at, end, ret);
+	} else {
+		ret->type = PACK_INT;
+		ret->integer = first - 0x100;
 	}
-	switch (first) {
-	case 0xc4: /* bin has no shorter form */
-		return NULL;
-	case 0xd9:
-		return ret->count > 31 ? NULL : "not the shortest form";
-	case 0xdc:
-	case 0xde:
-		return ret->count > 15 ? NULL : "not the shortest form";
-	default:
-		return is_minimal_unsigned(ret->count, width) ? NULL : "not the shortest form";
-	}
+	return NULL;
 }
 
 /* Insertion into a small set of the keys seen in one map: open addressing on the stack. */
@@ -194,14 +152,23 @@ static void key_set_init(struct key_set *set, uint64_t count)
 	memset(set->keys, 0, slots * sizeof(set->keys[0]));
 }
 
+static uint32_t key_hash(struct bytes key)
+{
+	uint64_t hash = key.size, word;
+
+	for (; key.size >= sizeof(word); key.data += sizeof(word), key.size -= sizeof(word)) {
+		memcpy(&word, key.data, sizeof(word));
+		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	}
+	word = 0;
+	memcpy(&word, key.data, key.size);
+	hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)(hash >> 32);
+}
+
 static bool key_set_add(struct key_set *set, struct bytes key)
 {
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < key.size; i++) {
-		hash = (hash ^ key.data[i]) * 16777619u;
-	}
-	for (uint32_t i = hash;; i++) {
+	for (uint32_t i = key_hash(key);; i++) {
 		struct bytes *slot = &set->keys[i & set->mask];
 
 		if (!slot->data) {

@@ -73,7 +73,7 @@ static void put_own(struct cache *cache, uint32_t unit, uint32_t revision)
 	own = cells_own(cache->cells, &key, &exists);
 	version = own->version;
 	*own = (struct own){ .version = version, .revision = revision };
-	cells_touch_own(cache->cells, &key);
+	cells_touch_own(cache->cells, own);
 }
 
 static uint64_t version_of(struct cache *cache, uint32_t unit)

@@ -42,7 +42,7 @@ static void put_reports(struct world *world, uint32_t first_unit, uint32_t count
 		assert_non_null(own);
 		*own = (struct own){ .revision = 1, .origin_unit = 1, .origin_seq = 1, .count = 1 };
 		own->figures[0] = (struct figure){ VALUE_NUMBER, i };
-		cells_touch_own(cells, &key);
+		cells_touch_own(cells, own);
 	}
 	cells_flush(cells, &next);
 	assert_int_equal(txn_commit(txn), 0);
