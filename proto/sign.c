@@ -114,11 +114,6 @@ void sign_bytes(const struct key_pair *pair, struct bytes bytes, struct signatur
 	crypto_sign_detached(ret->data, NULL, bytes.data, bytes.size, pair->secret);
 }
 
-bool sign_check(const struct public_key *key, struct bytes bytes, const struct signature *signature)
-{
-	return crypto_sign_verify_detached(signature->data, bytes.data, bytes.size, key->data) == 0;
-}
-
 void hash_bytes(struct bytes bytes, struct hash *ret)
 {
 	crypto_hash_sha256(ret->data, bytes.data, bytes.size);

@@ -59,6 +59,7 @@ bool curve_public(const struct public_key *key, uint8_t ret[32]);
 void curve_secret(const struct key_pair *pair, uint8_t ret[32]);
 
 void sign_bytes(const struct key_pair *pair, struct bytes bytes, struct signature *ret);
+/* The one check of a signature; stands in a file of its own (sign_check.c). */
 bool sign_check(
 	const struct public_key *key, struct bytes bytes, const struct signature *signature);
 

@@ -1,34 +1,30 @@
 /*
  * bench_read.c - what a reader's question costs while the number of submissions in the store grows.
  *
- * For each size it fills an LMDB store on disk with synthetic submissions, each under its own
- * signature, through the same intake as a daemon's. Then it asks the same questions of all stores
+ * For each size it fills an LMDB store on disk with synthetic submissions, through the same intake
+ * as a daemon's, which here believes signatures. Then it asks the same questions of all stores
  * in turn, so that whatever else the machine does meanwhile falls on all sizes alike: in the
  * process, from a snapshot to the finished answer, and over the wire from a real daemon on each
  * store. docs/performance.md says how to read the table. A program to be run by hand; as a test it
  * only has to get right answers, with tiny counts.
  */
 #include <errno.h>
-#include <ftw.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/intake.h"
 #include "daemon/query.h"
 #include "daemon/target.h"
 #include "tests/bench/served.h"
-#include "tests/bench/supply.h"
+#include "tests/bench/made.h"
 
 enum {
-	CITY = 79,
-	RUNS = 9, /* of each measurement */
+	SENDERS = 322, /* each reports for one ward */
+	RUNS = 9,      /* of each measurement */
 	SIZES_MAX = 4,
-	MESSAGES_PER_COMMIT = 16, /* 64 submissions each */
 	RESULTS_MAX = 16,
 };
 
@@ -49,10 +45,7 @@ struct result {
 /* A node of one size. */
 struct filled {
 	uint64_t submissions;
-	char folder[4096];
-	struct store *store;
-	struct intake *intake;
-	struct supply *supply;
+	struct made made;
 	struct served *served;
 };
 
@@ -63,7 +56,6 @@ struct bench {
 	struct filled sizes[SIZES_MAX];
 	double run_us; /* a run repeats its question until it has taken that long */
 	uint64_t map_bytes;
-	struct key_pair node, operator, carrier, reader;
 	struct writer writer;
 	struct result results[RESULTS_MAX];
 	size_t result_count;
@@ -78,178 +70,28 @@ static double now_us(void)
 	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-static struct instant bench_now(void)
-{
-	return (struct instant){ INT64_C(
-		1609639200000) }; /* 2021-01-03T09:00 in Ho Chi Minh City */
-}
-
-/* Filling. */
-
-static void ignore_answer(void *data, void *peer, struct bytes frame)
-{
-	(void)data;
-	(void)peer;
-	(void)frame;
-}
-
-/* Takes messages from one key in one commit. 0 or -errno. */
-static int take(struct filled *filled, int64_t type, const struct key_pair *from,
-	struct buffer *bodies, size_t count)
-{
-	struct intake_message messages[MESSAGES_PER_COMMIT];
-	const struct catalog_key *key =
-		catalog_key_find(intake_catalog(filled->intake), &from->public);
-	bool changed;
-	int r;
-
-	for (size_t i = 0; i < count; i++) {
-		messages[i] = (struct intake_message){ .type = type,
-			.request = (int64_t)i,
-			.body = buffer_bytes(&bodies[i]),
-			.key = *key };
-	}
-	r = intake_run(filled->intake, messages, count, bench_now(), ignore_answer, NULL, &changed);
-	for (size_t i = 0; i < count; i++) {
-		buffer_free(&bodies[i]);
-	}
-	return r > 0 ? -ENOSPC : r;
-}
-
-static int publish(const struct bench *bench, struct filled *filled, enum publication_kind kind,
-	const char *name, struct bytes text)
-{
-	uint64_t before = intake_seq(filled->intake);
-	struct publication publication = { .sender = bench->operator.public,
-		.issued = bench_now(),
-		.kind = kind,
-		.name = bytes_of(name),
-		.text = text };
-	struct signature signature;
-	struct writer signed_bytes, body;
-	struct buffer copy = { 0 };
-	int r;
-
-	writer_init(&signed_bytes);
-	writer_init(&body);
-	publication_write(&signed_bytes, &publication);
-	sign_bytes(&bench->operator, writer_bytes(&signed_bytes), &signature);
-	writer_array(&body, 3);
-	writer_bin(&body, signed_bytes.buffer.data, signed_bytes.buffer.size);
-	writer_bin(&body, signature.data, SIGNATURE_SIZE);
-	writer_bool(&body, false);
-	buffer_append(&copy, body.buffer.data, body.buffer.size);
-	writer_free(&signed_bytes);
-	writer_free(&body);
-	r = take(filled, MESSAGE_PUBLISH, &bench->operator, & copy, 1);
-	return r == 0 && intake_seq(filled->intake) == before ? -EBADMSG : r;
-}
-
-static void key_row(struct buffer *text, const struct key_pair *pair, const char *role)
-{
-	char hex[KEY_TEXT_SIZE];
-
-	public_key_format(&pair->public, hex);
-	buffer_printf(text, "%s,%d,%s,2020-01-01,,%s\n", hex, CITY, role, role);
-}
-
-/* Units, plans and keys; then there is a supply. */
-static int furnish(const struct bench *bench, struct filled *filled)
-{
-	CLEANUP(buffer_free) struct buffer text = { 0 };
-	char code[LIMIT_CODE_BYTES];
-	int r = file_read(SOURCE_DIR "/config/units/hcmc.units", LIMIT_PUBLICATION_BYTES, &text);
-
-	if (r == 0) {
-		r = publish(bench, filled, PUBLICATION_UNITS, "units", buffer_bytes(&text));
-	}
-	if (r == 0) {
-		r = supply_new(catalog_units(intake_catalog(filled->intake)), &filled->supply);
-	}
-	for (size_t i = 0; r == 0 && i < SUPPLY_PLANS; i++) {
-		text.size = 0;
-		supply_plan_text(i, &text);
-		supply_plan_code(i, code);
-		r = publish(bench, filled, PUBLICATION_PLAN, code, buffer_bytes(&text));
-	}
-	if (r == 0) {
-		text.size = 0;
-		buffer_printf(&text, "# key\nkey,unit,role,from,to,name\n");
-		key_row(&text, &bench->carrier, "carrier");
-		key_row(&text, &bench->reader, "reader");
-		supply_key_rows(filled->supply, &text);
-		r = publish(bench, filled, PUBLICATION_KEYS, "keys", buffer_bytes(&text));
-	}
-	return r;
-}
-
-static int store_open_here(const struct bench *bench, struct filled *filled, bool create)
-{
-	struct store_options options = {
-		.folder = filled->folder, .map_bytes = bench->map_bytes, .create = create
-	};
-	struct node_init init = { .node = bench->node.public,
-		.unit = CITY,
-		.operator= bench->operator.public,
-		.epoch = 1,
-		.synthetic = true };
-	struct intake_options intake = { .pair = &bench->node };
-	int r = store_open(&options, &filled->store);
-
-	if (r == 0 && create) {
-		r = intake_init(filled->store, &bench->node, &init, bench_now());
-	}
-	if (r == 0) {
-		intake.store = filled->store;
-		r = intake_new(&intake, &filled->intake);
-	}
-	return r > 0 ? -EIO : r;
-}
-
-static void store_close_here(struct filled *filled)
-{
-	intake_free(filled->intake);
-	store_close(filled->store);
-	filled->intake = NULL;
-	filled->store = NULL;
-}
-
 /* Makes a node and fills it; every submission must be in its ledger then. 0 or -errno. */
 static int fill(const struct bench *bench, struct filled *filled)
 {
-	struct buffer bodies[MESSAGES_PER_COMMIT];
-	double begun = now_us(), seconds;
-	uint64_t used, bytes, before = 0;
-	size_t count = 0;
-	bool more = true;
-	int r;
+	struct sender *senders[SENDERS] = { 0 };
+	double begun, seconds;
+	uint64_t used, bytes;
+	int r = made_new(&filled->made, bench->parent, bench->map_bytes, SENDERS);
 
-	snprintf(filled->folder, sizeof(filled->folder), "%s/baocao-bench-XXXXXX", bench->parent);
-	if (!mkdtemp(filled->folder)) {
-		return -errno;
+	for (size_t i = 0; r == 0 && i < SENDERS; i++) {
+		r = sender_new(catalog_units(intake_catalog(filled->made.intake)), SUPPLY_SPREAD, i,
+			SENDERS, &senders[i]);
 	}
-	r = store_open_here(bench, filled, true);
+	begun = now_us();
 	if (r == 0) {
-		r = furnish(bench, filled);
+		r = made_fill(&filled->made, senders, SENDERS, filled->submissions);
 	}
-	if (r == 0) {
-		before = intake_seq(filled->intake);
-		r = supply_start(filled->supply, filled->submissions);
-	}
-	while (more && r == 0) {
-		more = supply_take(filled->supply, &bodies[count]);
-		count += more;
-		if (count == MESSAGES_PER_COMMIT || (!more && count > 0)) {
-			r = take(filled, MESSAGE_SUBMIT, &bench->carrier, bodies, count);
-			count = 0;
-		}
-	}
-	if (r == 0 && intake_seq(filled->intake) != before + filled->submissions) {
-		r = -EBADMSG;
+	for (size_t i = 0; i < SENDERS; i++) {
+		sender_free(senders[i]);
 	}
 	if (r == 0) {
 		seconds = (now_us() - begun) / 1e6;
-		store_usage(filled->store, &used, &bytes);
+		store_usage(filled->made.store, &used, &bytes);
 		fprintf(stderr,
 			"# %" PRIu64
 			" submissions in %.1f s, %.0f a second; the store has %.0f MB\n",
@@ -276,12 +118,12 @@ enum {
 
 static const struct question questions[] = {
 	/* clang-format off */
-	{ "one cell",         MESSAGE_FIGURES, "2020-01", CITY, 1 },
+	{ "one cell",         MESSAGE_FIGURES, "2020-01", SUPPLY_CITY, 1 },
 	{ "plan-period",      MESSAGE_FIGURES, "2020-01", 0,    UNITS_OF_CITY },
 	{ "matrix 322 x 12",  MESSAGE_FIGURES, "",        0,    (size_t)UNITS_OF_CITY * 12 },
-	{ "year at the city", MESSAGE_FIGURES, "2020",    CITY, 1 },
-	{ "explain",          MESSAGE_EXPLAIN, "2020-01", CITY, 322 },
-	{ "targets",          MESSAGE_TARGETS, "",        CITY, 28 },
+	{ "year at the city", MESSAGE_FIGURES, "2020",    SUPPLY_CITY, 1 },
+	{ "explain",          MESSAGE_EXPLAIN, "2020-01", SUPPLY_CITY, 322 },
+	{ "targets",          MESSAGE_TARGETS, "",        SUPPLY_CITY, 28 },
 	{ "targets, levels",  MESSAGE_TARGETS, "",        0,    395 },
 	/* clang-format on */
 };
@@ -313,11 +155,11 @@ static int ask_here(struct bench *bench, const struct filled *filled, enum messa
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct query query = {
-		.catalog = intake_catalog(filled->intake),
-		.node_unit = CITY,
-		.now = bench_now(),
+		.catalog = intake_catalog(filled->made.intake),
+		.node_unit = SUPPLY_CITY,
+		.now = made_now(),
 	};
-	int r = txn_begin(filled->store, false, &txn);
+	int r = txn_begin(filled->made.store, false, &txn);
 
 	if (r == 0) {
 		query.txn = txn;
@@ -377,12 +219,12 @@ struct yardstick {
 static int yardstick_open(const struct filled *filled, struct yardstick *ret)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	const struct catalog_plan *plan = catalog_plan_at(intake_catalog(filled->intake), 0);
+	const struct catalog_plan *plan = catalog_plan_at(intake_catalog(filled->made.intake), 0);
 	struct cell_key first = { .plan = plan->number };
 	uint8_t bytes[CELL_KEY_SIZE];
 	struct bytes key, value;
 	struct period period;
-	int r = txn_begin(filled->store, false, &ret->txn);
+	int r = txn_begin(filled->made.store, false, &ret->txn);
 
 	if (r == 0) {
 		r = cursor_open(ret->txn, TABLE_CELL, &cursor);
@@ -499,18 +341,18 @@ static int measure_here(struct bench *bench)
 /* Gives each store to a daemon of its own. */
 static int serve(struct bench *bench)
 {
-	struct served_options options = { .program = BAOCAOD,
-		.node = &bench->node,
-		.reader = &bench->reader,
-		.unit = CITY,
-		.map_bytes = bench->map_bytes };
+	struct served_options options = {
+		.program = BAOCAOD, .unit = SUPPLY_CITY, .map_bytes = bench->map_bytes
+	};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < bench->size_count; i++) {
 		struct filled *filled = &bench->sizes[i];
 
-		store_close_here(filled);
-		options.folder = filled->folder;
+		made_close(&filled->made);
+		options.folder = filled->made.folder;
+		options.node = &filled->made.node;
+		options.reader = &filled->made.reader;
 		r = served_start(&options, &filled->served);
 	}
 	return r;
@@ -607,22 +449,6 @@ static int run(struct bench *bench)
 	return r == 0 ? measure_wire(bench) : r;
 }
 
-static int path_remove(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)type;
-	(void)walk;
-	return remove(path);
-}
-
-static void pair_make(struct key_pair *ret, uint8_t number)
-{
-	uint8_t seed[32];
-
-	memset(seed, number, sizeof(seed));
-	key_pair_from_seed(seed, ret);
-}
-
 static void sizes_set(
 	struct bench *bench, const uint64_t *sizes, size_t count, uint64_t map_bytes, double run_us)
 {
@@ -685,16 +511,10 @@ int main(int argc, char **argv)
 	if (sign_init()) {
 		return EX_OSERR;
 	}
-	pair_make(&bench.node, 1);
-	pair_make(&bench.operator, 2);
-	pair_make(&bench.carrier, 3);
-	pair_make(&bench.reader, 4);
 	writer_init(&bench.writer);
 	r = run(&bench);
 	for (size_t i = 0; i < bench.size_count; i++) {
-		store_close_here(&bench.sizes[i]);
-		supply_free(bench.sizes[i].supply);
-		nftw(bench.sizes[i].folder, path_remove, 8, FTW_DEPTH | FTW_PHYS);
+		made_remove(&bench.sizes[i].made);
 	}
 	writer_free(&bench.writer);
 	if (r) {

@@ -1,110 +1,48 @@
 /*
- * Submission number i, from 0, is the report of ward i % W for month i / W % 12 of plan
- * i / W / 12 % 8, revision i / W / 12 / 8 + 1, and the ward's own counter i / W + 1.
+ * The numbers that change have a form whose length does not: counters and revisions begin at 2^16
+ * (five bytes), figures lie between 128 and 255 (two bytes).
  */
 #include "tests/bench/supply.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 
-#include "config/period.h"
+#include "daemon/store.h"
 
 enum {
-	AHEAD_MAX = 64, /* messages signed and not taken yet */
+	NUMBER_FIRST = 1 << 16,
 };
 
-struct ward {
-	uint32_t unit;
+/* The packed report of one obligation. */
+struct obligation {
+	uint8_t *bytes;
+	size_t size;
+	size_t revision; /* where its four bytes stand, big-endian */
+	size_t figures;  /* where the first stands; the others follow in steps of STRIDE */
+};
+
+enum {
+	STRIDE = 1 + 3 + 2, /* "f01" and a figure */
+};
+
+struct sender {
 	struct key_pair pair;
-};
-
-struct supply {
-	struct ward *wards;
-	size_t ward_count;
-	uint64_t next; /* the thread's while it runs */
-	uint64_t end;
-	bool running;
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t moved;
-	struct buffer ahead[AHEAD_MAX]; /* a ring; these four are behind the mutex */
-	size_t first;
+	uint64_t counter;
+	struct obligation *obligations;
 	size_t count;
-	bool done;
+	size_t next;
+	uint32_t revision;
+	uint64_t number; /* of reports so far */
+	struct writer bytes;
 };
 
-static void ward_keys(uint32_t unit, struct key_pair *ret)
+void supply_pair(size_t sender, struct key_pair *ret)
 {
-	uint8_t seed[32] = { 'b', 'e', 'n', 'c', 'h' };
+	uint8_t seed[32] = { 's', 'e', 'n', 'd', 'e', 'r' };
 
-	memcpy(seed + 8, &unit, sizeof(unit));
+	memcpy(seed + 8, &sender, sizeof(sender));
 	key_pair_from_seed(seed, ret);
-}
-
-int supply_new(const struct units *units, struct supply **ret)
-{
-	CLEANUP(supply_freep) struct supply *supply = calloc(1, sizeof(*supply));
-	struct date day;
-
-	if (!supply || !date_parse("2020-06-01", &day)) {
-		return -ENOMEM;
-	}
-	pthread_mutex_init(&supply->mutex, NULL);
-	pthread_cond_init(&supply->moved, NULL);
-	supply->wards = calloc(units_count(units), sizeof(*supply->wards));
-	if (!supply->wards) {
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < units_count(units); i++) {
-		const struct unit_state *state = units_at(units, i);
-		struct ward *ward = &supply->wards[supply->ward_count];
-
-		if (strcmp(state->group, "ward") == 0 && state->from.day <= day.day &&
-			day.day < state->to.day) {
-			ward->unit = state->unit;
-			ward_keys(state->unit, &ward->pair);
-			supply->ward_count++;
-		}
-	}
-	*ret = supply;
-	supply = NULL;
-	return 0;
-}
-
-void supply_free(struct supply *supply)
-{
-	struct buffer body;
-
-	if (supply) {
-		while (supply_take(supply, &body)) {
-			buffer_free(&body);
-		}
-		pthread_cond_destroy(&supply->moved);
-		pthread_mutex_destroy(&supply->mutex);
-		free(supply->wards);
-		free(supply);
-	}
-}
-
-void supply_freep(struct supply **supply)
-{
-	supply_free(*supply);
-}
-
-size_t supply_wards(const struct supply *supply)
-{
-	return supply->ward_count;
-}
-
-uint32_t supply_ward(const struct supply *supply, size_t index)
-{
-	return supply->wards[index].unit;
-}
-
-uint64_t supply_obligations(const struct supply *supply)
-{
-	return (uint64_t)supply->ward_count * SUPPLY_PLANS * SUPPLY_MONTHS;
 }
 
 void supply_plan_code(size_t plan, char ret[LIMIT_CODE_BYTES])
@@ -151,141 +89,233 @@ void supply_plan_text(size_t plan, struct buffer *ret)
 		"t6,total,>=,3,horizon,ward,M:L1\n");
 }
 
-void supply_key_rows(const struct supply *supply, struct buffer *ret)
+void supply_key_rows(size_t first, size_t end, struct buffer *ret)
 {
-	for (size_t i = 0; i < supply->ward_count; i++) {
-		const struct ward *ward = &supply->wards[i];
+	for (size_t i = first; i < end; i++) {
+		struct key_pair pair;
 		char hex[KEY_TEXT_SIZE];
 
-		public_key_format(&ward->pair.public, hex);
-		buffer_printf(
-			ret, "%s,%u,reporter,2020-01-01,,ward %u\n", hex, ward->unit, ward->unit);
+		supply_pair(i, &pair);
+		public_key_format(&pair.public, hex);
+		buffer_printf(ret, "%s,%d,collector,2020-01-01,,sender %zu\n", hex, SUPPLY_CITY, i);
 	}
 }
 
-/* Figures that look like some: small, different from each other, the same in every run. */
-static int64_t value_of(uint64_t number, int field)
+/* Where in the packed bytes an integer of four bytes with that value stands. */
+static size_t place_of(struct bytes bytes, uint32_t value)
 {
-	uint64_t mixed = (number * 31 + (uint64_t)field) * UINT64_C(0x9e3779b97f4a7c15);
+	uint8_t packed[5] = { 0xce };
+	const uint8_t *at;
 
-	return (int64_t)(mixed >> 57);
+	put_be32(packed + 1, value);
+	at = memmem(bytes.data, bytes.size, packed, sizeof(packed));
+	assert(at);
+	return (size_t)(at - bytes.data) + 1;
 }
 
-static void submission_sign(
-	const struct supply *supply, uint64_t number, struct writer *scratch, struct writer *ret)
+static void head_write(const struct sender *sender, size_t reports, struct writer *ret)
 {
-	uint64_t round = number / supply->ward_count;
-	const struct ward *ward = &supply->wards[number % supply->ward_count];
-	uint32_t revision = (uint32_t)(round / SUPPLY_MONTHS / SUPPLY_PLANS + 1);
-	char code[LIMIT_CODE_BYTES];
-	char period[PERIOD_LABEL_SIZE];
+	submission_write_begin(ret, &sender->pair.public, sender->counter,
+		(struct instant){ INT64_C(1609632000000) }, reports);
+}
+
+/* Packs a report so that a submission of it alone has SUPPLY_BYTES: the note fills it up. */
+static void report_pack(
+	const struct report_head *head, size_t note_bytes, struct writer *ret, size_t *ret_figures)
+{
+	char note[SUPPLY_BYTES];
+
+	report_write_head(ret, head);
+	*ret_figures = ret->buffer.size + 4;
+	for (int i = 1; i <= SUPPLY_FIELDS; i++) {
+		struct value value = { .state = VALUE_NUMBER, .number = 128 };
+		char field[8];
+
+		snprintf(field, sizeof(field), "f%02d", i);
+		writer_str(ret, field);
+		value_write(ret, &value);
+	}
+	memset(note, '.', note_bytes);
+	note[note_bytes] = '\0';
+	writer_str(ret, note);
+}
+
+static int obligation_make(struct sender *sender, uint32_t unit, size_t plan, size_t month)
+{
+	struct obligation *ret = &sender->obligations[sender->count];
+	char code[LIMIT_CODE_BYTES], period[16];
 	struct report_head head = {
 		.plan = code,
 		.form = SUPPLY_FORM,
 		.period = period,
-		.unit = ward->unit,
-		.revision = revision,
+		.unit = unit,
+		.revision = NUMBER_FIRST,
 		.value_count = SUPPLY_FIELDS,
 	};
-	struct signature signature;
+	struct writer writer;
+	size_t head_size, note = SUPPLY_BYTES / 2;
 
-	supply_plan_code(round / SUPPLY_MONTHS % SUPPLY_PLANS, code);
-	snprintf(period, sizeof(period), "2020-%02u", (unsigned)(round % SUPPLY_MONTHS) + 1);
-	writer_reset(scratch);
-	submission_write_begin(scratch, &ward->pair.public, round + 1,
-		(struct instant){ INT64_C(1609632000000) + (int64_t)number }, 1);
-	report_write_head(scratch, &head);
-	for (int i = 1; i <= SUPPLY_FIELDS; i++) {
-		struct value value = { .state = VALUE_NUMBER, .number = value_of(number, i) };
-		char field[8];
-
-		snprintf(field, sizeof(field), "f%02d", i);
-		writer_str(scratch, field);
-		value_write(scratch, &value);
+	supply_plan_code(plan, code);
+	snprintf(period, sizeof(period), "2020-%02zu", month + 1);
+	writer_init(&writer);
+	head_write(sender, 1, &writer);
+	head_size = writer.buffer.size;
+	writer_reset(&writer);
+	/* Twice: the first time tells how long the note must be. */
+	for (int i = 0; i < 2; i++) {
+		note += i ? SUPPLY_BYTES - head_size - writer.buffer.size : 0;
+		writer_reset(&writer);
+		report_pack(&head, note, &writer, &ret->figures);
 	}
-	writer_str(scratch, revision > 1 ? "sửa số liệu" : "");
-	sign_bytes(&ward->pair, writer_bytes(scratch), &signature);
+	ret->size = writer.buffer.size;
+	ret->revision = place_of(writer_bytes(&writer), NUMBER_FIRST);
+	ret->bytes = malloc(ret->size);
+	if (ret->bytes) {
+		memcpy(ret->bytes, writer.buffer.data, ret->size);
+		sender->count++;
+	}
+	writer_free(&writer);
+	return ret->bytes ? 0 : -ENOMEM;
+}
+
+/* The wards that a sender shares with nobody of its round. */
+static int obligations_make(struct sender *sender, const uint32_t *wards, size_t ward_count,
+	enum supply_mix mix, size_t index, size_t count)
+{
+	size_t rounds = (count + ward_count - 1) / ward_count;
+	size_t step = count < ward_count ? count : ward_count;
+	size_t pairs = mix == SUPPLY_DEADLINE ? rounds : (size_t)SUPPLY_PLANS * SUPPLY_MONTHS;
+	int r = 0;
+
+	sender->obligations = calloc(ward_count * pairs, sizeof(*sender->obligations));
+	if (!sender->obligations) {
+		return -ENOMEM;
+	}
+	for (size_t pair = index / ward_count; r == 0 && pair < pairs; pair += rounds) {
+		for (size_t ward = index % step; r == 0 && ward < ward_count; ward += step) {
+			r = obligation_make(
+				sender, wards[ward], pair / SUPPLY_MONTHS, pair % SUPPLY_MONTHS);
+		}
+	}
+	return r;
+}
+
+/* The wards of the day; the caller frees them. */
+static size_t wards_find(const struct units *units, uint32_t **ret)
+{
+	uint32_t *wards = calloc(units_count(units), sizeof(*wards));
+	struct date day;
+	size_t count = 0;
+
+	if (!wards || !date_parse("2020-06-01", &day)) {
+		free(wards);
+		return 0;
+	}
+	for (size_t i = 0; i < units_count(units); i++) {
+		const struct unit_state *state = units_at(units, i);
+
+		if (strcmp(state->group, "ward") == 0 && state->from.day <= day.day &&
+			day.day < state->to.day) {
+			wards[count++] = state->unit;
+		}
+	}
+	*ret = wards;
+	return count;
+}
+
+int sender_new(const struct units *units, enum supply_mix mix, size_t index, size_t count,
+	struct sender **ret)
+{
+	struct sender *sender = calloc(1, sizeof(*sender));
+	CLEANUP(freep) uint32_t *wards = NULL;
+	size_t ward_count = sender ? wards_find(units, &wards) : 0;
+	int r = ward_count ? 0 : -ENOMEM;
+
+	if (sender) {
+		writer_init(&sender->bytes);
+	}
+	if (r == 0) {
+		supply_pair(index, &sender->pair);
+		sender->counter = NUMBER_FIRST;
+		sender->revision = NUMBER_FIRST;
+		sender->number = index;
+		r = obligations_make(sender, wards, ward_count, mix, index, count);
+	}
+	if (r == 0 && sender->count == 0) {
+		r = -EINVAL; /* more senders than there are obligations */
+	}
+	if (r) {
+		sender_free(sender);
+		return r;
+	}
+	*ret = sender;
+	return 0;
+}
+
+void sender_free(struct sender *sender)
+{
+	if (sender) {
+		for (size_t i = 0; i < sender->count; i++) {
+			free(sender->obligations[i].bytes);
+		}
+		free(sender->obligations);
+		writer_free(&sender->bytes);
+		free(sender);
+	}
+}
+
+const struct key_pair *sender_pair(const struct sender *sender)
+{
+	return &sender->pair;
+}
+
+uint64_t sender_counter(const struct sender *sender)
+{
+	return sender->counter;
+}
+
+/* Brings the report of an obligation up to date. Figures look like some, the same in every run. */
+static void obligation_change(struct obligation *obligation, uint32_t revision, uint64_t number)
+{
+	uint64_t mixed = (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	put_be32(obligation->bytes + obligation->revision, revision);
+	for (int i = 0; i < SUPPLY_FIELDS; i++) {
+		uint8_t *figure = obligation->bytes + obligation->figures + i * STRIDE;
+
+		figure[0] = 0xcc;
+		figure[1] = (uint8_t)(0x80 | (mixed >> (5 * i)));
+	}
+}
+
+struct bytes sender_next(struct sender *sender, size_t reports)
+{
+	writer_reset(&sender->bytes);
+	head_write(sender, reports, &sender->bytes);
+	sender->counter++;
+	for (size_t i = 0; i < reports; i++) {
+		struct obligation *obligation = &sender->obligations[sender->next];
+
+		obligation_change(obligation, sender->revision, sender->number++);
+		writer_raw(&sender->bytes, (struct bytes){ obligation->bytes, obligation->size });
+		if (++sender->next == sender->count) {
+			sender->next = 0;
+			sender->revision++;
+		}
+	}
+	return writer_bytes(&sender->bytes);
+}
+
+void sender_write(struct sender *sender, size_t reports, bool sign, struct writer *ret)
+{
+	struct bytes bytes = sender_next(sender, reports);
+	struct signature signature = { { 0 } };
+
+	if (sign) {
+		sign_bytes(&sender->pair, bytes, &signature);
+	}
 	writer_array(ret, 3);
-	writer_bin(ret, scratch->buffer.data, scratch->buffer.size);
+	writer_bin(ret, bytes.data, bytes.size);
 	writer_bin(ret, signature.data, SIGNATURE_SIZE);
 	writer_int(ret, 0);
-}
-
-static void put_ahead(struct supply *supply, struct bytes body)
-{
-	struct buffer buffer = { 0 };
-
-	buffer_append(&buffer, body.data, body.size);
-	pthread_mutex_lock(&supply->mutex);
-	while (supply->count == AHEAD_MAX) {
-		pthread_cond_wait(&supply->moved, &supply->mutex);
-	}
-	supply->ahead[(supply->first + supply->count++) % AHEAD_MAX] = buffer;
-	pthread_cond_signal(&supply->moved);
-	pthread_mutex_unlock(&supply->mutex);
-}
-
-static void *sign_all(void *data)
-{
-	struct supply *supply = data;
-	struct writer scratch, body;
-
-	writer_init(&scratch);
-	writer_init(&body);
-	while (supply->next < supply->end) {
-		uint64_t count = supply->end - supply->next;
-
-		count = count < LIMIT_SUBMISSIONS_PER_MESSAGE ? count
-							      : LIMIT_SUBMISSIONS_PER_MESSAGE;
-		writer_reset(&body);
-		writer_array(&body, count);
-		for (uint64_t i = 0; i < count; i++) {
-			submission_sign(supply, supply->next++, &scratch, &body);
-		}
-		put_ahead(supply, writer_bytes(&body));
-	}
-	writer_free(&scratch);
-	writer_free(&body);
-	pthread_mutex_lock(&supply->mutex);
-	supply->done = true;
-	pthread_cond_signal(&supply->moved);
-	pthread_mutex_unlock(&supply->mutex);
-	return NULL;
-}
-
-int supply_start(struct supply *supply, uint64_t count)
-{
-	int r;
-
-	supply->end = supply->next + count;
-	supply->done = false;
-	r = pthread_create(&supply->thread, NULL, sign_all, supply);
-	supply->running = r == 0;
-	return -r;
-}
-
-bool supply_take(struct supply *supply, struct buffer *ret)
-{
-	bool taken = false;
-
-	if (!supply->running) {
-		return false;
-	}
-	pthread_mutex_lock(&supply->mutex);
-	while (supply->count == 0 && !supply->done) {
-		pthread_cond_wait(&supply->moved, &supply->mutex);
-	}
-	if (supply->count > 0) {
-		*ret = supply->ahead[supply->first];
-		supply->first = (supply->first + 1) % AHEAD_MAX;
-		supply->count--;
-		taken = true;
-		pthread_cond_signal(&supply->moved);
-	}
-	pthread_mutex_unlock(&supply->mutex);
-	if (!taken) {
-		pthread_join(supply->thread, NULL);
-		supply->running = false;
-	}
-	return taken;
 }

@@ -1,10 +1,10 @@
 /*
- * supply.h - synthetic submissions for benchmarks: plans, keys, signed submits in a fixed order.
+ * supply.h - synthetic reports for benchmarks: plans, keys, and bytes that cost little to make.
  *
- * Every ward reports for every plan and month; when all have, the next round is revisions of the
- * same obligations: the number of submissions grows without end, that of obligations does not.
- * Each submission is one report under its ward's own signature. They are signed in a thread of
- * their own, a bounded number ahead of whoever takes them.
+ * A sender is a collector of the city. Each has obligations of its own - of a plan, a month and a
+ * ward - and reports them in a fixed order; when all are reported, the next round is revisions of
+ * the same ones: the number of reports grows without end, that of obligations does not. The bytes
+ * of each obligation are packed once; from then on only counter, revision and figures are changed.
  */
 #pragma once
 
@@ -15,33 +15,41 @@ enum {
 	SUPPLY_PLANS = 8,
 	SUPPLY_MONTHS = 12,
 	SUPPLY_FIELDS = 12,
+	SUPPLY_BYTES = 512, /* of a submission of one report */
+	SUPPLY_CITY = 79,
+};
+
+enum supply_mix {
+	SUPPLY_DEADLINE, /* one plan and month: what the last day of a period looks like */
+	SUPPLY_SPREAD,   /* all plans and months */
 };
 
 /* All plans have one form, monthly over 2020, for the wards; these are its codes. */
 #define SUPPLY_FORM  "month"
 #define SUPPLY_FIELD "f01"
 
-struct supply; /* opaque */
-
-/* The wards on 1 June 2020 are who reports. 0 or -errno. */
-int supply_new(const struct units *units, struct supply **ret);
-void supply_free(struct supply *supply);
-void supply_freep(struct supply **supply);
-
-size_t supply_wards(const struct supply *supply);
-uint32_t supply_ward(const struct supply *supply, size_t index);
-/* How many submissions are first ones; from then on they are revisions. */
-uint64_t supply_obligations(const struct supply *supply);
-
 void supply_plan_code(size_t plan, char ret[LIMIT_CODE_BYTES]);
 void supply_plan_text(size_t plan, struct buffer *ret);
-/* Rows of the table key for all wards, after a header that stands in ret. */
-void supply_key_rows(const struct supply *supply, struct buffer *ret);
+/* Rows of the table key for the senders from first to below end, after a header in ret. */
+void supply_key_rows(size_t first, size_t end, struct buffer *ret);
+void supply_pair(size_t sender, struct key_pair *ret);
 
-/* Signs the next count submissions in the background. 0 or -errno. */
-int supply_start(struct supply *supply, uint64_t count);
+struct sender; /* opaque */
+
 /*
- * The next body of a message submit, waiting for it: up to 64 submissions. It is the caller's to
- * free. False when all have been taken; then the thread is gone.
+ * One of count senders, who share the wards of 1 June 2020 among them. Where there are more senders
+ * than wards, those of one ward have different months or plans. 0 or -errno.
  */
-bool supply_take(struct supply *supply, struct buffer *ret);
+int sender_new(const struct units *units, enum supply_mix mix, size_t index, size_t count,
+	struct sender **ret);
+void sender_free(struct sender *sender);
+const struct key_pair *sender_pair(const struct sender *sender);
+/* The counter of the next submission. */
+uint64_t sender_counter(const struct sender *sender);
+/*
+ * The bytes of the next submission, of that many reports; without its signature. Valid until the
+ * next call.
+ */
+struct bytes sender_next(struct sender *sender, size_t reports);
+/* Writes the next submission as an element of a submit, signed, or with zeros for a signature. */
+void sender_write(struct sender *sender, size_t reports, bool sign, struct writer *ret);

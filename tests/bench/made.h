@@ -1,0 +1,36 @@
+/*
+ * made.h - a node made for a benchmark: a store in a folder of its own, with the units of the city,
+ * the plans and keys of supply.h, and its intake in this process.
+ */
+#pragma once
+
+#include "daemon/intake.h"
+#include "tests/bench/supply.h"
+
+struct made {
+	char folder[4096];
+	uint64_t map_bytes;
+	struct key_pair node, operator, carrier, reader;
+	struct store *store;   /* NULL while closed */
+	struct intake *intake; /* the same */
+};
+
+struct instant made_now(void); /* 2021-01-03T09:00 in Ho Chi Minh City */
+
+/*
+ * Makes the folder in parent, the store and its definitions; the keys of that many senders are
+ * enrolled. 0 or -errno; in any case it is closed and removed in the end.
+ */
+int made_new(struct made *made, const char *parent, uint64_t map_bytes, size_t senders);
+int made_open(struct made *made);
+void made_close(struct made *made);
+void made_remove(struct made *made); /* closes, and removes the folder */
+
+/* Hands bodies of one type from one key to the intake, in one commit. 0 or -errno. */
+int made_take(struct made *made, int64_t type, const struct public_key *from,
+	const struct bytes *bodies, size_t count);
+/*
+ * Takes that many submissions of one report each from as many senders as are given, in turn,
+ * unsigned. All of them must be in the ledger then. 0 or -errno.
+ */
+int made_fill(struct made *made, struct sender **senders, size_t sender_count, uint64_t count);
