@@ -15,6 +15,7 @@
 
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/transport.h"
 
 enum {
 	EVENT_MS = 100,     /* at most ten events a second */
@@ -72,7 +73,7 @@ static bool take_messages(struct node *node)
 			return false;
 		}
 		whole = !drop_rest(node->router, &peer.body);
-		peer.user = zmq_msg_gets(&peer.body, "User-Id");
+		peer.user = transport_user(&peer.id, &peer.body);
 		if (whole) {
 			node_take(node, &peer);
 		} else {

@@ -24,7 +24,7 @@ enum {
 struct peer {
 	zmq_msg_t id;
 	zmq_msg_t body;
-	const char *user; /* the enrolled key that CURVE proved, as text; the body's. NULL: none */
+	const char *user; /* the key the connection proved, as text; of a frame. NULL: none */
 };
 
 struct watcher {

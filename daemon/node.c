@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/transport.h"
 
 enum {
-	ZAP_ENFORCE_DOMAIN = 93, /* Debian's header hides the name behind ZMQ_BUILD_DRAFT_API */
-	LINGER_MS = 2000,        /* for answers on their way at a stop */
+	LINGER_MS = 2000, /* for answers on their way at a stop */
 };
 
 static int fail_config(const char *what, const char *why)
@@ -114,8 +114,6 @@ static bool configure_router(struct node *node)
 		int option;
 		int value;
 	} values[] = {
-		{ ZMQ_CURVE_SERVER, 1 },
-		{ ZAP_ENFORCE_DOMAIN, 1 },
 		{ ZMQ_RCVHWM, LIMIT_QUEUE_MESSAGES },
 		{ ZMQ_SNDHWM, LIMIT_QUEUE_MESSAGES },
 		{ ZMQ_ROUTER_MANDATORY, 1 },
@@ -129,8 +127,7 @@ static bool configure_router(struct node *node)
 		{ ZMQ_LINGER, LINGER_MS },
 	};
 	int64_t bytes_max = LIMIT_FRAME_BYTES;
-	uint8_t secret[32];
-	bool ok = zmq_setsockopt(node->router, ZMQ_ZAP_DOMAIN, "baocao", 6) == 0 &&
+	bool ok = transport_secure(node->router, &node->pair) &&
 		  zmq_setsockopt(node->router, ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max)) == 0;
 
 	for (size_t i = 0; ok && i < ARRAY_SIZE(values); i++) {
@@ -140,9 +137,6 @@ static bool configure_router(struct node *node)
 	if (strpbrk(node->settings->listen, "[*")) {
 		ok = ok && set_int(node->router, ZMQ_IPV6, 1);
 	}
-	curve_secret(&node->pair, secret);
-	ok = ok && zmq_setsockopt(node->router, ZMQ_CURVE_SECRETKEY, secret, sizeof(secret)) == 0;
-	explicit_bzero(secret, sizeof(secret));
 	return ok;
 }
 

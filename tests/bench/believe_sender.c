@@ -1,0 +1,20 @@
+/*
+ * Takes the place of daemon/transport.c where everything but encryption is measured: a connection
+ * proves nothing; its routing id is the text of the key that it says it has, and a NUL.
+ */
+#include "daemon/transport.h"
+
+bool transport_secure(void *router, const struct key_pair *pair)
+{
+	(void)router;
+	(void)pair;
+	return true;
+}
+
+const char *transport_user(zmq_msg_t *id, zmq_msg_t *body)
+{
+	const char *text = zmq_msg_data(id);
+
+	(void)body;
+	return zmq_msg_size(id) == KEY_TEXT_SIZE && text[KEY_TEXT_SIZE - 1] == '\0' ? text : NULL;
+}
