@@ -15,8 +15,14 @@ struct key_record {
 	uint32_t role;
 	int32_t from;
 	int32_t to;
+	uint32_t grants;
+	uint32_t end;
+	int64_t expires_ms;
+	int64_t ended_ms;
+	uint64_t begun_seq;
+	uint64_t ended_seq;
 	uint8_t curve[32];
-};
+} __attribute__((packed));
 
 struct publication_head {
 	uint64_t seq;
@@ -46,6 +52,12 @@ void key_record_put(struct txn *txn, const struct catalog_key *key)
 		.role = (uint32_t)key->role,
 		.from = key->from.day,
 		.to = key->to.day,
+		.grants = (uint32_t)key->grants,
+		.end = (uint32_t)key->end,
+		.expires_ms = key->expires.ms,
+		.ended_ms = key->ended.ms,
+		.begun_seq = key->begun_seq,
+		.ended_seq = key->ended_seq,
 	};
 
 	memcpy(record.curve, key->curve, sizeof(record.curve));
@@ -176,8 +188,14 @@ static int load_keys(struct catalog *catalog, struct txn *txn)
 			.party = record.party,
 			.unit = record.unit,
 			.role = (enum role)record.role,
+			.grants = (enum role)record.grants,
 			.from = { record.from },
 			.to = { record.to },
+			.expires = { record.expires_ms },
+			.end = (enum key_end)record.end,
+			.ended = { record.ended_ms },
+			.begun_seq = record.begun_seq,
+			.ended_seq = record.ended_seq,
 			.name = arena_copy(catalog->arena, name),
 		};
 		if (!entry->name) {
@@ -337,11 +355,29 @@ const struct catalog_key *catalog_key_by_curve(
 	return NULL;
 }
 
-bool catalog_key_is_valid(const struct catalog_key *key, struct instant instant)
+enum judgement catalog_key_judge(
+	const struct catalog_key *key, struct instant instant, const char **ret_why)
 {
 	int32_t today = instant_date(instant).day;
 
-	return today >= key->from.day && today < key->to.day;
+	if (!key) {
+		*ret_why = "is not enrolled";
+		return REFUSED_UNKNOWN_KEY;
+	}
+	if (key->end != KEY_END_NONE) {
+		*ret_why = key->role == ROLE_INVITED && key->end == KEY_END_REPLACED
+				   ? "is that of a token, which was used"
+			   : key->end == KEY_END_REPLACED ? "was replaced by another"
+							  : "was revoked";
+		return REFUSED_KEY_REVOKED;
+	}
+	if (key->role == ROLE_INVITED ? instant.ms < key->expires.ms
+				      : today >= key->from.day && today < key->to.day) {
+		return JUDGEMENT_ACCEPTED;
+	}
+	*ret_why = key->role == ROLE_INVITED ? "is that of a token, which has expired"
+					     : "is not valid today";
+	return REFUSED_UNKNOWN_KEY;
 }
 
 size_t catalog_plan_count(const struct catalog *catalog)

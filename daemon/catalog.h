@@ -11,14 +11,26 @@
 #include "daemon/store.h"
 #include "proto/message.h"
 
+enum key_end {
+	KEY_END_NONE = 0,
+	KEY_END_REPLACED, /* another key took its place */
+	KEY_END_REVOKED,
+};
+
 struct catalog_key {
 	struct public_key key;
 	uint8_t curve[32]; /* its CURVE public key */
-	uint32_t party;    /* outlives rotation: same unit, role and name */
+	uint32_t party;    /* outlives rotation: same unit, role and name; 0 of a token's key */
 	uint32_t unit;
 	enum role role;
-	struct date from;
+	enum role grants; /* of a token's key: the role of the key that takes its place */
+	struct date from; /* of a token's key: the days of the key that takes its place */
 	struct date to;
+	struct instant expires; /* of a token's key */
+	enum key_end end;
+	struct instant ended;
+	uint64_t begun_seq; /* the entry that enrolled it */
+	uint64_t ended_seq; /* the entry that ended it, or 0 */
 	const char *name;
 };
 
@@ -52,7 +64,18 @@ const struct catalog_key *catalog_key_find(
 	const struct catalog *catalog, const struct public_key *key);
 const struct catalog_key *catalog_key_by_curve(
 	const struct catalog *catalog, const uint8_t curve[32]);
-bool catalog_key_is_valid(const struct catalog_key *key, struct instant instant);
+/*
+ * May the key be used at that instant? JUDGEMENT_ACCEPTED, or the refusal, with a constant that says
+ * why. key NULL: nobody enrolled it.
+ */
+enum judgement catalog_key_judge(
+	const struct catalog_key *key, struct instant instant, const char **ret_why);
+static inline bool catalog_key_is_valid(const struct catalog_key *key, struct instant instant)
+{
+	const char *why;
+
+	return catalog_key_judge(key, instant, &why) == JUDGEMENT_ACCEPTED;
+}
 size_t catalog_plan_count(const struct catalog *catalog);
 const struct catalog_plan *catalog_plan_at(const struct catalog *catalog, size_t index);
 const struct catalog_plan *catalog_plan_find(const struct catalog *catalog, struct bytes code);

@@ -55,6 +55,24 @@ void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum jud
 	send_refused(node, peer, request, code, detail);
 }
 
+static void log_key_act(const struct intake_message *message, uint64_t seq)
+{
+	struct reader reader = reader_make(message->body);
+	char sender[KEY_TEXT_SIZE], key[KEY_TEXT_SIZE];
+	struct key_act act;
+
+	reader_array(&reader);
+	if (key_act_read(reader_bin(&reader), &act)) {
+		return;
+	}
+	public_key_format(&act.sender, sender);
+	public_key_format(&act.key, key);
+	log_event(EVENT_KEY_ACT,
+		LOG_FIELDS(LOG_TEXT("ACT", key_act_name(act.kind)), LOG_TEXT("KEY", key),
+			LOG_NUMBER("SEQ", (int64_t)seq), LOG_TEXT("SENDER", sender)),
+		"%s of key %.16s… by %.16s…", key_act_name(act.kind), key, sender);
+}
+
 static void log_publication(const struct intake_message *message, uint64_t seq)
 {
 	struct reader reader = reader_make(message->body);
@@ -97,7 +115,8 @@ void node_flush(struct node *node)
 		notify_status("the store cannot be written: %s", strerror(-r));
 		node->failed = NODE_E_STORE;
 	} else if (intake_is_alone(node->messages[0].type) && intake_seq(node->intake) > before) {
-		log_publication(&node->messages[0], intake_seq(node->intake));
+		(node->messages[0].type == MESSAGE_KEY_ACT ? log_key_act : log_publication)(
+			&node->messages[0], intake_seq(node->intake));
 	}
 	node->events_due |= changed;
 	for (size_t i = 0; i < node->message_count; i++) {
@@ -124,19 +143,15 @@ static void queue(struct node *node, const struct catalog_key *key, const struct
 	node->batch_bytes += envelope->body.size;
 }
 
-/* The enrolled key of the connection, valid now; NULL if there is none. */
+/* The enrolled key of the connection; NULL if there is none. */
 static const struct catalog_key *key_of(struct node *node, struct peer *peer)
 {
-	const struct catalog_key *key;
 	struct public_key public;
 
 	if (!peer->user || !public_key_parse(peer->user, &public)) {
 		return NULL;
 	}
-	key = catalog_key_find(intake_catalog(node->intake), &public);
-	return key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node)))
-		       ? key
-		       : NULL;
+	return catalog_key_find(intake_catalog(node->intake), &public);
 }
 
 /* Messages whose body is []. */
@@ -161,18 +176,21 @@ static bool dispatch(struct node *node, struct peer *peer)
 	struct bytes frame = { zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
 	const struct message_row *row;
 	struct envelope envelope = { 0 };
-	const char *why = "";
+	const char *why = "", *why_not = "";
+	enum judgement judgement = key_judge(node, key, &why_not);
 	char text[96];
 	int r;
 
 	r = envelope_read(frame, &envelope, &why);
-	if (!key) {
-		peer_refuse(node, peer, r ? 0 : envelope.request, REFUSED_UNKNOWN_KEY,
-			"the key is not enrolled, or no longer");
+	if (judgement != JUDGEMENT_ACCEPTED) {
+		snprintf(text, sizeof(text), "the key %s", why_not);
+		peer_refuse(node, peer, r ? 0 : envelope.request, judgement, text);
 		return false;
 	}
-	if (frame.size > LIMIT_MESSAGE_BYTES) {
-		peer_refuse(node, peer, 0, REFUSED_TOO_LARGE, "a message has at most 1 MiB");
+	if (frame.size > LIMIT_MESSAGE_BYTES ||
+		(key->role == ROLE_INVITED && frame.size > LIMIT_TOKEN_FRAME_BYTES)) {
+		peer_refuse(node, peer, 0, REFUSED_TOO_LARGE,
+			"a message has at most 1 MiB, with the key of a token 4 KiB");
 		return false;
 	}
 	if (r == ENVELOPE_E_VERSION) {

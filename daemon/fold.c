@@ -51,16 +51,19 @@ bool fold_signer_find(const struct fold *fold, const struct public_key *key,
 {
 	const struct catalog_key *entry = catalog_key_find(fold->catalog, key);
 
-	if (!entry || !catalog_key_is_valid(entry, fold->instant)) {
+	const char *why;
+	enum judgement judgement = catalog_key_judge(entry, fold->instant, &why);
+
+	if (entry) {
+		*ret = (struct fold_signer){ entry->key, entry->party, entry->unit, entry->role };
+	}
+	if (judgement != JUDGEMENT_ACCEPTED) {
 		char text[KEY_TEXT_SIZE];
 
 		public_key_format(key, text);
-		problems_add(problems, -1, REFUSED_UNKNOWN_KEY, "key %.16s… is %s", text,
-			entry ? "not valid today" : "not enrolled");
-		return false;
+		problems_add(problems, -1, judgement, "key %.16s… %s", text, why);
 	}
-	*ret = (struct fold_signer){ entry->key, entry->party, entry->unit, entry->role };
-	return true;
+	return judgement == JUDGEMENT_ACCEPTED;
 }
 
 static void id_key(uint32_t party, uint64_t counter, uint8_t ret[12])

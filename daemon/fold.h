@@ -35,7 +35,7 @@ struct fold_signer {
 
 /*
  * Who signed: its entry in the catalog if it is valid at the instant of the commit. False and a
- * problem otherwise.
+ * problem otherwise; ret is set where the key is known at all.
  */
 bool fold_signer_find(const struct fold *fold, const struct public_key *key,
 	struct fold_signer *ret, struct problems *problems);
@@ -81,6 +81,16 @@ uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch);
  */
 int fold_publication(struct fold *fold, const struct publication *publication, uint64_t seq,
 	struct problems *problems);
+
+/*
+ * Invites, replaces or revokes a key; alone in its commit, the catalog is loaded anew after it.
+ * The sender is one that fold_signer_find knows, and both signatures have been checked.
+ * Returns 0; 1 when refused with problems, nothing changed; -errno.
+ */
+int fold_key_act(struct fold *fold, const struct key_act *act, const struct fold_signer *signer,
+	uint64_t seq, struct problems *problems);
+/* The entry in which this act was done, as far as the keys tell; 0 if it was not. */
+uint64_t fold_key_act_find(const struct fold *fold, const struct key_act *act);
 
 /* Entry 1: who the node is, and its first operator. */
 struct node_init {

@@ -227,8 +227,7 @@ static int check_plan(struct fold *fold, const struct publication *publication,
 	return current ? check_periods(fold, current->number, plan, problems) : 0;
 }
 
-/* The party of a key: that of an older key of the same unit, role and name, or the next free one. */
-static uint32_t party_of(const struct catalog *catalog, const struct key_rows *rows, size_t upto,
+uint32_t fold_party(const struct catalog *catalog, const struct key_rows *rows, size_t upto,
 	const uint32_t *given, const struct catalog_key *key)
 {
 	uint32_t highest = 0;
@@ -255,8 +254,41 @@ static uint32_t party_of(const struct catalog *catalog, const struct key_rows *r
 	return highest + 1;
 }
 
-static int publish_keys(
-	struct fold *fold, const struct publication *publication, struct problems *problems)
+/* May this row be enrolled beside the keys that are known and those in the rows before it? */
+static void check_key(const struct fold *fold, const struct key_rows *rows, size_t index,
+	struct problems *problems)
+{
+	size_t line, other_line;
+	const struct catalog_key *key = key_rows_at(rows, index, &line);
+	const struct catalog_key *held = catalog_key_by_curve(fold->catalog, key->curve);
+	const char *why;
+
+	if (key->unit != fold->node_unit && !unit_last(catalog_units(fold->catalog), key->unit)) {
+		problems_add(problems, (int64_t)line, REFUSED_UNKNOWN_UNIT,
+			"no unit has the number %u", key->unit);
+	}
+	for (size_t i = 0; i < index && !held; i++) {
+		const struct catalog_key *other = key_rows_at(rows, i, &other_line);
+
+		held = memcmp(other->curve, key->curve, sizeof(key->curve)) ? NULL : other;
+	}
+	if (!held) {
+		return;
+	}
+	if (!public_key_equal(&held->key, &key->key)) {
+		problems_add(problems, (int64_t)line, REFUSED_KEY_TAKEN,
+			"another key that is enrolled has the same CURVE key");
+	} else if (held->role == ROLE_INVITED) {
+		problems_add(problems, (int64_t)line, REFUSED_KEY_TAKEN, "the key is a token's");
+	} else if (held->end != KEY_END_NONE) {
+		catalog_key_judge(held, fold->instant, &why);
+		problems_add(problems, (int64_t)line, REFUSED_KEY_REVOKED,
+			"the key %s, and does not come back: take the line out", why);
+	}
+}
+
+static int publish_keys(struct fold *fold, const struct publication *publication, uint64_t seq,
+	struct problems *problems)
 {
 	CLEANUP(key_rows_freep) struct key_rows *rows = NULL;
 	CLEANUP(freep) uint32_t *parties = NULL;
@@ -267,14 +299,7 @@ static int publish_keys(
 		return r;
 	}
 	for (size_t i = 0; i < key_rows_count(rows); i++) {
-		size_t line;
-		const struct catalog_key *key = key_rows_at(rows, i, &line);
-
-		if (key->unit != fold->node_unit &&
-			!unit_last(catalog_units(fold->catalog), key->unit)) {
-			problems_add(problems, (int64_t)line, REFUSED_UNKNOWN_UNIT,
-				"no unit has the number %u", key->unit);
-		}
+		check_key(fold, rows, i, problems);
 	}
 	if (problems->count > 0) {
 		return 1;
@@ -287,8 +312,9 @@ static int publish_keys(
 		size_t line;
 		struct catalog_key key = *key_rows_at(rows, i, &line);
 
-		parties[i] = party_of(fold->catalog, rows, i, parties, &key);
+		parties[i] = fold_party(fold->catalog, rows, i, parties, &key);
 		key.party = parties[i];
+		key.begun_seq = seq;
 		key_record_put(fold->txn, &key);
 	}
 	return 0;
@@ -325,7 +351,7 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 			&recounted, problems);
 		break;
 	case PUBLICATION_KEYS:
-		r = publish_keys(fold, publication, problems);
+		r = publish_keys(fold, publication, seq, problems);
 		break;
 	default:
 		return -EBADMSG;
@@ -378,6 +404,7 @@ int fold_init(struct fold *fold, const struct node_init *init)
 		.role = ROLE_OPERATOR,
 		.from = { INT32_MIN },
 		.to = DATE_NONE,
+		.begun_seq = 1,
 		.name = "operator",
 	};
 

@@ -292,7 +292,6 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 	struct watcher *watcher = NULL;
 	struct watcher *ended = NULL; /* its place is free, also while there are no events */
 
-	(void)key;
 	for (size_t i = 0; i < node->watcher_count && !watcher; i++) {
 		if (node->watchers[i].id_size == size &&
 			memcmp(node->watchers[i].id, zmq_msg_data(&peer->id), size) == 0) {
@@ -311,6 +310,7 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 		watcher->id_size = size;
 		memcpy(watcher->id, zmq_msg_data(&peer->id), size);
 	}
+	watcher->key = key->key;
 	watcher->until_ms = monotonic_ms() + WATCH_MS;
 	answer_begin(node, envelope->request);
 	writer_int(&node->reply, (int64_t)intake_seq(node->intake));

@@ -262,10 +262,14 @@ static bool has_room(const struct intake *intake, struct problems *problems)
 	return false;
 }
 
-static bool may_deliver(const struct intake_message *message, const struct public_key *sender,
-	struct problems *problems)
+/* Its own, what another key of the same party has signed, or as a carrier anybody's. */
+static bool may_deliver(const struct intake *intake, const struct intake_message *message,
+	const struct public_key *sender, struct problems *problems)
 {
-	if (public_key_equal(&message->key.key, sender) || message->key.role == ROLE_CARRIER) {
+	const struct catalog_key *signer = catalog_key_find(intake->catalog, sender);
+
+	if (public_key_equal(&message->key.key, sender) || message->key.role == ROLE_CARRIER ||
+		(signer && signer->party == message->key.party)) {
 		return true;
 	}
 	problems_add(problems, -1, REFUSED_WRONG_SENDER,
@@ -348,29 +352,36 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
 	bool review = message->type == MESSAGE_REVIEW;
 	struct submission submission = { 0 };
-	struct fold_signer signer;
+	struct fold_signer signer = { 0 };
 	struct hash digest;
 	uint32_t counted;
-	bool found;
-	int r;
+	bool found = false;
+	bool valid;
+	int r = 0;
 
 	if (!submission_check(message->type, bytes, &submission, problems)) {
 		return 0;
 	}
 	outcome->counter = submission.counter;
-	if (!may_deliver(message, &submission.sender, problems) ||
-		!fold_signer_find(&intake->fold, &submission.sender, &signer, problems)) {
+	if (!may_deliver(intake, message, &submission.sender, problems)) {
 		return 0;
+	}
+	/* A key that has ended still gets the receipts of what it sent before. */
+	valid = fold_signer_find(&intake->fold, &submission.sender, &signer, problems);
+	if (signer.party) {
+		r = find_repeat(intake, &submission, &signer, bytes, outcome, problems, &found);
+	}
+	if (r == 0 && found && outcome->kind != OUTCOME_REFUSED) {
+		problems->count = 0;
+	}
+	if (r < 0 || found || !valid) {
+		return r;
 	}
 	if (signer.role != ROLE_REPORTER && signer.role != ROLE_COLLECTOR &&
 		!(review && signer.role == ROLE_REVIEWER)) {
 		problems_add(problems, -1, REFUSED_NOT_PERMITTED, "a key of role %s signs no %s",
 			role_name(signer.role), review ? "acts" : "reports");
 		return 0;
-	}
-	r = find_repeat(intake, &submission, &signer, bytes, outcome, problems, &found);
-	if (r < 0 || found) {
-		return r;
 	}
 	if (!sign_check(&submission.sender, bytes, (const struct signature *)signature)) {
 		problems_add(problems, -1, REFUSED_BAD_SIGNATURE,
@@ -516,7 +527,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 		return r;
 	}
 	if (rollup_check(bytes, &rollup, &problems) &&
-		may_deliver(message, &rollup.sender, &problems) &&
+		may_deliver(intake, message, &rollup.sender, &problems) &&
 		fold_signer_find(&intake->fold, &rollup.sender, &signer, &problems)) {
 		if (signer.role != ROLE_NODE) {
 			problems_add(&problems, -1, REFUSED_NOT_PERMITTED,
@@ -601,7 +612,7 @@ static int take_publish(struct intake *intake, const struct intake_message *mess
 	}
 	if (why) {
 		problems_add(&problems, -1, REFUSED_MALFORMED, "publication: %s", why);
-	} else if (may_deliver(message, &publication.sender, &problems) &&
+	} else if (may_deliver(intake, message, &publication.sender, &problems) &&
 		   fold_signer_find(&intake->fold, &publication.sender, &signer, &problems)) {
 		if (signer.role != ROLE_OPERATOR) {
 			problems_add(&problems, -1, REFUSED_NOT_PERMITTED,
@@ -635,9 +646,106 @@ static int take_publish(struct intake *intake, const struct intake_message *mess
 	return r < 0 ? r : refused;
 }
 
+static bool is_replacement_proved(const struct key_act *act)
+{
+	CLEANUP(writer_free) struct writer proof;
+
+	writer_init(&proof);
+	key_proof_write(&proof, &act->sender, &act->key);
+	return sign_check(&act->key, writer_bytes(&proof), &act->proof);
+}
+
+/* Form, node, and who brings it: its signer, or the key that takes the signer's place. */
+static bool key_act_check(struct intake *intake, const struct intake_message *message,
+	struct bytes bytes, struct key_act *ret, struct problems *problems)
+{
+	const char *why = pack_check(bytes);
+
+	if (!why) {
+		why = key_act_read(bytes, ret);
+	}
+	if (why) {
+		problems_add(problems, -1, REFUSED_MALFORMED, "key act: %s", why);
+	} else if (!public_key_equal(&ret->node, &intake->identity.node)) {
+		problems_add(
+			problems, -1, REFUSED_WRONG_SENDER, "this was signed for another node");
+	} else if (!public_key_equal(&message->key.key, &ret->sender) &&
+		   !(ret->kind == KEY_REPLACE && public_key_equal(&message->key.key, &ret->key))) {
+		problems_add(problems, -1, REFUSED_WRONG_SENDER,
+			"another key signed this than the one that delivers it");
+	}
+	return problems->count == 0;
+}
+
+/* The same bytes again: their receipt. 1 if so, 0, or -errno. */
+static int key_act_is_held(struct intake *intake, const struct key_act *act, struct bytes bytes,
+	struct outcome *outcome)
+{
+	uint64_t seq = fold_key_act_find(&intake->fold, act);
+	struct entry entry;
+	struct hash digest;
+	int r = seq ? ledger_entry(intake->fold.txn, seq, &entry) : 0;
+
+	if (r < 0 || seq == 0) {
+		return r;
+	}
+	hash_bytes(bytes, &digest);
+	if (memcmp(&digest, &entry.statement.digest, HASH_SIZE) != 0) {
+		return 0;
+	}
+	outcome->kind = OUTCOME_HELD;
+	outcome->seq = seq;
+	return 1;
+}
+
+/* [bytes, signature] */
+static int take_key_act(struct intake *intake, const struct intake_message *message)
+{
+	struct reader reader = reader_make(message->body);
+	struct problems problems = { 0 };
+	struct fold_signer signer;
+	struct key_act act;
+	struct outcome *outcome;
+	const uint8_t *signature;
+	struct bytes bytes;
+	int r, refused;
+
+	reader_array_exact(&reader, 2);
+	bytes = reader_bin(&reader);
+	signature = reader_bin_exact(&reader, SIGNATURE_SIZE);
+	if (!reader_ok(&reader)) {
+		return -EBADMSG;
+	}
+	r = outcome_new(intake, &outcome);
+	if (r < 0) {
+		return r;
+	}
+	r = key_act_check(intake, message, bytes, &act, &problems)
+		    ? key_act_is_held(intake, &act, bytes, outcome)
+		    : 1;
+	if (r == 0 && fold_signer_find(&intake->fold, &act.sender, &signer, &problems)) {
+		if (!sign_check(&act.sender, bytes, (const struct signature *)signature) ||
+			(act.kind == KEY_REPLACE && !is_replacement_proved(&act))) {
+			problems_add(&problems, -1, REFUSED_BAD_SIGNATURE,
+				"a signature does not fit the bytes and the key");
+		} else {
+			refused = fold_key_act(&intake->fold, &act, &signer,
+				batch_next_seq(intake->batch), &problems);
+			r = refused < 0 ? refused : 0;
+		}
+		if (r == 0 && problems.count == 0) {
+			intake->reload = true;
+			r = add_entry(
+				intake, ENTRY_KEY, &act.sender, signature, NULL, 0, bytes, outcome);
+		}
+	}
+	r = r < 0 ? r : outcome_keep(outcome, &problems);
+	return r == -EBADMSG ? -EIO : r;
+}
+
 bool intake_is_alone(int64_t type)
 {
-	return type == MESSAGE_PUBLISH;
+	return type == MESSAGE_PUBLISH || type == MESSAGE_KEY_ACT;
 }
 
 /* 0, 1 to start again without it, or -errno; -EBADMSG for a body that is not one. */
@@ -649,6 +757,8 @@ static int take(struct intake *intake, const struct intake_message *message)
 		return take_submit(intake, message);
 	case MESSAGE_ROLLUP:
 		return take_rollup(intake, message);
+	case MESSAGE_KEY_ACT:
+		return take_key_act(intake, message);
 	default:
 		return take_publish(intake, message);
 	}
@@ -746,6 +856,7 @@ static void log_problems(
 		[MESSAGE_ROLLUP] = EVENT_ROLLUP_REFUSED,
 		[MESSAGE_PUBLISH] = EVENT_PUBLICATION_REFUSED,
 		[MESSAGE_REVIEW] = EVENT_SUBMISSION_REFUSED,
+		[MESSAGE_KEY_ACT] = EVENT_KEY_ACT_REFUSED,
 	};
 	const struct problem *first = &outcome->problems->list[0];
 	char sender[KEY_TEXT_SIZE];

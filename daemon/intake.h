@@ -41,7 +41,7 @@ struct instant intake_instant(const struct intake *intake, struct instant now);
 uint64_t intake_refusals(const struct intake *intake, enum judgement code);
 void intake_count_refusal(struct intake *intake, enum judgement code);
 
-/* submit, rollup or publish; the sender's rights have been checked. */
+/* submit, review, rollup, publish or key-act; the sender's rights have been checked. */
 struct intake_message {
 	int64_t type;
 	int64_t request;
@@ -53,7 +53,7 @@ struct intake_message {
 /* frame is one message to the peer; borrowed for the call. */
 typedef void intake_reply_fn(void *data, void *peer, struct bytes frame);
 
-/* Does this body want to be alone in its commit? Publications do: the catalog changes with them. */
+/* Does this body want to be alone in its commit? What changes the catalog does. */
 bool intake_is_alone(int64_t type);
 
 /*

@@ -39,6 +39,8 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_STORE_ERROR] = { "store-error", "27e8f7a03fed4762ba4346abe13c1c04", LOG_CRIT },
 	[EVENT_STORE_FULL] = { "store-full", "06fae1d272374be98613012cbca0a401", LOG_CRIT },
 	[EVENT_VERIFIED] = { "verified", "ba85678029074f5298380f334ed03b5b", LOG_NOTICE },
+	[EVENT_KEY_ACT] = { "key-act", "6d0f3f1b0a5b4d0e9a51a2f5d6d7c1e4", LOG_NOTICE },
+	[EVENT_KEY_ACT_REFUSED] = { "key-act-refused", "b7c8f0d2e13a4f6a8d4be29a70c6519f", LOG_WARNING },
 	[EVENT_VERIFY_DIFFERS] = { "verify-differs", "130c9f545c354761a92c4a107e63a3fe", LOG_CRIT },
 };
 /* clang-format on */

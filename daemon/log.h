@@ -30,6 +30,8 @@ enum log_event {
 	EVENT_STORE_FULL,          /* the store has no room: MAP_BYTES */
 	EVENT_VERIFIED,            /* a recount found the state equal: ENTRIES, CELLS */
 	EVENT_VERIFY_DIFFERS,      /* a recount found differences: DIFFERENCES */
+	EVENT_KEY_ACT,         /* a key was invited, replaced or revoked: ACT, KEY, SEQ, SENDER */
+	EVENT_KEY_ACT_REFUSED, /* it was not: CODE, PLACE, SENDER */
 	EVENT_COUNT,
 };
 

@@ -117,18 +117,22 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 	zmq_msg_t *credentials = (zmq_msg_t *)&frames[ZAP_CREDENTIALS];
 	zmq_msg_t *mechanism = (zmq_msg_t *)&frames[ZAP_MECHANISM];
 	const struct catalog_key *key = NULL;
+	enum judgement judgement;
 	char user[KEY_TEXT_SIZE];
+	const char *why;
 
 	if (zmq_msg_size(mechanism) == 5 && memcmp(zmq_msg_data(mechanism), "CURVE", 5) == 0 &&
 		zmq_msg_size(credentials) == 32) {
 		key = catalog_key_by_curve(intake_catalog(node->intake), zmq_msg_data(credentials));
 	}
-	if (key && catalog_key_is_valid(key, intake_instant(node->intake, node_now(node)))) {
+	judgement = key_judge(node, key, &why);
+	/* The owner of a token that was used or has expired is let in only to be told so. */
+	if (judgement == JUDGEMENT_ACCEPTED || (key && key->role == ROLE_INVITED)) {
 		public_key_format(&key->key, user);
 		zap_reply(node, frames, "200", "OK", user);
 		return;
 	}
-	intake_count_refusal(node->intake, REFUSED_UNKNOWN_KEY);
+	intake_count_refusal(node->intake, judgement);
 	if (node->logged++ < REFUSALS_LOGGED) {
 		char address[64];
 
@@ -138,8 +142,12 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 		log_event(EVENT_KEY_REFUSED, LOG_FIELDS(LOG_TEXT("ADDRESS", address)),
 			"a key that is not enrolled tried to connect from %s", address);
 	}
-	/* 300: a child whose key is enrolled a minute later gets in by itself; after 400 it never would. */
-	zap_reply(node, frames, "300", "not enrolled", "");
+	/*
+	 * 300: a child whose key is enrolled a minute later gets in by itself; after 400 it never would.
+	 * A key that was replaced or revoked never will.
+	 */
+	zap_reply(
+		node, frames, judgement == REFUSED_KEY_REVOKED ? "400" : "300", "not enrolled", "");
 }
 
 /*
@@ -188,6 +196,7 @@ static bool take_zap(struct node *node)
 static void send_events(struct node *node, int64_t now_ms)
 {
 	size_t kept = 0;
+	const char *why;
 
 	if (!node->events_due || now_ms < node->next_event_ms) {
 		return;
@@ -197,7 +206,11 @@ static void send_events(struct node *node, int64_t now_ms)
 	writer_array(&node->reply, 1);
 	writer_int(&node->reply, (int64_t)intake_seq(node->intake));
 	for (size_t i = 0; i < node->watcher_count; i++) {
-		if (node->watchers[i].until_ms > now_ms) {
+		if (node->watchers[i].until_ms > now_ms &&
+			key_judge(node,
+				catalog_key_find(
+					intake_catalog(node->intake), &node->watchers[i].key),
+				&why) == JUDGEMENT_ACCEPTED) {
 			node->watchers[kept++] = node->watchers[i];
 			peer_send(node, node->watchers[i].id, node->watchers[i].id_size,
 				writer_bytes(&node->reply));

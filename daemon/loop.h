@@ -28,6 +28,7 @@ struct peer {
 };
 
 struct watcher {
+	struct public_key key;
 	uint8_t id[ROUTING_ID_BYTES];
 	size_t id_size;
 	int64_t until_ms;
@@ -98,6 +99,13 @@ static inline int64_t monotonic_ms(void)
 static inline struct instant node_now(const struct node *node)
 {
 	return (struct instant){ instant_now().ms + node->clock_offset_ms };
+}
+
+/* catalog_key_judge, now. */
+static inline enum judgement key_judge(
+	const struct node *node, const struct catalog_key *key, const char **ret_why)
+{
+	return catalog_key_judge(key, intake_instant(node->intake, node_now(node)), ret_why);
 }
 
 /* A peer that is gone or does not read loses the answer; it will ask again with the same bytes. */

@@ -61,7 +61,7 @@ static int open_store(const struct settings *settings, bool create, struct store
 		return fail_config(settings->state, "no room for the store");
 	case STORE_E_FORMAT:
 		return fail_config(settings->state,
-			"the store is not one that this version reads (format 1); use the version that made it");
+			"the store is not one that this version reads (format 2); use the version that made it");
 	case STORE_E_LOCKED:
 		return fail_config(settings->state, "another baocaod serves this store");
 	case -ENOENT:

@@ -393,6 +393,29 @@ static void write_date(struct writer *writer, struct date date)
 	writer_str(writer, text);
 }
 
+/* A word and its instant, which is nil where nothing has happened. */
+static void write_key_state(struct writer *writer, const struct catalog_key *key)
+{
+	bool invited = key->role == ROLE_INVITED;
+
+	switch (key->end) {
+	case KEY_END_REPLACED:
+		writer_str(writer, invited ? "used" : "replaced");
+		break;
+	case KEY_END_REVOKED:
+		writer_str(writer, "revoked");
+		break;
+	default:
+		writer_str(writer, invited ? "invited" : "enrolled");
+		break;
+	}
+	if (key->end != KEY_END_NONE || invited) {
+		writer_int(writer, key->end != KEY_END_NONE ? key->ended.ms : key->expires.ms);
+	} else {
+		writer_nil(writer);
+	}
+}
+
 int query_keys(const struct query *query, struct writer *writer)
 {
 	size_t count = catalog_key_count(query->catalog);
@@ -401,14 +424,15 @@ int query_keys(const struct query *query, struct writer *writer)
 	for (size_t i = 0; i < count; i++) {
 		const struct catalog_key *key = catalog_key_at(query->catalog, i);
 
-		writer_array(writer, 7);
+		writer_array(writer, 9);
 		writer_bin(writer, key->key.data, KEY_SIZE);
 		writer_int(writer, key->party);
 		writer_int(writer, key->unit);
-		writer_str(writer, role_name(key->role));
+		writer_str(writer, role_name(key->grants ? key->grants : key->role));
 		write_date(writer, key->from);
 		write_date(writer, key->to);
 		writer_str(writer, key->name);
+		write_key_state(writer, key);
 	}
 	return 0;
 }

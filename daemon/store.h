@@ -27,7 +27,7 @@ enum store_table {
 };
 
 enum {
-	STORE_FORMAT = 1,
+	STORE_FORMAT = 2,
 };
 
 enum {

@@ -75,4 +75,11 @@ int subject_is_closed(struct fold *fold, const struct subject *subject, const st
 enum timeliness subject_timeliness(
 	const struct subject *subject, int64_t extended_ms, int64_t received_ms);
 
+/*
+ * The party of a key: that of an older key of the same unit, role and name, in the catalog or among
+ * the first upto rows of a table (parties given), or the next free one.
+ */
+uint32_t fold_party(const struct catalog *catalog, const struct key_rows *rows, size_t upto,
+	const uint32_t *given, const struct catalog_key *key);
+
 void fold_id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t seq);

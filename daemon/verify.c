@@ -97,6 +97,19 @@ static int fold_again_rollup(
 		&verify->fold, &rollup, &signer, entry->statement.seq, &changed, &new, problems);
 }
 
+static int fold_again_key(
+	struct verify *verify, const struct entry *entry, struct problems *problems)
+{
+	struct fold_signer signer;
+	struct key_act act;
+
+	if (key_act_read(entry->body, &act) ||
+		!fold_signer_find(&verify->fold, &act.sender, &signer, problems)) {
+		return 1;
+	}
+	return fold_key_act(&verify->fold, &act, &signer, entry->statement.seq, problems);
+}
+
 /* Folds one entry. 0, 1 if it does not fold, or -errno. */
 static int fold_again(struct verify *verify, const struct entry *entry, bool *ret_reload)
 {
@@ -127,6 +140,10 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 	case ENTRY_SUBMISSION:
 	case ENTRY_REVIEW:
 		r = fold_again_submission(verify, entry, &problems);
+		break;
+	case ENTRY_KEY:
+		r = fold_again_key(verify, entry, &problems);
+		*ret_reload = true;
 		break;
 	case ENTRY_ROLLUP:
 		r = fold_again_rollup(verify, entry, &problems);

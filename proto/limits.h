@@ -28,6 +28,8 @@ enum {
 	LIMIT_REPORT_ACTS = 16,              /* acts told with one report, the newest */
 	LIMIT_ACT_ENTRIES = 1 << 16,         /* entries of the ledger looked at for them */
 	LIMIT_FIGURE_ROWS = 512,             /* rows of one figures answer */
+	LIMIT_TOKEN_FRAME_BYTES = 4096,      /* a message by the key of a token */
+	LIMIT_TOKEN_HOURS = 31 * 24,         /* from an invitation to its end */
 	LIMIT_WATCHERS = 64,
 	LIMIT_QUEUE_MESSAGES = 500, /* messages that wait for or from one peer */
 };

@@ -12,6 +12,7 @@ static const char *const role_names[ROLE_COUNT] = {
 	[ROLE_NODE] = "node",
 	[ROLE_READER] = "reader",
 	[ROLE_REVIEWER] = "reviewer",
+	[ROLE_INVITED] = "invited",
 };
 
 enum {
@@ -51,6 +52,7 @@ static const struct message_row rows[MESSAGE_TYPE_COUNT] = {
 	[MESSAGE_SCORES]     = { "scores",     READERS },
 	[MESSAGE_NESTED]     = { "nested",     ANYONE },
 	[MESSAGE_AS_OF]      = { "as-of",      READERS },
+	[MESSAGE_KEY_ACT]    = { "key-act",    ANYONE | ROLE_BIT(ROLE_INVITED) },
 	/* clang-format on */
 };
 
@@ -96,6 +98,8 @@ static const char *const judgement_names[JUDGEMENT_COUNT] = {
 	[REFUSED_STORE_FAILED] = "store-failed",
 	[REFUSED_BUSY] = "busy",
 	[REFUSED_GAP] = "gap",
+	[REFUSED_KEY_REVOKED] = "key-revoked",
+	[REFUSED_KEY_TAKEN] = "key-taken",
 };
 
 static const char *const kind_names[PUBLICATION_KIND_COUNT] = {
@@ -113,7 +117,7 @@ const char *role_name(enum role role)
 
 enum role role_from_name(const char *name)
 {
-	for (int role = ROLE_OPERATOR; role < ROLE_COUNT; role++) {
+	for (int role = ROLE_OPERATOR; role < ROLE_INVITED; role++) {
 		if (strcmp(name, role_names[role]) == 0) {
 			return (enum role)role;
 		}
@@ -512,6 +516,94 @@ void publication_write(struct writer *writer, const struct publication *publicat
 	writer_str(writer, publication_kind_name(publication->kind));
 	writer_str_bytes(writer, publication->name);
 	writer_str_bytes(writer, publication->text);
+}
+
+static const char *const key_act_names[KEY_ACT_KIND_COUNT] = {
+	[KEY_INVITE] = "invite",
+	[KEY_REPLACE] = "replace",
+	[KEY_REVOKE] = "revoke",
+};
+
+const char *key_act_name(enum key_act_kind kind)
+{
+	return kind > 0 && kind < KEY_ACT_KIND_COUNT ? key_act_names[kind] : "unknown";
+}
+
+static void invitation_read(struct reader *reader, struct key_act *ret)
+{
+	reader_array_exact(reader, 6);
+	ret->unit = (uint32_t)reader_int_between(reader, 1, UINT32_MAX);
+	ret->role = reader_str(reader);
+	ret->from = reader_str(reader);
+	ret->to = reader_str(reader);
+	ret->name = reader_str(reader);
+	ret->expires.ms = reader_int_between(reader, 0, INT64_MAX);
+	if (!reader->error && ret->name.size >= LIMIT_TEXT_BYTES) {
+		reader_fail(reader, "a name that is too long");
+	}
+}
+
+const char *key_act_read(struct bytes bytes, struct key_act *ret)
+{
+	struct reader reader = reader_make(bytes);
+
+	*ret = (struct key_act){ 0 };
+	signed_head_read(&reader, "baocao-key", 8, &ret->sender);
+	memcpy(ret->node.data, reader_bin_exact(&reader, KEY_SIZE), KEY_SIZE);
+	ret->created.ms = reader_int_between(&reader, 0, INT64_MAX);
+	ret->kind = (enum key_act_kind)reader_int_between(&reader, KEY_INVITE, KEY_REVOKE);
+	memcpy(ret->key.data, reader_bin_exact(&reader, KEY_SIZE), KEY_SIZE);
+	switch (ret->kind) {
+	case KEY_INVITE:
+		invitation_read(&reader, ret);
+		break;
+	case KEY_REPLACE:
+		memcpy(ret->proof.data, reader_bin_exact(&reader, SIGNATURE_SIZE), SIGNATURE_SIZE);
+		break;
+	default:
+		ret->reason = reader_str(&reader);
+		if (!reader.error && ret->reason.size > LIMIT_TEXT_BYTES) {
+			reader_fail(&reader, "a reason that is too long");
+		}
+		break;
+	}
+	if (!reader.error && !reader_done(&reader)) {
+		reader_fail(&reader, "bytes after the key act");
+	}
+	return reader.error;
+}
+
+void key_act_write(struct writer *writer, const struct key_act *act)
+{
+	signed_head_write(writer, "baocao-key", 8, &act->sender);
+	writer_bin(writer, act->node.data, KEY_SIZE);
+	writer_int(writer, act->created.ms);
+	writer_int(writer, act->kind);
+	writer_bin(writer, act->key.data, KEY_SIZE);
+	switch (act->kind) {
+	case KEY_INVITE:
+		writer_array(writer, 6);
+		writer_int(writer, act->unit);
+		writer_str_bytes(writer, act->role);
+		writer_str_bytes(writer, act->from);
+		writer_str_bytes(writer, act->to);
+		writer_str_bytes(writer, act->name);
+		writer_int(writer, act->expires.ms);
+		break;
+	case KEY_REPLACE:
+		writer_bin(writer, act->proof.data, SIGNATURE_SIZE);
+		break;
+	default:
+		writer_str_bytes(writer, act->reason);
+		break;
+	}
+}
+
+void key_proof_write(
+	struct writer *writer, const struct public_key *old, const struct public_key *new)
+{
+	signed_head_write(writer, "baocao-key-proof", 4, old);
+	writer_bin(writer, new->data, KEY_SIZE);
 }
 
 /* Cuts text that vsnprintf cut in the middle of a character back to whole characters. */

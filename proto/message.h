@@ -24,13 +24,15 @@ enum role {
 	ROLE_NODE = 5,
 	ROLE_READER = 6,
 	ROLE_REVIEWER = 7,
-	ROLE_COUNT = 8,
+	ROLE_INVITED = 8, /* a token's key, until another one takes its place */
+	ROLE_COUNT = 9,
 };
 
 #define ROLE_BIT(role) (1u << (role))
 
 const char *role_name(enum role role);
-enum role role_from_name(const char *name); /* ROLE_NONE if there is no such role */
+/* ROLE_NONE if there is no such role, or none that a key is enrolled with. */
+enum role role_from_name(const char *name);
 
 enum message_type {
 	MESSAGE_SUBMIT = 1,
@@ -60,7 +62,8 @@ enum message_type {
 	MESSAGE_SCORES = 25,
 	MESSAGE_NESTED = 26,
 	MESSAGE_AS_OF = 27,
-	MESSAGE_TYPE_COUNT = 28,
+	MESSAGE_KEY_ACT = 28,
+	MESSAGE_TYPE_COUNT = 29,
 	MESSAGE_REFUSED = 99,
 };
 
@@ -114,7 +117,9 @@ enum judgement {
 	REFUSED_STORE_FAILED = 79,
 	REFUSED_BUSY = 80,
 	REFUSED_GAP = 81,
-	JUDGEMENT_COUNT = 82,
+	REFUSED_KEY_REVOKED = 82,
+	REFUSED_KEY_TAKEN = 83,
+	JUDGEMENT_COUNT = 84,
 };
 
 /* The code of the protocol, "unknown-plan"; NULL for a number that means nothing. */
@@ -311,6 +316,38 @@ struct publication {
 
 const char *publication_read(struct bytes bytes, struct publication *ret);
 void publication_write(struct writer *writer, const struct publication *publication);
+
+/* What is done to one key by its owner or an operator; docs/protocol.md, "Key act". */
+enum key_act_kind {
+	KEY_INVITE = 1,  /* a token's key may be replaced once, by one that gets unit and role */
+	KEY_REPLACE = 2, /* the new key takes the sender's place, and the sender ends */
+	KEY_REVOKE = 3,  /* the key ends */
+	KEY_ACT_KIND_COUNT = 4,
+};
+
+const char *key_act_name(enum key_act_kind kind);
+
+struct key_act {
+	struct public_key sender;
+	struct public_key node; /* for which it is meant: no other takes it */
+	struct instant created;
+	enum key_act_kind kind;
+	struct public_key key; /* the token's, the new one, or the one that ends */
+	uint32_t unit;         /* of an invitation, and what follows: for the key to come */
+	struct bytes role;
+	struct bytes from; /* dates; to may be empty */
+	struct bytes to;
+	struct bytes name;
+	struct instant expires; /* of the invitation */
+	struct signature proof; /* of a replacement: by the new key, key_proof_write */
+	struct bytes reason;    /* of a revocation */
+};
+
+const char *key_act_read(struct bytes bytes, struct key_act *ret);
+void key_act_write(struct writer *writer, const struct key_act *act);
+/* What the new key signs to show that its owner has it. */
+void key_proof_write(
+	struct writer *writer, const struct public_key *old, const struct public_key *new);
 
 /* A problem as it travels: index, code, words. */
 struct problem {

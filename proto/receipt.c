@@ -36,7 +36,7 @@ bool statement_read(struct bytes bytes, struct statement *ret, uint8_t *judgemen
 	reader_array_exact(&reader, 7);
 	ret->seq = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
 	ret->instant.ms = reader_int(&reader);
-	ret->kind = (enum entry_kind)reader_int_between(&reader, ENTRY_INIT, ENTRY_REVIEW);
+	ret->kind = (enum entry_kind)reader_int_between(&reader, ENTRY_INIT, ENTRY_KEY);
 	memcpy(ret->sender.data, reader_bin_exact(&reader, KEY_SIZE), KEY_SIZE);
 	memcpy(ret->digest.data, reader_bin_exact(&reader, HASH_SIZE), HASH_SIZE);
 	memcpy(ret->signature.data, reader_bin_exact(&reader, SIGNATURE_SIZE), SIGNATURE_SIZE);

@@ -13,6 +13,7 @@ enum entry_kind {
 	ENTRY_SUBMISSION = 3,
 	ENTRY_ROLLUP = 4,
 	ENTRY_REVIEW = 5,
+	ENTRY_KEY = 6,
 };
 
 /* What one entry of the ledger says of itself; its packed bytes are the leaf of the tree. */

@@ -4,6 +4,7 @@
 #include "clients/cli/listing.h"
 #include "clients/cli/publish.h"
 #include "clients/cli/verbs.h"
+#include "clients/common/answer.h"
 #include "clients/common/text.h"
 
 int run_key_new(struct app *app, const struct arguments *arguments)
@@ -149,6 +150,8 @@ static int keys_node(struct app *app)
 		{ "from", false },
 		{ "to", false },
 		{ "name", false },
+		{ "state", false },
+		{ "instant", false },
 	};
 	struct listing listing;
 	struct reader data;
@@ -168,10 +171,12 @@ static int keys_node(struct app *app)
 	count = reader_array(&data);
 	for (uint32_t i = 0; i < count && reader_ok(&data); i++) {
 		char hex[KEY_TEXT_SIZE], party[24], unit[24], role[32], from[DATE_TEXT_SIZE],
-			to[DATE_TEXT_SIZE], name[256];
+			to[DATE_TEXT_SIZE], name[256], state[ANSWER_WORD_SIZE],
+			instant[INSTANT_TEXT_SIZE];
 		struct public_key key;
+		struct when when;
 
-		reader_array_exact(&data, 7);
+		reader_array_exact(&data, 9);
 		memcpy(key.data, reader_bin_exact(&data, KEY_SIZE), KEY_SIZE);
 		public_key_format(&key, hex);
 		snprintf(party, sizeof(party), "%lld", (long long)reader_int(&data));
@@ -180,9 +185,12 @@ static int keys_node(struct app *app)
 		text_clean(reader_str(&data), from, sizeof(from));
 		text_clean(reader_str(&data), to, sizeof(to));
 		text_clean(reader_str(&data), name, sizeof(name));
+		text_clean(reader_str(&data), state, sizeof(state));
+		when_read(&data, &when);
+		when_format(&when, instant, sizeof(instant));
 		if (reader_ok(&data)) {
-			listing_row(&listing,
-				(const char *const[]){ hex, party, unit, role, from, to, name });
+			listing_row(&listing, (const char *const[]){ hex, party, unit, role, from,
+						      to, name, state, instant });
 		}
 	}
 	r = listing_end(&listing);

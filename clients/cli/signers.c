@@ -27,12 +27,14 @@ void signers_freep(struct signers **signers)
 
 static void signer_read(struct reader *reader, struct signer *ret)
 {
-	reader_array_exact(reader, 7);
+	reader_array_exact(reader, 9);
 	memcpy(ret->key.data, reader_bin_exact(reader, KEY_SIZE), KEY_SIZE);
 	for (int i = 0; i < 5; i++) {
 		reader_skip(reader); /* party, unit, role, from, to */
 	}
 	text_clean(reader_str(reader), ret->name, sizeof(ret->name));
+	reader_skip(reader); /* state */
+	reader_skip(reader);
 }
 
 struct signers *signers_read(struct app *app)

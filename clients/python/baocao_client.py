@@ -33,13 +33,13 @@ TYPES = {
     'publish': 7, 'published': 8, 'status': 9, 'answer': 10, 'list': 11, 'get': 12,
     'figures': 13, 'report': 14, 'receipt': 15, 'watch': 16, 'event': 17, 'verify': 18,
     'keys': 19, 'clock': 20, 'review': 21, 'obligations': 22, 'explain': 23, 'targets': 24,
-    'scores': 25, 'nested': 26, 'as-of': 27, 'refused': 99,
+    'scores': 25, 'nested': 26, 'as-of': 27, 'key-act': 28, 'refused': 99,
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
 # "Roles".
 ROLES = {'operator': 1, 'reporter': 2, 'collector': 3, 'carrier': 4, 'node': 5, 'reader': 6,
-         'reviewer': 7}
+         'reviewer': 7, 'invited': 8}
 
 # "Judgements and refusals".
 CODES = {
@@ -53,17 +53,20 @@ CODES = {
     'unknown-key': 68, 'not-permitted': 69, 'wrong-sender': 70, 'bad-signature': 71,
     'id-conflict': 72, 'stale-publication': 73, 'bad-text': 74, 'incompatible': 75,
     'not-found': 76, 'not-synthetic': 77, 'store-full': 78, 'store-failed': 79, 'busy': 80, 'gap': 81,
+    'key-revoked': 82, 'key-taken': 83,
 }
 CODE_NAMES = {number: name for name, number in CODES.items()}
 JUDGEMENT_REFUSED_MIN = 16
 
-KINDS = {1: 'init', 2: 'publication', 3: 'submission', 4: 'rollup', 5: 'review'}
+KINDS = {1: 'init', 2: 'publication', 3: 'submission', 4: 'rollup', 5: 'review', 6: 'key-act'}
 # "Review": the kinds of acts; "Rollup": the states and flags of a cell.
 ACTS = {'accept': 1, 'return': 2, 'withdraw': 3, 'waive': 4, 'extend': 5, 'exempt': 6,
         'close': 7, 'reopen': 8}
 STATUSES = ('none', 'received', 'accepted', 'returned', 'withdrawn')
 FLAG_NIL, FLAG_EXEMPT, FLAG_WAIVED, FLAG_CLOSED, FLAG_REOPENED = 1, 2, 4, 8, 16
 SECRET_PREFIX = 'baocao-secret-key-1 '
+# "Key act".
+KEY_ACTS = {'invite': 1, 'replace': 2, 'revoke': 3}
 
 
 class ProtocolError(Exception):
@@ -230,6 +233,29 @@ def review(key, counter, acts, created=None, sender=None):
     """A signed review: acts on obligations. Counters are those of submissions."""
     return signed(key, ['baocao-review', 1, sender or key.public, counter,
                         now_ms() if created is None else created, acts])
+
+
+def key_act(key, node, kind, subject, rest, created=None, sender=None):
+    """What is done to one key, for one node."""
+    return signed(key, ['baocao-key', 1, sender or key.public, node,
+                        now_ms() if created is None else created, KEY_ACTS[kind], subject, rest])
+
+
+def invitation(key, node, token_public, unit, role, expires, start='2010-01-01', end='', name='',
+               created=None):
+    """By an operator: the key of a token may be replaced once, by one that gets unit and role."""
+    return key_act(key, node, 'invite', token_public, [unit, role, start, end, name, expires],
+                   created)
+
+
+def replacement(old, new, node, created=None):
+    """The new key takes the place of the old one, or of a token's; both sign."""
+    proof = new.sign(encode(['baocao-key-proof', 1, old.public, new.public]))
+    return key_act(old, node, 'replace', new.public, proof, created)
+
+
+def revocation(key, node, subject, reason='', created=None):
+    return key_act(key, node, 'revoke', subject, reason, created)
 
 
 def publication(key, kind, name, text, issued=None):
@@ -471,6 +497,11 @@ class Session:
 
     def publish_signed(self, made, dry_run=False):
         receipt, problems = self.ask('publish', [made.data, made.signature, dry_run], 'published')
+        return Outcome(0, _receipt_or_none(receipt), problems_of(problems))
+
+    def act_on_key(self, made):
+        """An invitation, a replacement or a revocation."""
+        receipt, problems = self.ask('key-act', [made.data, made.signature], 'published')
         return Outcome(0, _receipt_or_none(receipt), problems_of(problems))
 
     def hello(self, unit, epoch):

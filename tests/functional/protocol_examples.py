@@ -17,12 +17,14 @@ OPERATOR = client.Key(b'\x22' * 32)
 WARD = client.Key(b'\x33' * 32)
 CHILD = client.Key(b'\x44' * 32)
 REVIEWER = client.Key(b'\x55' * 32)
+TOKEN = client.Key(b'\x66' * 32)
+OWNER = client.Key(b'\x77' * 32)
 NO_PERIOD = "form 'half-year' of plan 'example-2022' has no period '2022-H1'"
 HEADING = '## Examples in bytes'
 INTRODUCTION = f'''{HEADING}
 
 Made from fixed seeds: the node's key from 32 bytes of 11, the operator's from 22, the ward's from
-33, the child node's from 44, the reviewer's from 55 (hexadecimal). First the bytes in hexadecimal, then what they say.
+33, the child node's from 44, the reviewer's from 55, a token's from 66 and the one that takes its place from 77 (hexadecimal). First the bytes in hexadecimal, then what they say.
 There, `<name>` stands for the bytes of an example or a row of this table, `<name signature>` for
 the signature of these bytes, `<name digest>` for their SHA-256. `tests/functional/test_protocol_doc.py`
 holds each of them against this page and against a running node.
@@ -80,7 +82,7 @@ def make():
         return made
 
     for key, name in ((NODE, 'node'), (OPERATOR, 'operator'), (WARD, 'ward'), (CHILD, 'child'),
-                      (REVIEWER, 'reviewer')):
+                      (REVIEWER, 'reviewer'), (TOKEN, 'token'), (OWNER, 'owner')):
         names[key.public] = f'{name} key'
 
     submission = add_signed('submission', client.submission(WARD, 7, [
@@ -109,6 +111,14 @@ def make():
             (WARD.hex, 26890, 'reporter', '2022-01-01', '', 'Phường 1'),
             (CHILD.hex, 764, 'node', '2022-01-01', '2025-07-01', 'Quận Gò Vấp')]),
         issued=1640995200000))
+
+    add_signed('invitation', client.invitation(
+        OPERATOR, NODE.public, TOKEN.public, 26890, 'reporter', 1654596000000, '2022-01-01', '',
+        'Phường 1', created=1654336800000))
+    replacement = add_signed('replacement', client.replacement(
+        TOKEN, OWNER, NODE.public, created=1654336800000))
+    add_signed('revocation', client.revocation(
+        OPERATOR, NODE.public, WARD.public, 'Mất máy', created=1654336800000))
 
     instant = 1654336800500
     statements = [
@@ -166,6 +176,7 @@ def make():
         'scores': ['example-2022', 0],
         'nested': ['example-2022', 'half-year', '2022-H1', 26890],
         'as-of': [1654362000000, 13, ['example-2022', 'month', '', 764, 0]],
+        'key-act': [replacement.data, replacement.signature],
         'refused': ['not-found', 'nothing of that name is held'],
     }
     for name, number in client.TYPES.items():

@@ -10,7 +10,8 @@ import harness
 from harness import client
 
 DOCUMENT = os.path.join(harness.SOURCE, 'docs', 'protocol.md')
-SEEDS = {'node': b'\x11', 'operator': b'\x22', 'ward': b'\x33', 'child': b'\x44'}
+SEEDS = {'node': b'\x11', 'operator': b'\x22', 'ward': b'\x33', 'child': b'\x44',
+         'token': b'\x66', 'owner': b'\x77'}
 
 
 def parse(text, names):
@@ -137,7 +138,9 @@ class ProtocolDocument(unittest.TestCase):
 
     def test_the_signatures_fit_their_bytes(self):
         for title, signer in (('submission', 'ward'), ('rollup', 'child'),
-                              ('publication', 'operator'), ('commit', 'node')):
+                              ('publication', 'operator'), ('commit', 'node'),
+                              ('invitation', 'operator'), ('replacement', 'token'),
+                              ('revocation', 'operator')):
             with self.subTest(title):
                 data = self.examples[title][0]
                 self.assertEqual(self.keys[signer].sign(data), self.names[f'{title} signature'])

@@ -34,6 +34,9 @@ enum party {
 	CARRIER_1,
 	READER_1,
 	STRANGER,
+	TOKEN, /* not enrolled, as all below */
+	OWNER,
+	OTHER,
 	PARTY_COUNT,
 };
 
