@@ -227,6 +227,11 @@ static int add_plan(struct catalog *catalog, const struct publication_record *re
 	}
 	entry->number = record->number;
 	entry->code = entry->plan->code;
+	entry->expected = calloc(entry->plan->form_count + 1, sizeof(struct expected *));
+	if (!entry->expected) {
+		plan_free(entry->plan);
+		return -ENOMEM;
+	}
 	catalog->plan_count++;
 	return 0;
 }
@@ -291,10 +296,24 @@ int catalog_load(struct txn *txn, struct catalog **ret)
 	return 0;
 }
 
+static void expected_free(struct catalog_plan *plan)
+{
+	for (size_t i = 0; i < plan->plan->form_count; i++) {
+		while (plan->expected[i]) {
+			struct expected *expected = plan->expected[i];
+
+			plan->expected[i] = expected->next;
+			free(expected);
+		}
+	}
+	free(plan->expected);
+}
+
 void catalog_free(struct catalog *catalog)
 {
 	if (catalog) {
 		for (size_t i = 0; i < catalog->plan_count; i++) {
+			expected_free(&catalog->plans[i]);
 			plan_free(catalog->plans[i].plan);
 		}
 		units_free(catalog->units);
@@ -408,6 +427,22 @@ const struct catalog_plan *catalog_plan_by_number(const struct catalog *catalog,
 		}
 	}
 	return NULL;
+}
+
+const struct expected *catalog_expected(const struct catalog *catalog,
+	const struct catalog_plan *plan, size_t form, const struct period *period)
+{
+	int32_t day = period->to.day - 1;
+	struct expected *expected = plan->expected[form];
+
+	while (expected && (day < expected->from.day || day >= expected->to.day)) {
+		expected = expected->next;
+	}
+	if (!expected && expected_make(plan->plan, form, period, catalog->units, &expected) == 0) {
+		expected->next = plan->expected[form];
+		plan->expected[form] = expected;
+	}
+	return expected;
 }
 
 enum key_column {

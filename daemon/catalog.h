@@ -1,13 +1,14 @@
 /*
  * catalog.h - who and what a node knows: keys, units and plans in force, in memory.
  *
- * Immutable; loaded anew from the store after each publication. Everything in it comes from the
+ * Immutable but for what catalog_expected remembers; loaded anew from the store after each publication. Everything in it comes from the
  * ledger, so two nodes that fold the same ledger have the same catalog.
  */
 #pragma once
 
 #include "config/plan.h"
 #include "config/unit.h"
+#include "daemon/expected.h"
 #include "daemon/store.h"
 #include "proto/message.h"
 
@@ -38,6 +39,7 @@ struct catalog_plan {
 	uint32_t number; /* in keys of the store; by order of first publication */
 	const char *code;
 	struct plan *plan;
+	struct expected **expected; /* by form: a list of those made so far */
 };
 
 struct publication_record {
@@ -80,6 +82,9 @@ size_t catalog_plan_count(const struct catalog *catalog);
 const struct catalog_plan *catalog_plan_at(const struct catalog *catalog, size_t index);
 const struct catalog_plan *catalog_plan_find(const struct catalog *catalog, struct bytes code);
 const struct catalog_plan *catalog_plan_by_number(const struct catalog *catalog, uint32_t number);
+/* Who is expected for a form in one of its periods; NULL when there is no memory. */
+const struct expected *catalog_expected(const struct catalog *catalog,
+	const struct catalog_plan *plan, size_t form, const struct period *period);
 
 /* Records of the tables key and publication. */
 void key_record_put(struct txn *txn, const struct catalog_key *key);

@@ -1,6 +1,7 @@
 /*
  * table own: key -> struct own_head, then (count + pending_count) × { u8 state, i64 number }.
- * table cell: key -> count × { i64 sum, u32 numbers, u32 not_applicable, u32 estimated }.
+ * table cell: key -> struct standing, then count × { i64 sum, u32 numbers, u32 not_applicable, u32
+ * estimated }.
  * table change: big-endian u64 change number -> key; one row per own record, the latest.
  * All numbers little-endian unless said; the key is plan, form, period, unit, big-endian.
  */
@@ -154,13 +155,44 @@ static size_t own_write(const struct own *own, uint8_t *ret)
 	return size;
 }
 
+void standing_change(struct standing *standing, const struct own *own, int sign)
+{
+	uint32_t one = (uint32_t)sign; /* added modulo 2^32: what was counted is taken back */
+
+	if (!own) {
+		return;
+	}
+	if (own->flags & OBLIGATION_EXEMPT) {
+		standing->exempt += one;
+		return;
+	}
+	if (own->status == OBLIGATION_RETURNED) {
+		standing->returned += one;
+	}
+	if (own_is_received(own)) {
+		bool late = own->timeliness == TIMELINESS_LATE;
+		bool waived = own->flags & OBLIGATION_WAIVED;
+
+		standing->received += one;
+		standing->nil += own->flags & OBLIGATION_NIL ? one : 0;
+		standing->accepted += own->status == OBLIGATION_ACCEPTED ? one : 0;
+		standing->on_time +=
+			own->timeliness == TIMELINESS_ON_TIME || (late && waived) ? one : 0;
+		standing->late += late && !waived ? one : 0;
+	}
+}
+
 bool totals_read(struct bytes record, struct totals *ret)
 {
-	size_t count = record.size / sizeof(struct cell_total);
+	size_t size = record.size - sizeof(ret->standing);
+	size_t count = size / sizeof(struct cell_total);
 
-	if (record.size % sizeof(struct cell_total) || count > LIMIT_FIELDS_PER_FORM) {
+	if (record.size < sizeof(ret->standing) || size % sizeof(struct cell_total) ||
+		count > LIMIT_FIELDS_PER_FORM) {
 		return false;
 	}
+	memcpy(&ret->standing, record.data, sizeof(ret->standing));
+	record.data += sizeof(ret->standing);
 	ret->count = (uint16_t)count;
 	for (size_t i = 0; i < count; i++) {
 		struct cell_total total;
@@ -174,6 +206,8 @@ bool totals_read(struct bytes record, struct totals *ret)
 
 static size_t totals_write(const struct totals *totals, uint8_t *ret)
 {
+	memcpy(ret, &totals->standing, sizeof(totals->standing));
+	ret += sizeof(totals->standing);
 	for (uint16_t i = 0; i < totals->count; i++) {
 		const struct total *field = &totals->fields[i];
 		struct cell_total total = { field->sum, field->numbers, field->not_applicable,
@@ -181,7 +215,7 @@ static size_t totals_write(const struct totals *totals, uint8_t *ret)
 
 		memcpy(ret + i * sizeof(total), &total, sizeof(total));
 	}
-	return totals->count * sizeof(struct cell_total);
+	return sizeof(totals->standing) + totals->count * sizeof(struct cell_total);
 }
 
 static bool get(
@@ -207,6 +241,7 @@ bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret)
 	if (get(txn, TABLE_CELL, key, &record) && totals_read(record, ret)) {
 		return true;
 	}
+	ret->standing = (struct standing){ 0 };
 	ret->count = 0;
 	return false;
 }

@@ -67,14 +67,29 @@ static inline bool own_is_received(const struct own *own)
 }
 
 struct total {
-	int64_t sum;
-	uint32_t numbers; /* figures summed, estimated ones included */
+	int64_t sum;      /* or the least or greatest, where the field is combined so; 0 of none */
+	uint32_t numbers; /* figures in it, estimated ones included */
 	uint32_t not_applicable;
 	uint32_t estimated;
 };
 
-/* Sums over all units strictly below one unit. */
+/* How many units stand so: docs/domain.md, "Coverage". */
+struct standing {
+	uint32_t received;
+	uint32_t nil;
+	uint32_t on_time; /* waived included */
+	uint32_t late;
+	uint32_t accepted;
+	uint32_t returned;
+	uint32_t exempt; /* such a unit is counted as nothing else */
+};
+
+/* Counts one obligation, or with sign -1 takes it back; own is NULL where nothing has happened. */
+void standing_change(struct standing *standing, const struct own *own, int sign);
+
+/* Over all units strictly below one unit that a duty binds: how they stand, and their sums. */
 struct totals {
+	struct standing standing;
 	uint16_t count;
 	struct total fields[LIMIT_FIELDS_PER_FORM];
 };

@@ -24,20 +24,6 @@ static void write_aggregate(
 	writer_int(writer, aggregate->estimated);
 }
 
-/* A sum from the stored cell and the unit's own record: the same figure, kept at each commit. */
-static void write_stored_sum(
-	struct writer *writer, const struct total *below, const struct figure *own)
-{
-	bool number = own->state == VALUE_NUMBER || own->state == VALUE_ESTIMATED;
-
-	writer_array(writer, 4);
-	/* Both are below 2^62 by construction (fold.c). */
-	writer_int(writer, below->sum + (number ? own->number : 0));
-	writer_int(writer, below->numbers + number);
-	writer_int(writer, below->not_applicable + (own->state == VALUE_NOT_APPLICABLE));
-	writer_int(writer, below->estimated + (own->state == VALUE_ESTIMATED));
-}
-
 enum {
 	WINDOWS_MAX = 64, /* windows computed for one answer */
 };
@@ -55,33 +41,6 @@ struct figures {
 	struct writer *out;
 };
 
-static void write_sums(const struct query *query, const struct figures *figures, size_t at,
-	const struct period *period, const struct rollup_row *row)
-{
-	static const struct figure missing;
-	static const struct total nothing;
-	const struct form *form = &figures->plan->plan->forms[at];
-	struct cell_key key = rollup_key(figures->plan, at, period, row->unit);
-	bool stored = period->cadence == form->cadence;
-	struct totals totals = { 0 };
-	struct own own;
-	bool has_own = stored && own_get(query->txn, &key, &own);
-
-	if (stored) {
-		totals_get(query->txn, &key, &totals);
-	}
-	writer_array(figures->out, form->field_count);
-	for (size_t i = 0; i < form->field_count; i++) {
-		if (stored && form->fields[i].over_units == AGGREGATION_SUM) {
-			write_stored_sum(figures->out,
-				i < totals.count ? &totals.fields[i] : &nothing,
-				has_own && i < own.count ? &own.figures[i] : &missing);
-		} else {
-			write_aggregate(figures->out, &form->fields[i], &row->aggregates[i]);
-		}
-	}
-}
-
 static bool has_figures(const struct rollup_row *row, size_t field_count)
 {
 	for (size_t i = 0; i < field_count; i++) {
@@ -92,30 +51,27 @@ static bool has_figures(const struct rollup_row *row, size_t field_count)
 	return false;
 }
 
-static void write_row(const struct query *query, const struct figures *figures, size_t at,
-	const struct period *period, const struct rollup_row *row)
+static void write_row(const struct figures *figures, size_t at, const struct period *period,
+	const struct rollup_row *row)
 {
 	const struct form *form = &figures->plan->plan->forms[at];
-	struct cell_key key = rollup_key(figures->plan, at, period, row->unit);
-	const struct coverage *coverage = &row->coverage;
+	const struct standing *standing = &row->coverage.standing;
 	struct writer *writer = figures->out;
 	char label[PERIOD_LABEL_SIZE];
-	struct own own;
-	bool has_own = period->cadence == form->cadence && own_get(query->txn, &key, &own);
 
 	period_label(period->code, label);
 	writer_array(writer, 15);
 	writer_str(writer, form->code);
 	writer_str(writer, label);
 	writer_int(writer, row->unit);
-	writer_int(writer, coverage->received);
-	writer_int(writer, coverage->nil);
-	writer_int(writer, coverage->on_time);
-	writer_int(writer, coverage->late);
-	writer_int(writer, coverage->expected);
-	writer_int(writer, has_own ? (int64_t)own.version : 0);
-	writer_bool(writer, !coverage->proposed);
-	if ((has_own && own_is_received(&own)) || has_figures(row, form->field_count)) {
+	writer_int(writer, standing->received);
+	writer_int(writer, standing->nil);
+	writer_int(writer, standing->on_time);
+	writer_int(writer, standing->late);
+	writer_int(writer, row->coverage.bound - standing->exempt);
+	writer_int(writer, (int64_t)row->version);
+	writer_bool(writer, !row->coverage.proposed);
+	if (row->received || has_figures(row, form->field_count)) {
 		writer_array(writer, form->field_count);
 		for (size_t i = 0; i < form->field_count; i++) {
 			struct figure figure = row->own[i];
@@ -129,10 +85,13 @@ static void write_row(const struct query *query, const struct figures *figures, 
 	} else {
 		writer_nil(writer);
 	}
-	write_sums(query, figures, at, period, row);
-	writer_int(writer, coverage->returned);
-	writer_int(writer, coverage->exempt);
-	writer_int(writer, coverage->accepted);
+	writer_array(writer, form->field_count);
+	for (size_t i = 0; i < form->field_count; i++) {
+		write_aggregate(writer, &form->fields[i], &row->aggregates[i]);
+	}
+	writer_int(writer, standing->returned);
+	writer_int(writer, standing->exempt);
+	writer_int(writer, standing->accepted);
 }
 
 static uint64_t cursor_make(size_t form, uint64_t period, uint64_t row)
@@ -140,16 +99,62 @@ static uint64_t cursor_make(size_t form, uint64_t period, uint64_t row)
 	return (uint64_t)form << 44 | period << 20 | row;
 }
 
-/* Rows of one form and window from row number first on. Returns -errno. */
+static bool is_full(const struct figures *figures)
+{
+	return figures->rows == LIMIT_FIGURE_ROWS ||
+	       figures->out->buffer.size > LIMIT_MESSAGE_BYTES / 2;
+}
+
+/*
+ * Rows of one of the form's own periods, from the unit at place first on: from what is stored, each
+ * at the cost of two look-ups. Returns -errno.
+ */
+static int figures_stored(const struct query *query, struct figures *figures, size_t form,
+	uint64_t number, const struct period *period, uint64_t first)
+{
+	const struct expected *expected =
+		catalog_expected(query->catalog, figures->plan, form, period);
+	struct figure own[LIMIT_FIELDS_PER_FORM];
+	struct aggregate aggregates[LIMIT_FIELDS_PER_FORM];
+	struct rollup_row row = { .own = own, .aggregates = aggregates };
+	size_t to;
+
+	if (!expected) {
+		return -ENOMEM;
+	}
+	to = expected->count;
+	if (figures->unit > 0) {
+		ptrdiff_t at = expected_find(expected, figures->unit);
+
+		if (at < 0) {
+			return 0;
+		}
+		first = (uint64_t)at;
+		to = first + 1;
+	}
+	for (size_t i = first; i < to; i++) {
+		if (!rollup_stored(query, figures->plan, form, period, expected, i, &row)) {
+			continue;
+		}
+		if (is_full(figures)) {
+			figures->next = (int64_t)cursor_make(form, number, i);
+			return 0;
+		}
+		write_row(figures, form, period, &row);
+		figures->rows++;
+	}
+	return 0;
+}
+
+/* Rows of the one longer window that was asked for, over the form's periods in it. */
 static int figures_window(const struct query *query, struct figures *figures, size_t form,
-	uint64_t number, const struct period *window, const struct period *periods,
-	size_t period_count, uint64_t first)
+	const struct period *periods, size_t period_count, uint64_t first)
 {
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	size_t from = 0;
 	size_t to;
-	int r = rollup_make(
-		query, figures->plan, form, window, periods, period_count, figures->unit, &table);
+	int r = rollup_make(query, figures->plan, form, &figures->window, periods, period_count,
+		figures->unit, &table);
 
 	if (r < 0) {
 		return r;
@@ -160,18 +165,16 @@ static int figures_window(const struct query *query, struct figures *figures, si
 		to = rollup_find(table, figures->unit) ? from + 1 : from;
 	}
 	for (size_t i = from > first ? from : first; i < to; i++) {
-		if (figures->rows == LIMIT_FIGURE_ROWS ||
-			figures->out->buffer.size > LIMIT_MESSAGE_BYTES / 2) {
-			figures->next = (int64_t)cursor_make(form, number, i);
+		if (is_full(figures)) {
+			figures->next = (int64_t)cursor_make(form, 0, i);
 			return 0;
 		}
-		write_row(query, figures, form, window, rollup_at(table, i));
+		write_row(figures, form, &figures->window, rollup_at(table, i));
 		figures->rows++;
 	}
 	return 0;
 }
 
-/* The one window that was asked for, over the form's periods in it. */
 static int figures_longer(const struct query *query, struct figures *figures, size_t form)
 {
 	CLEANUP(freep) struct period *periods = malloc(ROLLUP_PERIODS_MAX * sizeof(*periods));
@@ -185,8 +188,8 @@ static int figures_longer(const struct query *query, struct figures *figures, si
 	count = rollup_periods(
 		plan, &plan->forms[form], &figures->window, periods, ROLLUP_PERIODS_MAX);
 	return count == 0 ? 0
-			  : figures_window(query, figures, form, 0, &figures->window, periods,
-				    count, figures->cursor > first ? figures->cursor - first : 0);
+			  : figures_window(query, figures, form, periods, count,
+				    figures->cursor > first ? figures->cursor - first : 0);
 }
 
 static int figures_form(const struct query *query, struct figures *figures, size_t form)
@@ -214,7 +217,7 @@ static int figures_form(const struct query *query, struct figures *figures, size
 			figures->next = (int64_t)first;
 			return 0;
 		}
-		r = figures_window(query, figures, form, number, &period, &period, 1,
+		r = figures_stored(query, figures, form, number, &period,
 			figures->cursor > first ? figures->cursor - first : 0);
 		if (r < 0 || figures->next >= 0) {
 			return r;

@@ -1,7 +1,8 @@
 /*
- * A report changes one own record and the sums of every unit above it up to the node's own unit:
- * each sum by exactly the difference between the new figure and the one it replaces. All sums of
- * a report are checked before the first is changed, so an overflow refuses the report whole.
+ * A report changes one own record and the cell of every unit above it up to the node's own unit:
+ * each sum, and each count of how the units below stand, by exactly the difference between what is
+ * new and what it replaces. All sums of a report are checked before the first is changed, so an
+ * overflow refuses the report whole. What no duty asks for changes no cell.
  *
  * table id: big-endian u32 party, u64 counter -> u64 sequence.
  */
@@ -140,32 +141,36 @@ enum judgement subject_find_form(const struct fold *fold, int64_t index, struct 
 	return JUDGEMENT_ACCEPTED;
 }
 
-bool subject_chain(const struct units *units, uint32_t node_unit, uint32_t unit, struct date day,
-	uint32_t above[LIMIT_TREE_DEPTH], size_t *ret_count)
+bool subject_place(
+	struct subject *subject, const struct expected *expected, size_t index, uint32_t node_unit)
 {
-	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size = unit_chain(units, unit, day, chain);
+	const struct expected_unit *unit = &expected->units[index];
 
-	*ret_count = 0;
-	for (size_t i = 0; i < size; i++) {
-		if (i > 0) {
-			above[(*ret_count)++] = chain[i];
-		}
-		if (chain[i] == node_unit) {
-			return true;
-		}
+	subject->expected = expected;
+	subject->at = index;
+	subject->above_count = 0;
+	subject->bound = unit->bound;
+	while (unit->unit != node_unit && unit->above != EXPECTED_NONE) {
+		unit = &expected->units[unit->above];
+		subject->above[subject->above_count++] = unit->unit;
 	}
-	return false;
+	return unit->unit == node_unit;
 }
 
-enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
+int subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
 	const struct fold_signer *signer, bool bound, struct subject *ret,
 	struct problems *problems)
 {
+	const struct expected *expected =
+		catalog_expected(fold->catalog, ret->plan, ret->key.form, &ret->period);
 	const struct units *units = catalog_units(fold->catalog);
-	struct date day = subject_last_day(&ret->period);
+	ptrdiff_t at;
 
-	if (!unit_last(units, unit)) {
+	if (!expected) {
+		return -ENOMEM;
+	}
+	at = expected_find(expected, unit);
+	if (at < 0 && !unit_last(units, unit)) {
 		problems_add(
 			problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
 		return REFUSED_UNKNOWN_UNIT;
@@ -176,7 +181,7 @@ enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_
 			"the key speaks for unit %u, not for %u", signer->unit, unit);
 		return REFUSED_NOT_YOUR_UNIT;
 	}
-	if (!unit_on(units, unit, day)) {
+	if (at < 0) {
 		char label[PERIOD_LABEL_SIZE];
 
 		period_label(ret->period.code, label);
@@ -184,7 +189,7 @@ enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_
 			"unit %u does not exist on the last day of %s", unit, label);
 		return REFUSED_UNIT_NOT_VALID;
 	}
-	if (!subject_chain(units, fold->node_unit, unit, day, ret->above, &ret->above_count)) {
+	if (!subject_place(ret, expected, (size_t)at, fold->node_unit)) {
 		char label[PERIOD_LABEL_SIZE];
 
 		period_label(ret->period.code, label);
@@ -193,7 +198,7 @@ enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_
 			label);
 		return REFUSED_NOT_YOUR_UNIT;
 	}
-	if (bound && !plan_binds(ret->plan->plan, ret->key.form, &ret->period, units, unit, NULL)) {
+	if (bound && !ret->bound) {
 		problems_add(problems, index, REFUSED_NO_OBLIGATION,
 			"no duty of plan '%s' asks unit %u for form '%s'", ret->plan->code, unit,
 			ret->form->code);
@@ -323,30 +328,43 @@ static enum judgement judge_values(const struct report *report, const struct sub
 	return worst;
 }
 
-/* What a figure adds to a sum; own is NULL where there is nothing yet. */
-static struct total figure_part(const struct own *own, size_t index, bool summed)
+/* A figure that counts; own is NULL where there is nothing yet. */
+static const struct figure *figure_at(const struct own *own, size_t index)
 {
-	struct total part = { 0 };
+	static const struct figure missing;
 
-	if (own && index < own->count) {
-		const struct figure *figure = &own->figures[index];
+	return own && index < own->count ? &own->figures[index] : &missing;
+}
 
-		part.estimated = figure->state == VALUE_ESTIMATED;
-		part.not_applicable = figure->state == VALUE_NOT_APPLICABLE;
-		part.numbers = figure->state == VALUE_NUMBER || part.estimated;
-		part.sum = part.numbers && summed ? figure->number : 0;
-	}
-	return part;
+static bool is_number(const struct figure *figure)
+{
+	return figure->state == VALUE_NUMBER || figure->state == VALUE_ESTIMATED;
+}
+
+/* What a figure adds to a sum. */
+static struct total figure_part(const struct figure *figure, bool summed)
+{
+	bool number = is_number(figure);
+
+	return (struct total){
+		.sum = number && summed ? figure->number : 0,
+		.numbers = number,
+		.not_applicable = figure->state == VALUE_NOT_APPLICABLE,
+		.estimated = figure->state == VALUE_ESTIMATED,
+	};
 }
 
 void totals_between(
 	const struct form *form, const struct own *old, const struct own *own, struct totals *ret)
 {
+	ret->standing = (struct standing){ 0 };
+	standing_change(&ret->standing, old, -1);
+	standing_change(&ret->standing, own, 1);
 	ret->count = (uint16_t)form->field_count;
 	for (size_t i = 0; i < form->field_count; i++) {
 		bool summed = form->fields[i].over_units == AGGREGATION_SUM;
-		struct total before = figure_part(old, i, summed);
-		struct total after = figure_part(own, i, summed);
+		struct total before = figure_part(figure_at(old, i), summed);
+		struct total after = figure_part(figure_at(own, i), summed);
 
 		/* Two numbers of at most 62 bits: their difference cannot wrap; the counts may. */
 		ret->fields[i].sum = after.sum - before.sum;
@@ -371,8 +389,20 @@ bool totals_fit(const struct totals *totals, const struct totals *change)
 	return true;
 }
 
+static void standing_add(struct standing *standing, const struct standing *change)
+{
+	standing->received += change->received;
+	standing->nil += change->nil;
+	standing->on_time += change->on_time;
+	standing->late += change->late;
+	standing->accepted += change->accepted;
+	standing->returned += change->returned;
+	standing->exempt += change->exempt;
+}
+
 void totals_change(struct totals *totals, const struct totals *change)
 {
+	standing_add(&totals->standing, &change->standing);
 	while (totals->count < change->count) {
 		totals->fields[totals->count++] = (struct total){ 0 };
 	}
@@ -384,19 +414,112 @@ void totals_change(struct totals *totals, const struct totals *change)
 	}
 }
 
+static bool is_of_extremes(const struct field *field)
+{
+	return field->over_units == AGGREGATION_MIN || field->over_units == AGGREGATION_MAX;
+}
+
+/* Does a number belong before the other as a least or greatest, or is it the same? */
+static bool is_extreme(enum aggregation operator, int64_t number, int64_t other)
+{
+	return operator== AGGREGATION_MIN ? number <= other : number >= other;
+}
+
+/* Moves a least or greatest; true where it may have gone with before. numbers is that after. */
+static bool extreme_change(struct total *total, enum aggregation operator,
+	const struct figure * before, const struct figure *after)
+{
+	bool first = is_number(after) && total->numbers == 1;
+
+	if (total->numbers == 0) {
+		total->sum = 0;
+	} else if (first || (is_number(after) && is_extreme(operator, after->number, total->sum))) {
+		total->sum = after->number;
+	} else {
+		return is_number(before) && before->number == total->sum;
+	}
+	return false;
+}
+
+bool extremes_change(struct totals *totals, const struct form *form, const struct own *old,
+	const struct own *own)
+{
+	bool gone = false;
+
+	for (size_t i = 0; i < form->field_count; i++) {
+		if (is_of_extremes(&form->fields[i])) {
+			gone |= extreme_change(&totals->fields[i], form->fields[i].over_units,
+				figure_at(old, i), figure_at(own, i));
+		}
+	}
+	return gone;
+}
+
+static void extreme_take(
+	struct total *total, enum aggregation operator, bool * first, int64_t number)
+{
+	if (*first || is_extreme(operator, number, total->sum)) {
+		total->sum = number;
+	}
+	*first = false;
+}
+
+/* Looks for each least and greatest of the unit at index among the units directly below it. */
+static int extremes_find(
+	struct fold *fold, const struct subject *subject, size_t index, struct totals *totals)
+{
+	const struct expected_unit *units = subject->expected->units;
+	bool first[LIMIT_FIELDS_PER_FORM];
+
+	memset(first, true, sizeof(first));
+	for (uint32_t i = units[index].child; i != EXPECTED_NONE; i = units[i].sibling) {
+		struct cell_key key = subject->key;
+		const struct totals *below;
+		const struct own *own;
+		bool exists;
+
+		key.unit = units[i].unit;
+		own = units[i].bound ? cells_own(fold->cells, &key, &exists) : NULL;
+		below = units[i].below > 0 ? cells_totals(fold->cells, &key) : NULL;
+		if ((units[i].bound && !own) || (units[i].below > 0 && !below)) {
+			return -ENOMEM;
+		}
+		for (size_t j = 0; j < totals->count; j++) {
+			enum aggregation operator= subject->form->fields[j].over_units;
+
+			if (!is_of_extremes(&subject->form->fields[j])) {
+				continue;
+			}
+			if (is_number(figure_at(own, j))) {
+				extreme_take(&totals->fields[j], operator, & first[j],
+					figure_at(own, j)->number);
+			}
+			if (below && j < below->count && below->fields[j].numbers > 0) {
+				extreme_take(&totals->fields[j], operator, & first[j],
+					below->fields[j].sum);
+			}
+		}
+	}
+	return 0;
+}
+
 int subject_apply(struct fold *fold, const struct subject *subject, struct own *current,
 	const struct own *next)
 {
+	const struct expected_unit *units = subject->expected->units;
+	size_t above_count = subject->bound ? subject->above_count : 0;
 	struct totals *sums[LIMIT_TREE_DEPTH];
+	bool gone[LIMIT_TREE_DEPTH];
 	struct totals change;
-	bool figures = current->count > 0 || next->count > 0;
 	uint64_t version = current->version; /* of the record in the store, for its change row */
+	uint32_t at = units[subject->at].above;
 	struct cell_key key = subject->key;
+	int r = 0;
 
-	if (figures) {
+	if (above_count > 0) {
 		totals_between(subject->form, current, next, &change);
 	}
-	for (size_t i = 0; figures && i < subject->above_count; i++) {
+	for (size_t i = 0; i < above_count; i++) {
 		key.unit = subject->above[i];
 		sums[i] = cells_totals(fold->cells, &key);
 		if (!sums[i]) {
@@ -406,14 +529,18 @@ int subject_apply(struct fold *fold, const struct subject *subject, struct own *
 			return 1;
 		}
 	}
-	for (size_t i = 0; figures && i < subject->above_count; i++) {
+	for (size_t i = 0; i < above_count; i++) {
 		totals_change(sums[i], &change);
+		gone[i] = extremes_change(sums[i], subject->form, current, next);
 		cells_touch_totals(fold->cells, sums[i]);
 	}
 	own_copy(current, next);
 	current->version = version;
 	cells_touch_own(fold->cells, current);
-	return 0;
+	for (size_t i = 0; r == 0 && i < above_count; i++, at = units[at].above) {
+		r = gone[i] ? extremes_find(fold, subject, at, sums[i]) : 0; /* from below upward */
+	}
+	return r;
 }
 
 int subject_is_closed(struct fold *fold, const struct subject *subject, const struct own *current)
@@ -500,7 +627,7 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	struct own *current;
 	struct own next;
 	bool exists;
-	enum judgement judgement = subject_find_form(
+	int judgement = subject_find_form(
 		fold, index, report->plan, report->form, report->period, &subject, problems);
 	int closed, r;
 

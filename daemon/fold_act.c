@@ -169,9 +169,8 @@ static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 	struct subject subject;
 	struct own *current;
 	struct own next;
-	enum judgement judgement;
 	bool exists;
-	int closed, r;
+	int judgement, closed, r;
 
 	if (signer->role != ROLE_REVIEWER && !row->by_sender) {
 		problems_add(problems, index, REFUSED_NOT_PERMITTED, "a key of role %s may not %s",

@@ -14,7 +14,7 @@ static void table_problem(void *data, const struct table_error *error)
 		*error->table ? " " : "", error->column, *error->column ? ": " : "", error->text);
 }
 
-/* Counts all sums anew: who is above whom may be another, or which fields are summed. */
+/* Counts all cells anew: who is above whom may be another, who is bound, or which fields are summed. */
 static int recount(struct fold *fold, const struct catalog *catalog)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
@@ -29,10 +29,12 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 	}
 	for (bool more = cursor_first(cursor, &key, &value); more;
 		more = cursor_next(cursor, &key, &value)) {
+		const struct expected *expected;
 		const struct catalog_plan *plan;
 		struct subject subject = { 0 };
 		struct totals change;
 		struct own own;
+		ptrdiff_t at;
 
 		if (key.size != CELL_KEY_SIZE || !own_read(value, &own)) {
 			return -EBADMSG;
@@ -44,14 +46,14 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 				subject.key.period, &subject.period)) {
 			return -EBADMSG;
 		}
-		if (!subject_chain(catalog_units(catalog), fold->node_unit, subject.key.unit,
-			    subject_last_day(&subject.period), subject.above,
-			    &subject.above_count)) {
-			continue; /* the unit has left the subtree: its report stays, its sums go */
+		expected = catalog_expected(catalog, plan, subject.key.form, &subject.period);
+		if (!expected) {
+			return -ENOMEM;
 		}
-		if (!plan_binds(plan->plan, subject.key.form, &subject.period,
-			    catalog_units(catalog), subject.key.unit, NULL)) {
-			continue; /* nobody asks it any more: the same */
+		at = expected_find(expected, subject.key.unit);
+		if (at < 0 || !subject_place(&subject, expected, (size_t)at, fold->node_unit) ||
+			!subject.bound) {
+			continue; /* out of the subtree, or not asked: it stays and does not count */
 		}
 		totals_between(&plan->plan->forms[subject.key.form], NULL, &own, &change);
 		for (size_t i = 0; i < subject.above_count; i++) {
@@ -67,6 +69,7 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 				return 1;
 			}
 			totals_change(totals, &change);
+			extremes_change(totals, &plan->plan->forms[subject.key.form], NULL, &own);
 			cells_touch_totals(fold->cells, totals);
 		}
 	}

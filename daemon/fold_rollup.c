@@ -97,15 +97,14 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 {
 	struct own *current;
 	struct own next;
-	enum judgement judgement;
 	bool exists;
-	int r;
+	int judgement, r;
 
 	/* Where only acts have happened, the unit may be an inner one that was closed. */
 	judgement = subject_find_unit(
 		fold, index, cell->unit, signer, cell->revision > 0, subject, problems);
 	if (judgement != JUDGEMENT_ACCEPTED) {
-		return !is_waiting(judgement);
+		return judgement < 0 ? judgement : !is_waiting((enum judgement)judgement);
 	}
 	current = cells_own(fold->cells, &subject->key, &exists);
 	if (!current) {

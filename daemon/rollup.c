@@ -143,25 +143,9 @@ static void over_time(struct figure *sum, const struct figure *next, enum aggreg
 
 static void coverage_add(struct coverage *coverage, const struct own *own, bool proposed)
 {
-	bool received = own && own_is_received(own);
-	bool waived = own && own->flags & OBLIGATION_WAIVED;
-
+	coverage->bound++;
 	coverage->proposed |= proposed;
-	if (own && own->flags & OBLIGATION_EXEMPT) {
-		coverage->exempt++;
-		return;
-	}
-	coverage->expected++;
-	coverage->returned += own && own->status == OBLIGATION_RETURNED;
-	if (!received) {
-		return;
-	}
-	coverage->received++;
-	coverage->nil += (own->flags & OBLIGATION_NIL) != 0;
-	coverage->accepted += own->status == OBLIGATION_ACCEPTED;
-	coverage->on_time += own->timeliness == TIMELINESS_ON_TIME ||
-			     (own->timeliness == TIMELINESS_LATE && waived);
-	coverage->late += own->timeliness == TIMELINESS_LATE && !waived;
+	standing_change(&coverage->standing, own, 1);
 }
 
 static struct date last_day(const struct period *period)
@@ -183,46 +167,54 @@ static size_t chain_of(
 	return 0;
 }
 
+/* Puts what a unit has of one period on its own row. */
+static void add_over_time(
+	struct rollup_row *row, const struct form *form, const struct own *own, bool longer)
+{
+	row->bound = true;
+	for (size_t i = 0; own && i < own->count && i < form->field_count; i++) {
+		over_time(&row->own[i], &own->figures[i], form->fields[i].over_time);
+	}
+	for (size_t i = 0; longer && i < form->field_count; i++) {
+		if (form->fields[i].over_time == AGGREGATION_NONE) {
+			row->own[i].state = VALUE_TEXT; /* not even of one period */
+		}
+	}
+}
+
 /*
- * Everything of one expected unit in one period: coverage at it and above, its figures over time.
+ * Everything of the bound unit at index in one period: coverage at it and above, its figures over
+ * time.
  * longer: the period is only a part of what is asked for.
  */
 static int add_unit(const struct query *query, const struct catalog_plan *plan, size_t form,
-	const struct period *period, uint32_t unit, bool proposed, bool longer,
+	const struct period *period, const struct expected *expected, size_t index, bool longer,
 	struct rollup_table *table)
 {
 	const struct form *definition = &plan->plan->forms[form];
-	struct cell_key key = rollup_key(plan, form, period, unit);
-	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size = chain_of(query, unit, last_day(period), chain);
+	const struct expected_unit *unit = &expected->units[index];
+	struct cell_key key = rollup_key(plan, form, period, unit->unit);
 	struct own own;
 	bool exists;
 
-	if (size == 0) {
+	if (!expected_is_within(expected, index, query->node_unit)) {
 		return 0;
 	}
 	exists = own_get(query->txn, &key, &own);
-	for (size_t i = 0; i < size; i++) {
-		struct rollup_row *row = row_of(table, chain[i], definition->field_count);
+	for (const struct expected_unit *at = unit;; at = &expected->units[at->above]) {
+		struct rollup_row *row = row_of(table, at->unit, definition->field_count);
 
 		if (!row) {
 			return -ENOMEM;
 		}
-		coverage_add(&row->coverage, exists ? &own : NULL, proposed);
-		if (i > 0) {
-			continue;
+		coverage_add(&row->coverage, exists ? &own : NULL, unit->proposed);
+		if (at == unit) {
+			add_over_time(row, definition, exists ? &own : NULL, longer);
 		}
-		row->bound = true;
-		for (size_t j = 0; exists && j < own.count && j < definition->field_count; j++) {
-			over_time(&row->own[j], &own.figures[j], definition->fields[j].over_time);
-		}
-		for (size_t j = 0; longer && j < definition->field_count; j++) {
-			if (definition->fields[j].over_time == AGGREGATION_NONE) {
-				row->own[j].state = VALUE_TEXT; /* not even of one period */
-			}
+		if (at->unit == query->node_unit) {
+			return 0;
 		}
 	}
-	return 0;
 }
 
 /* Puts one unit's figure on the aggregate of a unit above it, or on its own. */
@@ -285,24 +277,6 @@ bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, str
 	return chain_has(chain, size, above);
 }
 
-/*
- * Has a unit's report a part in the row of another? Its coverage goes up the chain of the period's
- * last day, its figures that of the window's.
- */
-static bool has_part(const struct query *query, uint32_t unit, uint32_t above, struct date day,
-	struct date window_day)
-{
-	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size;
-
-	if (above == 0) {
-		return true;
-	}
-	size = chain_of(query, unit, day, chain);
-	return chain_has(chain, size, above) ||
-	       (day.day != window_day.day && rollup_counts(query, unit, above, window_day));
-}
-
 /* Adds what one unit has over time to itself and to the units above it on the window's last day. */
 static int add_up_unit(const struct query *query, const struct form *form, struct date day,
 	uint32_t unit, struct rollup_table *table)
@@ -345,13 +319,49 @@ static int add_up(const struct query *query, const struct form *form, struct dat
 	return r;
 }
 
+bool rollup_stored(const struct query *query, const struct catalog_plan *plan, size_t form,
+	const struct period *period, const struct expected *expected, size_t index,
+	struct rollup_row *ret)
+{
+	const struct form *definition = &plan->plan->forms[form];
+	const struct expected_unit *unit = &expected->units[index];
+	struct cell_key key = rollup_key(plan, form, period, unit->unit);
+	struct totals totals;
+	struct own own;
+	bool exists;
+
+	if ((!unit->bound && unit->below == 0) ||
+		!expected_is_within(expected, index, query->node_unit)) {
+		return false;
+	}
+	exists = own_get(query->txn, &key, &own);
+	totals_get(query->txn, &key, &totals);
+	ret->unit = unit->unit;
+	ret->bound = unit->bound;
+	ret->version = exists ? own.version : 0;
+	exists = exists && unit->bound; /* what no duty asks for counts nowhere */
+	ret->received = exists && own_is_received(&own);
+	ret->coverage = (struct coverage){ unit->below + unit->bound, totals.standing,
+		unit->proposed || unit->proposed_below };
+	standing_change(&ret->coverage.standing, exists ? &own : NULL, 1);
+	for (size_t i = 0; i < definition->field_count; i++) {
+		const struct total *below =
+			i < totals.count ? &totals.fields[i] : &(struct total){ 0 };
+
+		ret->own[i] = exists && i < own.count ? own.figures[i] : (struct figure){ 0 };
+		ret->aggregates[i] = (struct aggregate){ below->sum, below->numbers,
+			below->not_applicable, below->estimated, false };
+		over_units(&ret->aggregates[i], &ret->own[i], definition->fields[i].over_units);
+	}
+	return true;
+}
+
 int rollup_make(const struct query *query, const struct catalog_plan *plan, size_t form,
 	const struct period *window, const struct period *periods, size_t period_count,
 	uint32_t only, struct rollup_table **ret)
 {
 	bool longer = window->cadence != plan->plan->forms[form].cadence;
 	CLEANUP(rollup_freep) struct rollup_table *table = calloc(1, sizeof(*table));
-	const struct units *units = catalog_units(query->catalog);
 	struct date window_day = last_day(&periods[period_count - 1]);
 	int r;
 
@@ -363,23 +373,24 @@ int rollup_make(const struct query *query, const struct catalog_plan *plan, size
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < period_count; i++) {
-		struct date day = last_day(&periods[i]);
+		const struct expected *expected =
+			catalog_expected(query->catalog, plan, form, &periods[i]);
 
-		for (size_t j = 0; j < units_count(units); j++) {
-			const struct unit_state *state = units_at(units, j);
-			enum source_state source;
+		for (size_t j = 0; expected && j < expected->count; j++) {
+			const struct expected_unit *unit = &expected->units[j];
 
-			if (day.day < state->from.day || day.day >= state->to.day ||
-				!has_part(query, state->unit, only, day, window_day) ||
-				!plan_binds(plan->plan, form, &periods[i], units, state->unit,
-					&source)) {
+			if (!unit->bound || (only && !expected_is_within(expected, j, only) &&
+						    !(longer && rollup_counts(query, unit->unit,
+									only, window_day)))) {
 				continue;
 			}
-			r = add_unit(query, plan, form, &periods[i], state->unit,
-				source == SOURCE_PROPOSED, longer, table);
+			r = add_unit(query, plan, form, &periods[i], expected, j, longer, table);
 			if (r < 0) {
 				return r;
 			}
+		}
+		if (!expected) {
+			return -ENOMEM;
 		}
 	}
 	r = add_up(query, &plan->plan->forms[form], window_day, table);

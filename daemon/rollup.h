@@ -2,7 +2,8 @@
  * rollup.h - figures of a form over a window of time and a subtree, computed from own records.
  *
  * Time first, then units (docs/domain.md, "Over time"). Coverage comes from the units that are
- * expected, never from what happened to arrive. Reads one snapshot; changes nothing.
+ * expected, never from what happened to arrive. Reads one snapshot; changes nothing. What a period
+ * of the form itself has is stored with each cell and only read.
  */
 #pragma once
 
@@ -18,14 +19,8 @@ struct query {
 };
 
 struct coverage {
-	uint32_t expected; /* not exempt */
-	uint32_t received; /* n of n/m */
-	uint32_t nil;
-	uint32_t on_time; /* waived included */
-	uint32_t late;
-	uint32_t accepted;
-	uint32_t returned;
-	uint32_t exempt;
+	uint32_t bound; /* units that a duty binds, once for each period; m is those not exempt */
+	struct standing standing;
 	bool proposed; /* only a proposed duty asks for some of them */
 };
 
@@ -40,11 +35,22 @@ struct aggregate {
 
 struct rollup_row {
 	uint32_t unit;
-	bool bound; /* it must report itself */
+	bool bound;       /* it must report itself */
+	bool received;    /* and has; false in a longer window */
+	uint64_t version; /* of its own record; 0 in a longer window */
 	struct coverage coverage;
 	struct figure *own;           /* field_count figures of its own reports, over time */
 	struct aggregate *aggregates; /* field_count */
 };
+
+/*
+ * The row of the unit at index in a period of the form itself, from its cell and its own record.
+ * False, and nothing set, where nobody is expected there: it has no row. own and aggregates in ret
+ * must have room for the form's fields.
+ */
+bool rollup_stored(const struct query *query, const struct catalog_plan *plan, size_t form,
+	const struct period *period, const struct expected *expected, size_t index,
+	struct rollup_row *ret);
 
 struct rollup_table; /* rows ordered by unit */
 

@@ -12,14 +12,12 @@ struct subject {
 	const struct form *form;
 	struct period period;
 	struct cell_key key;
+	const struct expected *expected;
+	size_t at;                        /* the unit's place in it */
 	uint32_t above[LIMIT_TREE_DEPTH]; /* units above the reporting one, up to the node's own */
 	size_t above_count;
+	bool bound; /* a duty asks the unit for it; else it counts in no sum and no coverage */
 };
-
-static inline struct date subject_last_day(const struct period *period)
-{
-	return (struct date){ period->to.day - 1 };
-}
 
 static inline bool subject_counts_accepted(const struct subject *subject)
 {
@@ -37,12 +35,18 @@ static inline void own_drop_figures(struct own *own)
 enum judgement subject_find_form(const struct fold *fold, int64_t index, struct bytes plan,
 	struct bytes form, struct bytes period, struct subject *ret, struct problems *problems);
 
-/* The units above a unit up to the node's own; false if it is not in the node's subtree. */
-bool subject_chain(const struct units *units, uint32_t node_unit, uint32_t unit, struct date day,
-	uint32_t above[LIMIT_TREE_DEPTH], size_t *ret_count);
+/*
+ * The unit at index: those above it up to the node's own, and whether it is bound. False if it is
+ * not in the node's subtree.
+ */
+bool subject_place(
+	struct subject *subject, const struct expected *expected, size_t index, uint32_t node_unit);
 
-/* May the signer speak for the unit, does the unit exist then, and must it report? */
-enum judgement subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
+/*
+ * May the signer speak for the unit, does the unit exist then, and must it report? A judgement, or
+ * -ENOMEM.
+ */
+int subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
 	const struct fold_signer *signer, bool bound, struct subject *ret,
 	struct problems *problems);
 
@@ -53,14 +57,20 @@ void figure_problem(struct problems *problems, int64_t index, enum judgement cod
 	const struct field *field, const struct value *value);
 
 /*
- * What own has more than old (NULL where there is nothing yet), field by field. Fields that are
- * not summed only count.
+ * What own has more than old (NULL where there is nothing yet): how the unit stands, and field by
+ * field. Fields that are not summed only count.
  */
 void totals_between(
 	const struct form *form, const struct own *old, const struct own *own, struct totals *ret);
 /* Do the sums of a unit stay within bounds with the change? Asked before any is changed. */
 bool totals_fit(const struct totals *totals, const struct totals *change);
 void totals_change(struct totals *totals, const struct totals *change);
+/*
+ * Moves each least and greatest, after totals_change. True where one may have gone with old: it is to
+ * be looked for among the units below.
+ */
+bool extremes_change(struct totals *totals, const struct form *form, const struct own *old,
+	const struct own *own);
 
 /*
  * Replaces the unit's own record and moves the sums above it. 0, 1 if a sum would overflow

@@ -377,7 +377,7 @@ static int has_report(const struct query *query, const struct catalog_plan *plan
 		return r;
 	}
 	row = rollup_find(table, unit);
-	*ret = row && row->coverage.received > 0;
+	*ret = row && row->coverage.standing.received > 0;
 	return 0;
 }
 

@@ -232,7 +232,7 @@ struct cell_spec {
 	uint32_t revision;  /* [1] */
 	uint32_t counted;   /* [revision] */
 	bool acts;          /* revision and status are 0: only acts have happened */
-	bool nil;
+	unsigned flags;     /* enum obligation_flag */
 	size_t value_count;
 	struct value values[8]; /* in the order of the fields */
 };
@@ -267,7 +267,7 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 		writer_int(&writer, spec->version ? (int64_t)spec->version : 1);
 		writer_int(&writer, revision);
 		writer_int(&writer, spec->acts ? OBLIGATION_NONE : OBLIGATION_RECEIVED);
-		writer_int(&writer, spec->nil ? OBLIGATION_NIL : 0);
+		writer_int(&writer, spec->flags);
 		writer_int(&writer, at("2022-06-02").ms);
 		writer_int(&writer, TIMELINESS_ON_TIME);
 		writer_int(&writer, 0);
@@ -647,9 +647,8 @@ static inline struct cell_key cell_key_of(const char *period, uint32_t unit)
 	return (struct cell_key){ 1, 0, read.code, unit };
 }
 
-/* The sums strictly below a unit. */
-static inline struct total world_total(
-	struct world *world, const char *period, uint32_t unit, size_t field)
+/* What is counted strictly below a unit. */
+static inline struct totals world_totals(struct world *world, const char *period, uint32_t unit)
 {
 	struct cell_key key = cell_key_of(period, unit);
 	struct totals totals;
@@ -658,6 +657,14 @@ static inline struct total world_total(
 	assert_int_equal(txn_begin(world->store, false, &txn), 0);
 	totals_get(txn, &key, &totals);
 	txn_abort(txn);
+	return totals;
+}
+
+static inline struct total world_total(
+	struct world *world, const char *period, uint32_t unit, size_t field)
+{
+	struct totals totals = world_totals(world, period, unit);
+
 	return field < totals.count ? totals.fields[field] : (struct total){ 0 };
 }
 

@@ -65,17 +65,115 @@ static void not_applicable_and_estimated_are_counted_apart(void **state)
 	assert_verified(world);
 }
 
-static void a_field_that_is_not_summed_is_only_counted(void **state)
+static void a_field_that_is_not_combined_is_only_counted(void **state)
 {
 	struct world *world = *state;
 	struct report_spec spec = report_n("2022-05", 101, 1, 1);
 	struct total total;
 
-	spec.values[spec.value_count++] = (struct value_spec){ .code = "s", .number = 1000 };
+	spec.values[spec.value_count++] = (struct value_spec){ .code = "f", .number = 1 };
 	assert_int_equal(submit_report(world, WARD_101, 1, spec), -1);
-	total = world_total(world, "2022-05", 1, FIELD_S);
+	total = world_total(world, "2022-05", 1, FIELD_F);
 	assert_int_equal(total.sum, 0);
 	assert_int_equal(total.numbers, 1);
+}
+
+static void report_s(struct world *world, enum party party, uint32_t unit, uint32_t revision,
+	struct value_spec greatest)
+{
+	struct report_spec spec = report_n("2022-05", unit, revision, 1);
+
+	greatest.code = "s";
+	spec.values[spec.value_count++] = greatest;
+	assert_int_equal(submit_report(world, party, revision, spec), -1);
+}
+
+static void assert_greatest(struct world *world, int64_t district, int64_t city, uint32_t numbers)
+{
+	assert_int_equal(world_total(world, "2022-05", 10, FIELD_S).sum, district);
+	assert_int_equal(world_total(world, "2022-05", 1, FIELD_S).sum, city);
+	assert_int_equal(world_total(world, "2022-05", 1, FIELD_S).numbers, numbers);
+	assert_verified(world);
+}
+
+static void a_greatest_that_goes_is_looked_for_among_the_others(void **state)
+{
+	struct world *world = *state;
+
+	report_s(world, WARD_101, 101, 1, (struct value_spec){ .number = -5 });
+	assert_greatest(world, -5, -5, 1);
+	report_s(world, WARD_102, 102, 1, (struct value_spec){ .number = 9 });
+	report_s(world, WARD_201, 201, 1, (struct value_spec){ .number = 7 });
+	assert_greatest(world, 9, 9, 3);
+	report_s(world, WARD_102, 102, 2, (struct value_spec){ .number = -6 });
+	assert_greatest(world, -5, 7, 3);
+	report_s(world, WARD_201, 201, 2, (struct value_spec){ .state = VALUE_NOT_APPLICABLE });
+	assert_greatest(world, -5, -5, 2);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", UNITS_TEXT), -1);
+	assert_greatest(world, -5, -5, 2); /* counted anew */
+	report_s(world, WARD_101, 101, 2, (struct value_spec){ .number = -7 });
+	assert_greatest(world, -6, -6, 2);
+	report_s(world, WARD_102, 102, 3, (struct value_spec){ .state = VALUE_NOT_APPLICABLE });
+	report_s(world, WARD_101, 101, 3, (struct value_spec){ .state = VALUE_NOT_APPLICABLE });
+	assert_greatest(world, 0, 0, 0);
+}
+
+static void assert_standing(
+	struct world *world, uint32_t unit, uint32_t received, uint32_t nil, uint32_t exempt)
+{
+	struct standing standing = world_totals(world, "2022-05", unit).standing;
+
+	assert_int_equal(standing.received, received);
+	assert_int_equal(standing.nil, nil);
+	assert_int_equal(standing.on_time, received);
+	assert_int_equal(standing.exempt, exempt);
+	assert_verified(world);
+}
+
+static void how_the_units_below_stand_is_counted_with_the_sums(void **state)
+{
+	struct world *world = *state;
+	struct report_spec nil = { .revision = 2, .nil = true };
+
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 1));
+	submit_report(world, WARD_102, 1, report_n("2022-05", 102, 1, 1));
+	assert_standing(world, 10, 2, 0, 0);
+	submit_report(world, WARD_101, 2, nil);
+	assert_standing(world, 10, 2, 1, 0);
+	assert_standing(world, 1, 2, 1, 0);
+	assert_standing(world, 20, 0, 0, 0);
+	assert_standing(world, 101, 0, 0, 0);
+}
+
+/* n of n/m stays a part of m: whom no duty binds is in neither. */
+static void what_no_duty_asks_for_is_in_no_cell(void **state)
+{
+#define HEAD_TO_DUTY                                                         \
+	"# plan\ncode,title,from,to\np,Plan,2022-01-01,2023-01-01\n"         \
+	"# form\ncode,title,cadence,source\nm,M,month,proposed\n"            \
+	"y,Y,year,proposed\n# due\nform,rule,source\nm,before +5,proposed\n" \
+	"# duty\nform,reporter,under,source\n"
+#define FIELDS strstr(PLAN_TEXT, "# field")
+	struct world *world = *state;
+	struct cell_spec exempt = {
+		.unit = 201, .version = 7, .acts = true, .flags = OBLIGATION_EXEMPT
+	};
+	char text[2048];
+
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 1));
+	submit_report(world, WARD_102, 1, report_n("2022-05", 102, 1, 1));
+	snprintf(text, sizeof(text), HEAD_TO_DUTY "m y,unit a1,,proposed\n%s", FIELDS);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "p", text), -1);
+	assert_standing(world, 10, 1, 0, 0);
+	assert_int_equal(send_rollup(world, NODE_20, 1000, 7, &exempt, 1), -1);
+	assert_standing(world, 1, 1, 0, 0);
+	snprintf(text, sizeof(text), HEAD_TO_DUTY "m y,group ward,c,proposed\n%s", FIELDS);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "p", text), -1);
+	assert_standing(world, 10, 2, 0, 0);
+	assert_standing(world, 1, 2, 0, 1);
 }
 
 static void a_sum_that_would_overflow_refuses_the_report_whole(void **state)
@@ -538,7 +636,10 @@ int main(void)
 		TEST(a_revision_changes_the_sums_by_exactly_the_difference),
 		TEST(nil_takes_the_figures_away),
 		TEST(not_applicable_and_estimated_are_counted_apart),
-		TEST(a_field_that_is_not_summed_is_only_counted),
+		TEST(a_field_that_is_not_combined_is_only_counted),
+		TEST(a_greatest_that_goes_is_looked_for_among_the_others),
+		TEST(how_the_units_below_stand_is_counted_with_the_sums),
+		TEST(what_no_duty_asks_for_is_in_no_cell),
 		TEST(a_sum_that_would_overflow_refuses_the_report_whole),
 		TEST(a_figure_beyond_the_range_of_sums_is_refused),
 		TEST(each_kind_of_bad_report_has_its_name),
