@@ -24,6 +24,9 @@ enum row {
 	ROW_UPSTREAM_KEY,
 	ROW_MAP_SIZE,
 	ROW_BATCH_MESSAGES,
+	ROW_RATE_MESSAGES,
+	ROW_RATE_BYTES,
+	ROW_RATE_WORK,
 	ROW_SYNTHETIC,
 	ROW_CLOCK_START,
 	ROW_COUNT,
@@ -70,6 +73,18 @@ const struct setting_row setting_rows[] = {
 	[ROW_BATCH_MESSAGES] = {
 		"batch_messages", SETTING_INTEGER, "1024", 1, LIMIT_BATCH_MESSAGES, FIELD(batch_messages),
 		.meaning = "At most this many messages are taken into one commit.",
+	},
+	[ROW_RATE_MESSAGES] = {
+		"rate.messages", SETTING_INTEGER, "10000", 0, 1000000, FIELD(rate_messages),
+		.meaning = "Messages that one key may send in a second; more are answered `later`. 0 means no limit.",
+	},
+	[ROW_RATE_BYTES] = {
+		"rate.bytes", SETTING_SIZE, "32M", 0, INT64_C(1) << 40, FIELD(rate_bytes),
+		.meaning = "Bytes that one key may send in a second; more are answered `later`. 0 means no limit.",
+	},
+	[ROW_RATE_WORK] = {
+		"rate.work", SETTING_INTEGER, "800", 0, 1000, FIELD(rate_work_ms),
+		.meaning = "Milliseconds of each second that the node works for one key while others wait; more is answered `later`. 0 means no limit.",
 	},
 	[ROW_SYNTHETIC] = {
 		"synthetic", SETTING_BOOL, "no", FIELD(synthetic),

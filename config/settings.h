@@ -20,6 +20,9 @@ struct settings {
 	char *upstream_key;      /* 64 hexadecimal digits */
 	int64_t map_bytes;       /* size of the LMDB map, bytes */
 	int64_t batch_messages;  /* at most this many messages in one commit */
+	int64_t rate_messages;   /* of one key a second; 0 = no limit */
+	int64_t rate_bytes;      /* of one key's messages a second; 0 = no limit */
+	int64_t rate_work_ms;    /* of the loop's time for one key a second; 0 = no limit */
 	bool synthetic;          /* figures are made up; shown everywhere */
 	char *clock_start;       /* "" or an instant; only with synthetic */
 };

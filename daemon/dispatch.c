@@ -22,7 +22,7 @@ void peer_answer(void *data, void *peer, struct bytes frame)
 {
 	struct peer *to = peer;
 
-	peer_send(data, zmq_msg_data(&to->id), zmq_msg_size(&to->id), frame);
+	peer_send(data, &to->key, zmq_msg_data(&to->id), zmq_msg_size(&to->id), frame);
 }
 
 static void send_refused(struct node *node, struct peer *peer, int64_t request, enum judgement code,
@@ -93,10 +93,24 @@ static void log_publication(const struct intake_message *message, uint64_t seq)
 		"%s '%s' is in force", publication_kind_name(publication.kind), name);
 }
 
+/* Shares the time of a commit among those who had something in it. */
+static void charge_commit(struct node *node, int64_t begun_us)
+{
+	int64_t now_us = monotonic_us();
+
+	for (size_t i = 0; i < node->message_count; i++) {
+		rate_charge(node->rate, &node->peers[i].key,
+			(now_us - begun_us) * (int64_t)node->peers[i].weight /
+				(int64_t)node->weight,
+			now_us);
+	}
+}
+
 /* Commits what was taken so far and answers it. */
 void node_flush(struct node *node)
 {
 	uint64_t before = intake_seq(node->intake);
+	int64_t begun_us = monotonic_us();
 	bool changed = false;
 	int r;
 
@@ -119,6 +133,7 @@ void node_flush(struct node *node)
 			&node->messages[0], intake_seq(node->intake));
 	}
 	node->events_due |= changed;
+	charge_commit(node, begun_us);
 	for (size_t i = 0; i < node->message_count; i++) {
 		peer_close(&node->peers[i]);
 	}
@@ -139,7 +154,8 @@ static void queue(struct node *node, const struct catalog_key *key, const struct
 		.key = *key,
 		.peer = kept,
 	};
-	node->weight += intake_weight(envelope->type, envelope->body);
+	kept->weight = intake_weight(envelope->type, envelope->body);
+	node->weight += kept->weight;
 	node->batch_bytes += envelope->body.size;
 }
 
@@ -169,11 +185,44 @@ static bool is_empty_array(struct bytes body)
 	return reader_done(&reader);
 }
 
+static struct bytes frame_of(struct peer *peer)
+{
+	return (struct bytes){ zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
+}
+
+/* Only a look at type and request, before anything of the message is checked or queued. */
+static void glance(struct peer *peer, int64_t *ret_type, int64_t *ret_request)
+{
+	struct reader reader = reader_make(frame_of(peer));
+
+	reader_array(&reader);
+	reader_int(&reader);
+	*ret_type = reader_int(&reader);
+	*ret_request = reader_int_between(&reader, 0, REQUEST_MAX);
+}
+
+/* Does the key have to wait? Says so before the message has cost anything more. */
+static bool is_too_soon(struct node *node, struct peer *peer)
+{
+	int64_t wait_ms =
+		rate_take(node->rate, &peer->key, zmq_msg_size(&peer->body), monotonic_us());
+	int64_t type, request;
+	char text[96];
+
+	if (wait_ms > 0) {
+		glance(peer, &type, &request);
+		snprintf(text, sizeof(text),
+			"%" PRId64 " ms to wait: this key has had its share for now", wait_ms);
+		peer_refuse(node, peer, request, REFUSED_LATER, text);
+	}
+	return wait_ms > 0;
+}
+
 /* Checks a message and does what it asks. True when it was queued. */
 static bool dispatch(struct node *node, struct peer *peer)
 {
 	const struct catalog_key *key = key_of(node, peer);
-	struct bytes frame = { zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
+	struct bytes frame = frame_of(peer);
 	const struct message_row *row;
 	struct envelope envelope = { 0 };
 	const char *why = "", *why_not = "";
@@ -181,6 +230,10 @@ static bool dispatch(struct node *node, struct peer *peer)
 	char text[96];
 	int r;
 
+	peer->key = key ? key->key : (struct public_key){ 0 };
+	if (key && is_too_soon(node, peer)) {
+		return false;
+	}
 	r = envelope_read(frame, &envelope, &why);
 	if (judgement != JUDGEMENT_ACCEPTED) {
 		snprintf(text, sizeof(text), "the key %s", why_not);
@@ -221,22 +274,25 @@ static bool dispatch(struct node *node, struct peer *peer)
 		return false;
 	}
 	if (handler_of(envelope.type)) {
+		int64_t begun_us = monotonic_us();
+		int64_t ended_us;
+
 		handler_of(envelope.type)(node, peer, key, &envelope);
+		ended_us = monotonic_us();
+		rate_charge(node->rate, &peer->key, ended_us - begun_us, ended_us);
 		return false;
 	}
 	queue(node, key, &envelope);
 	return true;
 }
 
-/* Is this message to be alone in its commit? Only a look at its type, before it is queued. */
+/* Is this message to be alone in its commit? */
 static bool wants_to_be_alone(struct peer *peer)
 {
-	struct bytes frame = { zmq_msg_data(&peer->body), zmq_msg_size(&peer->body) };
-	struct reader reader = reader_make(frame);
+	int64_t type, request;
 
-	reader_array(&reader);
-	reader_int(&reader);
-	return intake_is_alone(reader_int(&reader));
+	glance(peer, &type, &request);
+	return intake_is_alone(type);
 }
 
 void node_take(struct node *node, struct peer *from)

@@ -127,12 +127,12 @@ static void say_hello(struct forward *forward, int64_t now_ms)
 }
 
 /* The next welcome says where to go on. */
-static void start_again(struct forward *forward, int64_t now_ms)
+static void start_again(struct forward *forward, int64_t hello_ms)
 {
 	forward->state = FORWARD_CONNECTING;
 	forward->in_flight = false;
 	forward->hello_open = false;
-	forward->next_hello_ms = now_ms;
+	forward->next_hello_ms = hello_ms;
 }
 
 static void refuse(struct forward *forward, struct bytes code, struct bytes place, int64_t now_ms)
@@ -264,7 +264,9 @@ static void on_refused(struct forward *forward, const struct envelope *envelope,
 	reader_array_exact(&reader, 2);
 	code = reader_str(&reader);
 	detail = reader_str(&reader);
-	if (reader_ok(&reader)) {
+	if (reader_ok(&reader) && bytes_equal_text(code, judgement_name(REFUSED_LATER))) {
+		start_again(forward, now_ms + later_read(detail));
+	} else if (reader_ok(&reader)) {
 		refuse(forward, code, detail, now_ms);
 	}
 }

@@ -389,6 +389,7 @@ static void recount_start(struct node *node, struct peer *peer, int64_t request)
 	recount->stop = false;
 	zmq_msg_init(&recount->peer);
 	zmq_msg_copy(&recount->peer, &peer->id);
+	recount->key = peer->key;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	recount->running = pthread_create(&recount->thread, NULL, recount_thread, recount) == 0;
@@ -506,7 +507,7 @@ void recount_answer(struct node *node)
 			writer_str(&node->reply, result->details[i]);
 		}
 	}
-	peer_send(node, zmq_msg_data(&recount->peer), zmq_msg_size(&recount->peer),
+	peer_send(node, &recount->key, zmq_msg_data(&recount->peer), zmq_msg_size(&recount->peer),
 		writer_bytes(&node->reply));
 	zmq_msg_close(&recount->peer);
 }

@@ -23,11 +23,58 @@ enum {
 	TURN_MS_MAX = 1000, /* the loop turns at least this often */
 };
 
-void peer_send(struct node *node, const void *id, size_t id_size, struct bytes frame)
+/* A frame that ZeroMQ sends from here and gives back; its bytes follow. */
+struct outgoing {
+	struct rate_room *room;
+	size_t size;
+	uint8_t data[];
+};
+
+/* ZeroMQ's thread has encrypted the frame, or thrown it away with its peer. */
+static void outgoing_done(void *data, void *hint)
 {
-	if (zmq_send(node->router, id, id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {
-		zmq_send(node->router, frame.data, frame.size, ZMQ_DONTWAIT);
+	struct outgoing *outgoing = hint;
+
+	(void)data;
+	if (outgoing->room) {
+		rate_answer_done(outgoing->room, outgoing->size);
 	}
+	free(outgoing);
+}
+
+void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
+	struct bytes frame)
+{
+	static const struct public_key nobody;
+	struct rate_room *room = NULL;
+	struct outgoing *outgoing;
+	zmq_msg_t msg;
+
+	if (memcmp(key, &nobody, sizeof(nobody)) != 0) {
+		room = rate_answer(node->rate, key, frame.size, monotonic_us());
+		if (!room) {
+			return;
+		}
+	}
+	outgoing = malloc(sizeof(*outgoing) + frame.size);
+	if (!outgoing) {
+		if (room) {
+			rate_answer_done(room, frame.size);
+		}
+		return;
+	}
+	outgoing->room = room;
+	outgoing->size = frame.size;
+	memcpy(outgoing->data, frame.data, frame.size);
+	if (zmq_msg_init_data(&msg, outgoing->data, frame.size, outgoing_done, outgoing) < 0) {
+		outgoing_done(NULL, outgoing);
+		return;
+	}
+	if (zmq_send(node->router, id, id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+		zmq_msg_send(&msg, node->router, ZMQ_DONTWAIT) >= 0) {
+		return;
+	}
+	zmq_msg_close(&msg);
 }
 
 /* Drops what follows the second frame; true if there was something. */
@@ -60,10 +107,17 @@ static bool receive(struct node *node, struct peer *peer)
 	return true;
 }
 
-/* Takes what is there, up to one commit's worth. False when nothing was left to take. */
+/*
+ * Takes what is there, up to one commit's worth or one turn's time: what was taken first does not
+ * wait for ever so many questions behind it. False when nothing was left to take.
+ */
 static bool take_messages(struct node *node)
 {
-	for (int64_t i = 0; i < node->settings->batch_messages && !node->failed; i++) {
+	int64_t until_us = monotonic_us() + (int64_t)LIMIT_TURN_MS * 1000;
+
+	for (int64_t i = 0;
+		i < node->settings->batch_messages && !node->failed && monotonic_us() < until_us;
+		i++) {
 		struct peer peer = { 0 };
 		bool whole;
 
@@ -212,8 +266,8 @@ static void send_events(struct node *node, int64_t now_ms)
 					intake_catalog(node->intake), &node->watchers[i].key),
 				&why) == JUDGEMENT_ACCEPTED) {
 			node->watchers[kept++] = node->watchers[i];
-			peer_send(node, node->watchers[i].id, node->watchers[i].id_size,
-				writer_bytes(&node->reply));
+			peer_send(node, &node->watchers[i].key, node->watchers[i].id,
+				node->watchers[i].id_size, writer_bytes(&node->reply));
 		}
 	}
 	node->watcher_count = kept;

@@ -13,6 +13,7 @@
 #include "daemon/intake.h"
 #include "daemon/node.h"
 #include "daemon/query.h"
+#include "daemon/rate.h"
 #include "daemon/verify.h"
 
 enum {
@@ -24,7 +25,9 @@ enum {
 struct peer {
 	zmq_msg_t id;
 	zmq_msg_t body;
-	const char *user; /* the key the connection proved, as text; of a frame. NULL: none */
+	const char *user;      /* the key the connection proved, as text; of a frame. NULL: none */
+	struct public_key key; /* the same, once found in the catalog; zeros: it is not there */
+	size_t weight;         /* reports and cells, as intake_weight says */
 };
 
 struct watcher {
@@ -47,6 +50,7 @@ struct recount {
 	int error;
 	int done; /* eventfd */
 	zmq_msg_t peer;
+	struct public_key key; /* of who asked */
 	int64_t request;
 	bool is_question; /* as of until, of that type and body; otherwise a recount */
 	struct instant until;
@@ -60,6 +64,7 @@ struct node {
 	struct key_pair pair;
 	struct store *store;
 	struct intake *intake;
+	struct rate *rate;
 	struct forward *forward;
 	void *context;
 	void *router;
@@ -88,12 +93,17 @@ struct node {
 	char endpoint[256];
 };
 
-static inline int64_t monotonic_ms(void)
+static inline int64_t monotonic_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static inline int64_t monotonic_ms(void)
+{
+	return monotonic_us() / 1000;
 }
 
 static inline struct instant node_now(const struct node *node)
@@ -108,8 +118,12 @@ static inline enum judgement key_judge(
 	return catalog_key_judge(key, intake_instant(node->intake, node_now(node)), ret_why);
 }
 
-/* A peer that is gone or does not read loses the answer; it will ask again with the same bytes. */
-void peer_send(struct node *node, const void *id, size_t id_size, struct bytes frame);
+/*
+ * A peer that is gone, or whose key has too many answers waiting, loses the answer; it will ask
+ * again with the same bytes.
+ */
+void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
+	struct bytes frame);
 void peer_close(struct peer *peer);
 void peer_answer(void *data, void *peer, struct bytes frame); /* an intake_reply_fn */
 /* Counts, logs (not more than a few a second) and answers. */

@@ -171,6 +171,18 @@ static int open_sockets(struct node *node)
 	return 0;
 }
 
+static int open_rate(struct node *node)
+{
+	struct rate_options options = {
+		.messages = node->settings->rate_messages,
+		.bytes = node->settings->rate_bytes,
+		.work_ms = node->settings->rate_work_ms,
+	};
+	int r = rate_new(&options, &node->rate);
+
+	return r < 0 ? fail_store("rates", r) : 0;
+}
+
 static int open_forward(struct node *node)
 {
 	struct forward_options options = {
@@ -222,8 +234,8 @@ static void start_clock(struct node *node)
 int node_new(const struct settings *settings, struct node **ret)
 {
 	CLEANUP(node_freep) struct node *node = calloc(1, sizeof(*node));
-	int (*const steps[])(
-		struct node *) = { open_signals, open_intake, open_sockets, open_forward };
+	int (*const steps[])(struct node *) = { open_signals, open_intake, open_rate, open_sockets,
+		open_forward };
 	int r;
 
 	if (!node) {
@@ -286,6 +298,7 @@ void node_free(struct node *node)
 			LOG_FIELDS(LOG_NUMBER("SEQ", (int64_t)intake_seq(node->intake))),
 			"stopped with %" PRIu64 " entries", intake_seq(node->intake));
 	}
+	rate_free(node->rate); /* ZeroMQ, which counts there what it has sent, has ended */
 	intake_free(node->intake);
 	store_close(node->store);
 	if (node->signals >= 0) {

@@ -31,5 +31,13 @@ enum {
 	LIMIT_TOKEN_FRAME_BYTES = 4096,      /* a message by the key of a token */
 	LIMIT_TOKEN_HOURS = 31 * 24,         /* from an invitation to its end */
 	LIMIT_WATCHERS = 64,
-	LIMIT_QUEUE_MESSAGES = 500, /* messages that wait for or from one peer */
+	LIMIT_QUEUE_MESSAGES = 500,          /* messages that wait for or from one peer */
+	LIMIT_ANSWERS_BYTES = 8 << 20,       /* answers that wait for one key */
+	LIMIT_ANSWERS_ALL_BYTES = 128 << 20, /* answers that wait for all keys */
+	LIMIT_ANSWERS_SPARE_BYTES = 256
+				    << 10, /* what waits for one key even where those are used up */
+	LIMIT_RATE_KEYS = 4096,            /* keys whose use is remembered at a time */
+	LIMIT_RATE_BURST_MS = 500, /* what a key has not used for so long it may use at once */
+	LIMIT_LATER_MS = 30000,    /* the longest wait that a `later` names */
+	LIMIT_TURN_MS = 50, /* after so long what was taken is committed and others get a turn */
 };

@@ -100,6 +100,7 @@ static const char *const judgement_names[JUDGEMENT_COUNT] = {
 	[REFUSED_GAP] = "gap",
 	[REFUSED_KEY_REVOKED] = "key-revoked",
 	[REFUSED_KEY_TAKEN] = "key-taken",
+	[REFUSED_LATER] = "later",
 };
 
 static const char *const kind_names[PUBLICATION_KIND_COUNT] = {
@@ -107,8 +108,6 @@ static const char *const kind_names[PUBLICATION_KIND_COUNT] = {
 	[PUBLICATION_PLAN] = "plan",
 	[PUBLICATION_KEYS] = "keys",
 };
-
-static const int64_t request_max = INT64_C(1) << 53;
 
 const char *role_name(enum role role)
 {
@@ -151,6 +150,19 @@ int judgement_from_name(struct bytes name)
 	return -1;
 }
 
+int64_t later_read(struct bytes detail)
+{
+	int64_t ms = 0;
+
+	for (size_t i = 0; i < detail.size && detail.data[i] >= '0' && detail.data[i] <= '9'; i++) {
+		ms = ms * 10 + (detail.data[i] - '0');
+		if (ms > LIMIT_LATER_MS) {
+			return LIMIT_LATER_MS;
+		}
+	}
+	return ms > 0 ? ms : 1;
+}
+
 const char *publication_kind_name(enum publication_kind kind)
 {
 	return kind < PUBLICATION_KIND_COUNT ? kind_names[kind] : "unknown";
@@ -173,7 +185,7 @@ int envelope_read(struct bytes frame, struct envelope *ret, const char **ret_why
 	why = pack_check(frame);
 	if (!why) {
 		envelope.type = reader_int(&reader);
-		envelope.request = reader_int_between(&reader, 0, request_max);
+		envelope.request = reader_int_between(&reader, 0, REQUEST_MAX);
 		envelope.body = reader_raw(&reader);
 		if (count != 4) {
 			reader_fail(&reader, "not an envelope [version, type, request, body]");

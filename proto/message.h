@@ -15,6 +15,8 @@ enum {
 	PROTOCOL_VERSION = 1,
 };
 
+#define REQUEST_MAX (INT64_C(1) << 53) /* a double holds every integer up to here */
+
 enum role {
 	ROLE_NONE = 0,
 	ROLE_OPERATOR = 1,
@@ -119,13 +121,16 @@ enum judgement {
 	REFUSED_GAP = 81,
 	REFUSED_KEY_REVOKED = 82,
 	REFUSED_KEY_TAKEN = 83,
-	JUDGEMENT_COUNT = 84,
+	REFUSED_LATER = 84,
+	JUDGEMENT_COUNT = 85,
 };
 
 /* The code of the protocol, "unknown-plan"; NULL for a number that means nothing. */
 const char *judgement_name(int64_t judgement);
 /* The number of a code, or -1. */
 int judgement_from_name(struct bytes name);
+/* The milliseconds that the words of a `later` begin with, from 1 to LIMIT_LATER_MS. */
+int64_t later_read(struct bytes detail);
 
 struct envelope {
 	int64_t version;

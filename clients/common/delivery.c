@@ -425,6 +425,9 @@ static int message_refused(
 		return lane_give_up(delivery, lane, false);
 	}
 	if (flight && fate_of(flight->entry.kind, refusal.code) == FATE_AGAIN) {
+		if (refusal.code == REFUSED_LATER) {
+			flight->repeat_at = session_clock_ms() + refusal.later_ms;
+		}
 		return 0;
 	}
 	if (flight && flight->entry.kind == PARCEL_REVIEW &&

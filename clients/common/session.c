@@ -84,13 +84,15 @@ struct writer *session_begin(struct session *session, enum message_type type)
 
 void session_refusal_read(struct reader *body, struct session_refusal *ret)
 {
-	struct bytes code;
+	struct bytes code, detail;
 
 	reader_array_exact(body, 2);
 	code = reader_str(body);
 	ret->code = judgement_from_name(code);
 	text_clean(code, ret->name, sizeof(ret->name));
-	text_clean(reader_str(body), ret->detail, sizeof(ret->detail));
+	detail = reader_str(body);
+	ret->later_ms = later_read(detail);
+	text_clean(detail, ret->detail, sizeof(ret->detail));
 }
 
 int session_reject(struct session *session, const char *what)
@@ -164,6 +166,11 @@ int session_ask(struct session *session, enum message_type wanted, struct reader
 		}
 		r = wait_once(session, repeat < deadline ? repeat : deadline, wanted, ret);
 		session->silent = r == -EAGAIN;
+		if (r == SESSION_E_REFUSED && session->refusal.code == REFUSED_LATER &&
+			session_clock_ms() + session->refusal.later_ms < deadline) {
+			repeat = session_clock_ms() + session->refusal.later_ms;
+			continue;
+		}
 		if (r != -EAGAIN) {
 			return r;
 		}

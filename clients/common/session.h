@@ -32,6 +32,7 @@ struct session_refusal {
 	int code;      /* enum judgement, or -1 if the word is not known */
 	char name[64]; /* the code's name */
 	char detail[512];
+	int64_t later_ms; /* of a `later`: how long to wait */
 };
 
 /* 0, -EINVAL for a bad endpoint or key, or -errno. */
@@ -47,7 +48,8 @@ void session_set_timeout(struct session *session, int timeout_ms, int repeat_ms)
 struct writer *session_begin(struct session *session, enum message_type type);
 
 /*
- * Sends the question and waits for its answer of type wanted.
+ * Sends the question and waits for its answer of type wanted. A node that says `later` is asked
+ * again when it said, as long as the time lasts.
  *
  * ret  at the answer's body (one value, checked to be well-formed); valid until the next call
  *

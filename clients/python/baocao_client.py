@@ -53,7 +53,7 @@ CODES = {
     'unknown-key': 68, 'not-permitted': 69, 'wrong-sender': 70, 'bad-signature': 71,
     'id-conflict': 72, 'stale-publication': 73, 'bad-text': 74, 'incompatible': 75,
     'not-found': 76, 'not-synthetic': 77, 'store-full': 78, 'store-failed': 79, 'busy': 80, 'gap': 81,
-    'key-revoked': 82, 'key-taken': 83,
+    'key-revoked': 82, 'key-taken': 83, 'later': 84,
 }
 CODE_NAMES = {number: name for name, number in CODES.items()}
 JUDGEMENT_REFUSED_MIN = 16
@@ -88,6 +88,11 @@ class Refused(Exception):
         super().__init__(f'{code}: {detail}')
         self.code = code
         self.detail = detail
+
+    @property
+    def wait(self):
+        """Seconds after which to send again what was refused with `later`."""
+        return int(self.detail.split()[0]) / 1000
 
 
 # "Notation" -------------------------------------------------------------------------------------
@@ -402,7 +407,10 @@ def open_envelope(frame):
 
 
 class Session:
-    """One connection to a node. Every call has a deadline; nothing is sent twice."""
+    """
+    One connection to a node. Every call has a deadline; only what the node put off with `later`
+    is sent again by itself.
+    """
 
     def __init__(self, endpoint, node_public, key, timeout=5.0):
         self.node_public = node_public
@@ -461,10 +469,19 @@ class Session:
                 return message
 
     def ask(self, name, body, expected, timeout=None):
-        """Sends and returns the body of the answer, which must be of that type."""
-        message = self.answer_to(self.send(name, body), timeout)
-        if message.type == TYPES['refused']:
-            raise Refused(*_shape(message.body, 'refused', str, str))
+        """
+        Sends and returns the body of the answer, which must be of that type. A node that says
+        `later` is asked again when it said, as long as the time lasts.
+        """
+        limit = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while True:
+            message = self.answer_to(self.send(name, body), max(0.0, limit - time.monotonic()))
+            if message.type != TYPES['refused']:
+                break
+            refused = Refused(*_shape(message.body, 'refused', str, str))
+            if refused.code != 'later' or time.monotonic() + refused.wait > limit:
+                raise refused
+            time.sleep(refused.wait)
         if message.name != expected:
             raise ProtocolError(f'{name} was answered with {message.name}')
         return message.body

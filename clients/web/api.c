@@ -50,6 +50,7 @@ static void job_fail_answer(struct job *job, const struct answer *answer)
 		{ "not-permitted", 403 },
 		{ "unknown-key", 403 },
 		{ "busy", 503 },
+		{ "later", 503 },
 		{ "store-failed", 503 },
 	};
 

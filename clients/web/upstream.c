@@ -21,6 +21,8 @@ enum {
 struct question {
 	int64_t request; /* 0: free */
 	int64_t deadline;
+	int64_t again_at; /* the node said `later`; INT64_MAX: it did not */
+	struct buffer frame;
 	upstream_answer_fn *fn;
 	void *data;
 };
@@ -72,6 +74,7 @@ static void question_end(struct question *question, const struct answer *answer)
 	struct question ended = *question;
 
 	*question = (struct question){ 0 };
+	buffer_free(&ended.frame);
 	ended.fn(ended.data, answer);
 }
 
@@ -99,12 +102,21 @@ static int question_add(struct upstream *upstream, int64_t wait, upstream_answer
 		if (question->request > 0) {
 			continue;
 		}
-		r = link_send(upstream->link, writer_bytes(&upstream->writer));
-		if (r == 0) {
-			*question =
-				(struct question){ upstream->request, clock_ms() + wait, fn, data };
+		buffer_append(&question->frame, upstream->writer.buffer.data,
+			upstream->writer.buffer.size);
+		r = question->frame.failed
+			    ? -ENOMEM
+			    : link_send(upstream->link, writer_bytes(&upstream->writer));
+		if (r < 0) {
+			buffer_free(&question->frame);
+			return r == -EAGAIN ? -EBUSY : r;
 		}
-		return r == -EAGAIN ? -EBUSY : r;
+		question->request = upstream->request;
+		question->deadline = clock_ms() + wait;
+		question->again_at = INT64_MAX;
+		question->fn = fn;
+		question->data = data;
+		return 0;
 	}
 	return -EBUSY;
 }
@@ -193,6 +205,9 @@ int upstream_tick(struct upstream *upstream)
 
 		if (question->request > 0 && now >= question->deadline) {
 			question_end(question, &silent);
+		} else if (question->request > 0 && now >= question->again_at) {
+			question->again_at = INT64_MAX;
+			link_send(upstream->link, buffer_bytes(&question->frame));
 		}
 	}
 	if (!upstream->up && now >= upstream->renew_at) {
@@ -216,6 +231,9 @@ int64_t upstream_next_ms(const struct upstream *upstream)
 
 		if (question->request > 0 && question->deadline < next) {
 			next = question->deadline;
+		}
+		if (question->request > 0 && question->again_at < next) {
+			next = question->again_at;
 		}
 	}
 	return next;
@@ -257,6 +275,13 @@ static void read_answer(int64_t type, struct reader body, struct answer *answer)
 	}
 }
 
+/* The gateway's key has had its share for now; the question is put again when the node said. */
+static bool is_later(const struct answer *answer)
+{
+	return answer->outcome == ANSWER_REFUSED &&
+	       strcmp(answer->code, judgement_name(REFUSED_LATER)) == 0;
+}
+
 static void take_event(struct upstream *upstream, struct reader body)
 {
 	uint64_t seq;
@@ -288,7 +313,12 @@ static void take_frame(struct upstream *upstream, struct bytes frame)
 
 		if (question->request > 0 && question->request == envelope.request) {
 			read_answer(envelope.type, reader_make(envelope.body), &answer);
-			question_end(question, &answer);
+			if (is_later(&answer)) {
+				question->again_at =
+					clock_ms() + later_read(bytes_of(answer.detail));
+			} else {
+				question_end(question, &answer);
+			}
 			return;
 		}
 	}
@@ -358,6 +388,9 @@ int upstream_new(const struct upstream_options *options, struct upstream **ret)
 void upstream_free(struct upstream *upstream)
 {
 	if (upstream) {
+		for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+			buffer_free(&upstream->questions[i].frame);
+		}
 		link_free(upstream->link);
 		writer_free(&upstream->writer);
 		free(upstream);

@@ -316,6 +316,32 @@ static void a_parent_that_is_ahead_gets_nothing(void **state)
 	assert_false(parent_hears(pairing, 20));
 }
 
+static void a_parent_that_says_later_is_asked_again_when_it_said(void **state)
+{
+	struct pairing *pairing = *state;
+	struct writer frame;
+	struct rollup rollup;
+
+	put_reports(pairing->world, 1000, 10);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_REFUSED, pairing->envelope.request);
+	writer_array(&frame, 2);
+	writer_str(&frame, "later");
+	writer_str(&frame, "1234 ms to wait: this key has had its share for now");
+	parent_says(pairing, &frame);
+	assert_int_equal(status_of(pairing).state, FORWARD_CONNECTING);
+	assert_int_equal(forward_timeout_ms(pairing->forward, pairing->now_ms), 1234);
+	assert_false(parent_hears(pairing, 20));
+	pairing->now_ms += 1234;
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_int_equal(read_rollup(pairing, &rollup), 10);
+}
+
 static void a_silent_parent_is_greeted_again_and_again(void **state)
 {
 	struct pairing *pairing = *state;
@@ -340,6 +366,7 @@ int main(void)
 		TEST(an_old_answer_does_not_count),
 		TEST(it_goes_on_from_where_the_parent_is),
 		TEST(a_parent_that_is_ahead_gets_nothing),
+		TEST(a_parent_that_says_later_is_asked_again_when_it_said),
 		TEST(a_silent_parent_is_greeted_again_and_again),
 	};
 

@@ -109,7 +109,7 @@ static void every_judgement_is_a_row_of_the_document_and_has_one_name(void **sta
 			count++;
 		}
 	}
-	assert_int_equal(count, 3 + 18 + 20);
+	assert_int_equal(count, 3 + 18 + 21);
 	assert_null(judgement_name(-1));
 	assert_null(judgement_name(JUDGEMENT_COUNT));
 	assert_int_equal(judgement_from_name(bytes_of("no such code")), -1);

@@ -230,6 +230,47 @@ static void a_refusal_says_why_without_control_characters(void **state)
 	assert_string_equal(session_refusal(fake->session)->detail, "no?[2Jthing");
 }
 
+static fake_answer answer_receipt;
+
+/* Twice "later", then what was asked for. */
+static bool answer_later(struct fake *fake, const struct envelope *asked, struct writer *writer)
+{
+	if (fake->asked > 2) {
+		return asked->type == MESSAGE_SUBMIT ? answer_receipt(fake, asked, writer)
+						     : answer_seven(fake, asked, writer);
+	}
+	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
+	writer_array(writer, 2);
+	writer_str(writer, "later");
+	writer_str(writer, "20 ms to wait: this key has had its share for now");
+	return true;
+}
+
+static void a_node_that_says_later_is_asked_again_when_it_said(void **state)
+{
+	struct fake *fake = *state;
+	struct reader data;
+
+	start(fake, answer_later);
+	session_set_timeout(fake->session, 10000, 0);
+	assert_int_equal(ask(fake, &data), 0);
+	assert_int_equal(fake->asked, 3);
+}
+
+static void a_wait_beyond_the_deadline_is_the_refusal_that_it_is(void **state)
+{
+	struct fake *fake = *state;
+	struct reader data;
+
+	start(fake, answer_later);
+	session_set_timeout(fake->session, 15, 0);
+	for (int r = SESSION_E_SILENT; r != SESSION_E_REFUSED; r = ask(fake, &data)) {
+		assert_int_equal(r, SESSION_E_SILENT); /* until the handshake is done */
+	}
+	assert_int_equal(session_refusal(fake->session)->code, REFUSED_LATER);
+	assert_int_equal(session_refusal(fake->session)->later_ms, 20);
+}
+
 /* Each is an answer that docs/protocol.md does not know. */
 static bool answer_nonsense(struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
@@ -579,6 +620,19 @@ static void what_is_refused_for_now_stays_queued(void **state)
 	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 1);
 }
 
+static void what_is_put_off_is_sent_again_when_the_node_said(void **state)
+{
+	struct fake *fake = *state;
+	int64_t begun = session_clock_ms();
+
+	put(fake, 1);
+	start(fake, answer_later);
+	deliver(fake, 10000);
+	assert_int_equal(fake->result.receipted, 1);
+	assert_int_equal(fake->asked, 3);
+	assert_true(session_clock_ms() - begun < DELIVERY_REPEAT_MS);
+}
+
 static bool answer_conflict(struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
 	if (asked->request > 50) {
@@ -674,6 +728,8 @@ int main(void)
 		TEST(silence_is_an_outcome_after_the_deadline),
 		TEST(a_node_with_another_key_is_silent),
 		TEST(a_refusal_says_why_without_control_characters),
+		TEST(a_node_that_says_later_is_asked_again_when_it_said),
+		TEST(a_wait_beyond_the_deadline_is_the_refusal_that_it_is),
 		TEST(nonsense_is_an_outcome_with_words),
 		TEST(the_answer_to_another_question_is_passed_over),
 		TEST(an_event_between_is_kept_for_the_one_who_waits_for_it),
@@ -682,6 +738,7 @@ int main(void)
 		TEST(a_silent_node_leaves_it_queued_and_counts_the_attempt),
 		TEST(what_is_refused_for_good_leaves_the_queue_and_is_kept),
 		TEST(what_is_refused_for_now_stays_queued),
+		TEST(what_is_put_off_is_sent_again_when_the_node_said),
 		TEST(a_counter_used_before_is_given_up_for_one_above_the_highest),
 		TEST(a_key_without_the_right_loses_nothing),
 		TEST(nonsense_instead_of_receipts_loses_nothing),

@@ -82,6 +82,9 @@ static void two_lines_are_enough_and_the_rest_has_defaults(void **state)
 	assert_string_equal(fixture->settings.upstream_key, "");
 	assert_int_equal(fixture->settings.map_bytes, 1 << 30);
 	assert_int_equal(fixture->settings.batch_messages, LIMIT_BATCH_MESSAGES);
+	assert_int_equal(fixture->settings.rate_messages, 10000);
+	assert_int_equal(fixture->settings.rate_bytes, 32 << 20);
+	assert_int_equal(fixture->settings.rate_work_ms, 800);
 	assert_false(fixture->settings.synthetic);
 	assert_string_equal(fixture->settings.clock_start, "");
 }
@@ -99,6 +102,9 @@ static void every_setting_reaches_its_field(void **state)
 					    "upstream.key = " KEY "\n"
 					    "map_size = 3M\n"
 					    "batch_messages = 1\n"
+					    "rate.messages = 7\n"
+					    "rate.bytes = 2K\n"
+					    "rate.work = 0\n"
 					    "synthetic = yes\n"
 					    "clock.start = 2022-01-01T08:00"),
 		0);
@@ -110,6 +116,9 @@ static void every_setting_reaches_its_field(void **state)
 	assert_string_equal(fixture->settings.upstream_key, KEY);
 	assert_int_equal(fixture->settings.map_bytes, 3 << 20);
 	assert_int_equal(fixture->settings.batch_messages, 1);
+	assert_int_equal(fixture->settings.rate_messages, 7);
+	assert_int_equal(fixture->settings.rate_bytes, 2 << 10);
+	assert_int_equal(fixture->settings.rate_work_ms, 0);
 	assert_true(fixture->settings.synthetic);
 	assert_string_equal(fixture->settings.clock_start, "2022-01-01T08:00");
 }

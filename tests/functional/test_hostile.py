@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""
+While a hostile peer does its worst, an honest ward gets its receipts within a second and the node
+stays below the MemoryMax of its unit. BAOCAO_ATTACK_SECONDS makes each attack longer.
+"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import harness
+from harness import CITY, PLAN, client, key_of
+
+SECONDS = float(os.environ.get('BAOCAO_ATTACK_SECONDS', '2'))
+P99_SECONDS = 1.0
+BACK_SECONDS = 2.0
+RESTART_SECONDS = 1.0  # RestartSec of the unit
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def unit_bytes_max():
+    """MemoryMax of the shipped unit."""
+    with open(os.path.join(harness.SOURCE, 'systemd', 'baocaod@.service.in'),
+              encoding='utf-8') as file:
+        number, letter = re.search(r'^MemoryMax=(\d+)([MG])$', file.read(), re.M).groups()
+    return int(number) << {'M': 20, 'G': 30}[letter]
+
+
+class Cap:
+    """
+    A memory cap as the unit sets it: a cgroup where one can be made, else RLIMIT_DATA, which
+    leaves out the pages of the store as the cgroup does when it takes cached pages back.
+    """
+
+    def __init__(self, name):
+        self.folder, self.limit = None, None
+        for parent, limit in self._parents():
+            folder = os.path.join(parent, f'baocao-{name}-{os.getpid()}')
+            try:
+                os.mkdir(folder)
+                self.folder, self.limit = folder, limit
+                self._write(limit, unit_bytes_max())
+                return
+            except OSError:
+                self.close()
+
+    @staticmethod
+    def _parents():
+        with open('/proc/self/cgroup', encoding='ascii') as file:
+            lines = [line.strip().split(':', 2) for line in file]
+        for _, controllers, path in lines:
+            if controllers == 'memory':
+                yield '/sys/fs/cgroup/memory' + path, 'memory.limit_in_bytes'
+                yield '/sys/fs/cgroup/memory', 'memory.limit_in_bytes'
+            elif controllers == '':
+                yield '/sys/fs/cgroup' + path, 'memory.max'
+
+    def _write(self, name, value):
+        with open(os.path.join(self.folder, name), 'w', encoding='ascii') as file:
+            file.write(str(value))
+
+    def hold(self, pid):
+        if self.folder:
+            try:
+                self._write('cgroup.procs', pid)
+                return
+            except OSError:
+                self.close()
+        resource.prlimit(pid, resource.RLIMIT_DATA, (unit_bytes_max(), unit_bytes_max()))
+
+    def close(self):
+        if self.folder:
+            try:
+                os.rmdir(self.folder)
+            except OSError:
+                pass
+        self.folder = None
+
+
+class Honest(threading.Thread):
+    """A ward that hands in one report after the other; the time of each receipt is kept."""
+
+    def __init__(self, daemon, key, unit, routing_id=None):
+        super().__init__(daemon=True)
+        self.daemon_node = daemon
+        self.key, self.unit = key, unit
+        self.times = []
+        self.receipts = []
+        self.failures = []
+        self.ending = threading.Event()
+        self.session = daemon.session(key, timeout=10)
+        if routing_id:
+            self.session.socket.disconnect(daemon.endpoint)
+            self.session.socket.routing_id = routing_id
+            self.session.socket.connect(daemon.endpoint)
+        self.hand_in()  # the handshake is not what is measured
+        self.times.clear()
+
+    revision = 0
+
+    def hand_in(self):
+        Honest.revision += 1
+        made = client.submission(self.key, harness.next_counter(self.key), [
+            harness.month_report(self.unit, '2022-02', self.revision % 1000,
+                                 revision=self.revision, note='sửa')])
+        begun = time.monotonic()
+        outcome, = self.session.submit(made)
+        self.times.append(time.monotonic() - begun)
+        if outcome.receipt is None:
+            raise AssertionError(f'refused: {outcome.problems}')
+        self.receipts.append((made, outcome.receipt.data))
+
+    def run(self):
+        while not self.ending.is_set():
+            try:
+                self.hand_in()
+            except Exception as error:  # pylint: disable=broad-except
+                self.failures.append(repr(error))
+                self.times.append(10.0)
+            time.sleep(0.01)
+
+    def end(self):
+        self.ending.set()
+        self.join()
+        self.session.close()
+        return self
+
+    def p99(self):
+        times = sorted(self.times)
+        return times[min(len(times) - 1, len(times) * 99 // 100)]
+
+
+def rss_peak(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as file:
+        return int(re.search(r'^VmHWM:\s+(\d+) kB$', file.read(), re.M).group(1)) << 10
+
+
+class Hostile(harness.NodeCase):
+    """One node under the cap of its unit; each test is one attack."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.city = cls.node('city', CITY, clock='2022-06-01T08:00:00+07:00', start=False)
+        cls.cap = Cap('city')
+        cls.addClassCleanup(cls.cap.close)
+        cls.start_capped()
+        harness.furnish(cls.city)
+        rows = [(client.Key(i.to_bytes(32, 'big')).hex, 11, 'reporter', '2010-01-01', '',
+                 f'Number {i}') for i in range(1, 4001)]
+        harness.publish(cls.city, 'keys', 'many', client.keys_text(rows))
+
+    @classmethod
+    def start_capped(cls):
+        cls.city.start()
+        cls.cap.hold(cls.city.process.popen.pid)
+
+    def setUp(self):
+        if not self.city.alive():
+            self.start_capped()
+
+    def attack(self, name, *arguments, key=None):
+        """Starts an attacker; its process."""
+        process = subprocess.Popen(
+            [sys.executable, '-B', os.path.join(HERE, 'attackers.py'), name, self.city.endpoint,
+             self.city.key.public.hex(), (key or key_of('reader')).seed.hex(), str(SECONDS),
+             *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def finish(self, process):
+        """What the attacker says of itself, as a dict of numbers."""
+        said, _ = process.communicate(timeout=SECONDS + 60)
+        self.assertEqual(process.returncode, 0)
+        return {word: int(number) for word, number in re.findall(r'^(\w+) (\d+)$', said, re.M)}
+
+    def withstand(self, name, *arguments, key=None, did=10, routing_id=None):
+        """The attack does not hold up the honest ward, nor does it end the node."""
+        pid = self.city.process.popen.pid
+        honest = Honest(self.city, key_of('ward 11'), 11, routing_id)
+        process = self.attack(name, *arguments, key=key)
+        honest.start()
+        done = self.finish(process)
+        honest.end()
+        print(f'    {name}: {done["did"]} times; {len(honest.times)} receipts, '
+              f'p99 {honest.p99() * 1000:.0f} ms, max {max(honest.times) * 1000:.0f} ms; '
+              f'peak so far {rss_peak(pid) >> 20} MiB')
+        self.assertEqual(honest.failures, [])
+        self.assertLess(honest.p99(), P99_SECONDS)
+        self.assertGreaterEqual(done['did'], did)
+        self.assertTrue(self.city.alive())
+        self.assertEqual(self.city.process.popen.pid, pid)
+        self.assertLess(rss_peak(pid), unit_bytes_max())
+        return {**done, 'receipts': len(honest.receipts)}
+
+    def refusals(self, code):
+        with self.city.session() as session:
+            return session.status()['refusals'].get(code, 0)
+
+    # Without a key.
+
+    def test_silent_connections(self):
+        self.withstand('silent', did=1000)
+
+    def test_a_handshake_one_byte_at_a_time(self):
+        self.withstand('slow_greeting')
+
+    def test_garbage(self):
+        self.withstand('garbage')
+
+    def test_other_protocols(self):
+        self.withstand('wrong_protocol')
+
+    def test_huge_frame_headers_before_the_handshake(self):
+        self.withstand('huge_headers')
+
+    def test_unregistered_keys(self):
+        before = self.refusals('unknown-key')
+        self.withstand('unregistered')
+        self.assertGreater(self.refusals('unknown-key'), before)
+
+    # With an enrolled key.
+
+    def test_a_flood_of_small_messages(self):
+        before = self.refusals('later')
+        self.withstand('flood_small', did=1000)
+        self.assertGreater(self.refusals('later'), before)
+
+    def test_a_flood_of_questions(self):
+        self.withstand('flood_questions', did=100)
+
+    def test_a_flood_of_large_submissions(self):
+        self.withstand('flood_submissions', key=key_of('ward 12'))
+
+    def test_replayed_submissions_count_once(self):
+        before = self.entries()
+        done = self.withstand('replay', key=key_of('ward 12'))
+        self.assertEqual(self.entries() - before, done['receipts'] + 1)
+
+    def test_a_replayed_connection(self):
+        self.withstand('replay_connection')
+
+    def test_messages_of_many_parts(self):
+        before = self.refusals('malformed')
+        self.withstand('many_parts')
+        self.assertGreater(self.refusals('malformed'), before)
+
+    def test_frames_that_are_too_large(self):
+        self.withstand('too_large', did=1)
+
+    def test_huge_frame_headers_after_the_handshake(self):
+        self.withstand('huge_message')
+
+    def test_slow_readers(self):
+        self.withstand('slow_reader', did=100)
+
+    def test_slow_writers(self):
+        self.withstand('slow_writer')
+
+    def test_forged_routing_ids(self):
+        done = self.withstand('forged_ids', routing_id=b'honest')
+        self.assertEqual(done['stolen'], 0)
+
+    def entries(self):
+        with self.city.session() as session:
+            return session.status()['entries']
+
+
+if __name__ == '__main__':
+    harness.main()
