@@ -24,12 +24,14 @@ struct store {
 	MDB_env *env;
 	MDB_dbi tables[TABLE_COUNT];
 	int lock;
+	struct txn *idle; /* a reader that has ended: the next one goes on with its slot */
 };
 
 struct txn {
 	struct store *store;
 	MDB_txn *mdb;
 	int error; /* the first MDB or errno value; 0 while fine */
+	bool write;
 };
 
 struct cursor {
@@ -191,6 +193,10 @@ int store_open(const struct store_options *options, struct store **ret)
 void store_close(struct store *store)
 {
 	if (store) {
+		if (store->idle) {
+			mdb_txn_abort(store->idle->mdb);
+			free(store->idle);
+		}
 		if (store->env) {
 			mdb_env_close(store->env);
 		}
@@ -226,13 +232,25 @@ void store_check_readers(struct store *store)
 
 int txn_begin(struct store *store, bool write, struct txn **ret)
 {
-	struct txn *txn = calloc(1, sizeof(*txn));
+	struct txn *txn = write ? NULL : __atomic_exchange_n(&store->idle, NULL, __ATOMIC_ACQ_REL);
 	int r;
 
+	if (txn) {
+		r = mdb_txn_renew(txn->mdb);
+		if (r) {
+			mdb_txn_abort(txn->mdb);
+			free(txn);
+			return translate(r);
+		}
+		*ret = txn;
+		return 0;
+	}
+	txn = calloc(1, sizeof(*txn));
 	if (!txn) {
 		return -ENOMEM;
 	}
 	txn->store = store;
+	txn->write = write;
 	r = translate(mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, &txn->mdb));
 	if (r) {
 		free(txn);
@@ -257,6 +275,10 @@ int txn_commit(struct txn *txn)
 
 void txn_abort(struct txn *txn)
 {
+	if (txn && !txn->write && !txn->error) { /* the snapshot goes, the reader's slot stays */
+		mdb_txn_reset(txn->mdb);
+		txn = __atomic_exchange_n(&txn->store->idle, txn, __ATOMIC_ACQ_REL);
+	}
 	if (txn) {
 		mdb_txn_abort(txn->mdb);
 		free(txn);

@@ -476,9 +476,25 @@ void writer_reset(struct writer *writer)
 	msgpack_sbuffer_clear(&writer->buffer);
 }
 
+/* Most of what an answer has are values of one byte; calling the packer for each is half of its cost. */
+static void write_byte(struct writer *writer, int byte)
+{
+	char c = (char)byte;
+
+	if (writer->buffer.size < writer->buffer.alloc) {
+		writer->buffer.data[writer->buffer.size++] = c;
+	} else {
+		msgpack_sbuffer_write(&writer->buffer, &c, 1);
+	}
+}
+
 void writer_int(struct writer *writer, int64_t value)
 {
-	msgpack_pack_int64(&writer->packer, value);
+	if (value >= 0 && value < 128) {
+		write_byte(writer, (int)value);
+	} else {
+		msgpack_pack_int64(&writer->packer, value);
+	}
 }
 
 void writer_bool(struct writer *writer, bool value)
@@ -514,7 +530,11 @@ void writer_bin(struct writer *writer, const void *data, size_t size)
 
 void writer_array(struct writer *writer, size_t count)
 {
-	msgpack_pack_array(&writer->packer, count);
+	if (count < 16) {
+		write_byte(writer, 0x90 | (int)count);
+	} else {
+		msgpack_pack_array(&writer->packer, count);
+	}
 }
 
 void writer_map(struct writer *writer, size_t count)

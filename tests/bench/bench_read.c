@@ -248,9 +248,43 @@ static int yardstick_open(const struct filled *filled, struct yardstick *ret)
 /* What is repeated. */
 struct step {
 	const struct question *question; /* NULL: the yardstick here, the status over the wire */
+	bool figure;                     /* the yardstick's cell as a figure with its coverage */
 	struct yardstick yardsticks[SIZES_MAX];
 	struct writer body;
 };
+
+/* A unit's figure with its coverage, all of its form's fields, ready to be written. */
+static int figure_once(const struct filled *filled, struct txn *txn, const uint8_t *key)
+{
+	const struct query query = { .txn = txn,
+		.catalog = intake_catalog(filled->made.intake),
+		.node_unit = SUPPLY_CITY,
+		.now = made_now() };
+	const struct catalog_plan *plan = catalog_plan_at(query.catalog, 0);
+	struct figure own[LIMIT_FIELDS_PER_FORM];
+	struct aggregate aggregates[LIMIT_FIELDS_PER_FORM];
+	struct rollup_row row = { .own = own, .aggregates = aggregates };
+	const struct expected *expected;
+	struct period period;
+	struct cell_key cell;
+	ptrdiff_t at = -1;
+
+	cell_key_read(key, &cell);
+	if (!form_period_from_code(
+		    plan->plan, &plan->plan->forms[cell.form], cell.period, &period)) {
+		return -EBADMSG;
+	}
+	expected = catalog_expected(query.catalog, plan, cell.form, &period);
+	if (expected) {
+		at = expected_find(expected, cell.unit);
+	}
+	return at >= 0 &&
+			       rollup_stored(&query, plan, cell.form, &period, expected, (size_t)at,
+				       &row) &&
+			       row.coverage.standing.received > 0
+		       ? 0
+		       : -ENOENT;
+}
 
 static int step_once(struct bench *bench, size_t size, struct step *step)
 {
@@ -267,6 +301,9 @@ static int step_once(struct bench *bench, size_t size, struct step *step)
 	}
 	key = (struct bytes){ yardstick->keys[yardstick->next], CELL_KEY_SIZE };
 	yardstick->next = (yardstick->next + 1) % yardstick->count;
+	if (step->figure) {
+		return figure_once(filled, yardstick->txn, key.data);
+	}
 	return txn_get(yardstick->txn, TABLE_CELL, key, &value) ? 0 : -ENOENT;
 }
 
@@ -326,6 +363,10 @@ static int measure_here(struct bench *bench)
 	}
 	if (r == 0) {
 		r = measure(bench, "LMDB get of a cell", &step);
+	}
+	if (r == 0) {
+		step.figure = true;
+		r = measure(bench, "figure, coverage", &step);
 	}
 	for (size_t i = 0; i < bench->size_count; i++) {
 		txn_abort(step.yardsticks[i].txn);
