@@ -48,6 +48,7 @@ uint64_t fold_id_highest(const struct fold *fold, uint32_t party);
 /*
  * Judges each report and folds those that count.
  *
+ * digest      of the signed bytes
  * judgements  room for submission->report_count
  * ret_counted how many reports count; if none does, nothing was changed, not even the id
  *

@@ -41,7 +41,7 @@ struct intake {
 	struct catalog *catalog;
 	struct fold fold;
 	struct batch *batch;
-	uint64_t last_seq;
+	struct peaks peaks; /* of the tree over all entries */
 	struct instant last_instant;
 	uint64_t commits;
 	uint64_t refusals[JUDGEMENT_COUNT];
@@ -80,6 +80,17 @@ static int read_identity(struct intake *intake, struct txn *txn)
 									       : INTAKE_E_FORMAT;
 }
 
+/* Where the ledger ends: its instant, and the peaks of its tree. */
+static int read_end(struct txn *txn, struct peaks *ret, struct instant *ret_instant)
+{
+	struct proofs proofs;
+	uint64_t seq;
+	int r = ledger_last(txn, &seq, ret_instant);
+
+	proofs_init(&proofs, txn);
+	return r < 0 ? r : proofs_peaks(&proofs, seq, ret);
+}
+
 static int read_state(struct intake *intake)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
@@ -95,7 +106,7 @@ static int read_state(struct intake *intake)
 		memcpy(&intake->identity.epoch, value.data, value.size);
 	}
 	if (r == 0) {
-		r = ledger_last(txn, &intake->last_seq, &intake->last_instant);
+		r = read_end(txn, &intake->peaks, &intake->last_instant);
 	}
 	if (r == 0) {
 		r = catalog_load(txn, &intake->catalog);
@@ -172,7 +183,7 @@ const struct catalog *intake_catalog(const struct intake *intake)
 
 uint64_t intake_seq(const struct intake *intake)
 {
-	return intake->last_seq;
+	return intake->peaks.size;
 }
 
 uint64_t intake_commits(const struct intake *intake)
@@ -195,10 +206,13 @@ void intake_count_refusal(struct intake *intake, enum judgement code)
 	intake->refusals[code]++;
 }
 
-/* Appends an entry that was folded; its judgements may be NULL for a single "accepted". */
+/*
+ * Appends an entry that was folded; its digest may be NULL where it is not known yet, its judgements
+ * for a single "accepted".
+ */
 static int add_entry(struct intake *intake, enum entry_kind kind, const struct public_key *sender,
-	const uint8_t *signature, const uint8_t *judgements, uint32_t judgement_count,
-	struct bytes body, struct outcome *outcome)
+	const uint8_t *signature, const struct hash *digest, const uint8_t *judgements,
+	uint32_t judgement_count, struct bytes body, struct outcome *outcome)
 {
 	static const uint8_t accepted[1] = { JUDGEMENT_ACCEPTED };
 	struct statement statement = {
@@ -210,6 +224,11 @@ static int add_entry(struct intake *intake, enum entry_kind kind, const struct p
 	int index;
 
 	memcpy(statement.signature.data, signature, SIGNATURE_SIZE);
+	if (digest) {
+		statement.digest = *digest;
+	} else {
+		hash_bytes(body, &statement.digest);
+	}
 	index = batch_add(intake->batch, &statement, body);
 	if (index < 0) {
 		return index;
@@ -315,7 +334,7 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 {
 	uint64_t seq = fold_id_find(&intake->fold, signer->party, submission->counter);
 	uint64_t first = batch_next_seq(intake->batch) - batch_count(intake->batch);
-	struct hash digest, held;
+	struct bytes held;
 	struct entry entry;
 	int r;
 
@@ -323,17 +342,16 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 	if (seq == 0) {
 		return 0;
 	}
-	hash_bytes(bytes, &digest);
 	if (seq >= first) {
-		batch_digest(intake->batch, (uint32_t)(seq - first), &held);
+		held = batch_body(intake->batch, (uint32_t)(seq - first));
 	} else {
 		r = ledger_entry(intake->fold.txn, seq, &entry);
 		if (r < 0) {
 			return r;
 		}
-		held = entry.statement.digest;
+		held = entry.body;
 	}
-	if (memcmp(digest.data, held.data, HASH_SIZE) != 0) {
+	if (!bytes_equal(bytes, held)) {
 		outcome->highest = fold_id_highest(&intake->fold, signer->party);
 		problems_add(problems, -1, REFUSED_ID_CONFLICT,
 			"counter %" PRIu64 " was used for other bytes", submission->counter);
@@ -401,7 +419,7 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	}
 	intake->changed = true;
 	return add_entry(intake, review ? ENTRY_REVIEW : ENTRY_SUBMISSION, &submission.sender,
-		signature, judgements, submission.report_count, bytes, outcome);
+		signature, &digest, judgements, submission.report_count, bytes, outcome);
 }
 
 /* Reads one element of a submit and moves on; false if it is not one. */
@@ -551,8 +569,8 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 		outcome->kind = OUTCOME_NOTHING_NEW;
 		if (new) {
 			intake->changed |= changed > 0;
-			r = add_entry(intake, ENTRY_ROLLUP, &rollup.sender, signature, NULL, 0,
-				bytes, outcome);
+			r = add_entry(intake, ENTRY_ROLLUP, &rollup.sender, signature, NULL, NULL,
+				0, bytes, outcome);
 		}
 	}
 	if (r == 0) {
@@ -634,8 +652,8 @@ static int take_publish(struct intake *intake, const struct intake_message *mess
 	if (problems.count == 0 && !held && !dry_run) {
 		intake->reload = true;
 		intake->changed = publication.kind != PUBLICATION_KEYS;
-		r = add_entry(intake, ENTRY_PUBLICATION, &publication.sender, signature, NULL, 0,
-			bytes, outcome);
+		r = add_entry(intake, ENTRY_PUBLICATION, &publication.sender, signature, NULL, NULL,
+			0, bytes, outcome);
 	} else if (problems.count == 0 && dry_run) {
 		outcome->kind = OUTCOME_NOTHING_NEW;
 		refused = 1; /* thrown away: it was only tried */
@@ -735,8 +753,8 @@ static int take_key_act(struct intake *intake, const struct intake_message *mess
 		}
 		if (r == 0 && problems.count == 0) {
 			intake->reload = true;
-			r = add_entry(
-				intake, ENTRY_KEY, &act.sender, signature, NULL, 0, bytes, outcome);
+			r = add_entry(intake, ENTRY_KEY, &act.sender, signature, NULL, NULL, 0,
+				bytes, outcome);
 		}
 	}
 	r = r < 0 ? r : outcome_keep(outcome, &problems);
@@ -777,12 +795,10 @@ static int run_commit(struct intake *intake, struct txn *txn)
 	int r;
 
 	fold_end(&intake->fold);
-	r = batch_seal(intake->batch, intake->pair, intake->identity.synthetic);
-	if (r == 0) {
-		batch_append(intake->batch, txn);
-		put_refusals(intake, txn);
-		r = txn_error(txn);
-	}
+	batch_seal(intake->batch, intake->pair, intake->identity.synthetic);
+	batch_append(intake->batch, txn);
+	put_refusals(intake, txn);
+	r = txn_error(txn);
 	if (r == 0 && intake->reload) {
 		r = catalog_load(txn, &catalog);
 	}
@@ -795,7 +811,7 @@ static int run_commit(struct intake *intake, struct txn *txn)
 		catalog_free(catalog);
 		return r;
 	}
-	intake->last_seq = batch_next_seq(intake->batch) - 1;
+	batch_peaks(intake->batch, &intake->peaks);
 	intake->last_instant = intake->fold.instant;
 	intake->commits++;
 	if (catalog) {
@@ -819,7 +835,7 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 	if (r) {
 		return r > 0 ? -EIO : r;
 	}
-	batch_reset(intake->batch, intake->last_seq + 1, instant);
+	batch_reset(intake->batch, &intake->peaks, instant);
 	r = fold_begin(&intake->fold, txn, intake->catalog, instant);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct slot *slot = &slots[i];
@@ -875,8 +891,8 @@ static void log_problems(
 }
 
 /* Writes the receipt of an outcome as a bin, or nil. */
-static int write_receipt(
-	struct intake *intake, const struct outcome *outcome, struct txn *txn, struct writer *reply)
+static int write_receipt(struct intake *intake, const struct outcome *outcome,
+	struct proofs *proofs, struct writer *reply)
 {
 	struct writer receipt;
 	int r = 0;
@@ -889,7 +905,7 @@ static int write_receipt(
 	if (outcome->kind == OUTCOME_ENTRY) {
 		batch_receipt(intake->batch, outcome->index, &receipt);
 	} else {
-		r = ledger_receipt(txn, outcome->seq, &receipt);
+		r = proofs_receipt(proofs, outcome->seq, &receipt);
 	}
 	if (r == 0) {
 		writer_bin(reply, receipt.buffer.data, receipt.buffer.size);
@@ -906,7 +922,7 @@ static void write_problems(const struct outcome *outcome, struct writer *reply)
 }
 
 static int write_answer(struct intake *intake, const struct intake_message *message,
-	const struct slot *slot, struct txn *txn)
+	const struct slot *slot, struct proofs *proofs)
 {
 	const struct outcome *outcomes = intake->outcomes + slot->first;
 	struct writer *reply = &intake->reply;
@@ -920,7 +936,7 @@ static int write_answer(struct intake *intake, const struct intake_message *mess
 		for (size_t i = 0; i < slot->count && r == 0; i++) {
 			writer_array(reply, 4);
 			writer_int(reply, (int64_t)outcomes[i].counter);
-			r = write_receipt(intake, &outcomes[i], txn, reply);
+			r = write_receipt(intake, &outcomes[i], proofs, reply);
 			write_problems(&outcomes[i], reply);
 			writer_int(reply, (int64_t)outcomes[i].highest);
 		}
@@ -936,7 +952,7 @@ static int write_answer(struct intake *intake, const struct intake_message *mess
 		writer_array(reply, 2);
 		break;
 	}
-	r = write_receipt(intake, outcomes, txn, reply);
+	r = write_receipt(intake, outcomes, proofs, reply);
 	write_problems(outcomes, reply);
 	return r;
 }
@@ -956,8 +972,10 @@ static int answer(struct intake *intake, struct intake_message *messages, const 
 	size_t count, enum judgement failure, intake_reply_fn *reply, void *data)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct proofs proofs;
 	int r = failure ? 0 : txn_begin(intake->store, false, &txn);
 
+	proofs_init(&proofs, txn);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		writer_reset(&intake->reply);
 		if (slots[i].count == 0 && slots[i].refused) {
@@ -977,7 +995,7 @@ static int answer(struct intake *intake, struct intake_message *messages, const 
 						&intake->outcomes[slots[i].first + j]);
 				}
 			}
-			r = write_answer(intake, &messages[i], &slots[i], txn);
+			r = write_answer(intake, &messages[i], &slots[i], &proofs);
 		}
 		if (r == 0) {
 			reply(data, messages[i].peer, writer_bytes(&intake->reply));
@@ -1051,6 +1069,7 @@ size_t intake_weight(int64_t type, struct bytes body)
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct proofs proofs;
 	struct fold fold;
 	uint64_t seq;
 	int r = txn_begin(intake->store, false, &txn);
@@ -1060,7 +1079,8 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 	}
 	fold.txn = txn;
 	seq = fold_id_find(&fold, party, counter);
-	return seq ? ledger_receipt(txn, seq, writer) : -ENOENT;
+	proofs_init(&proofs, txn);
+	return seq ? proofs_receipt(&proofs, seq, writer) : -ENOENT;
 }
 
 void intake_flush(struct intake *intake)
@@ -1087,8 +1107,8 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	};
 	struct fold fold = { 0 };
 	struct instant last;
+	struct peaks peaks;
 	struct writer body;
-	uint64_t seq = 0;
 	int r = batch_new(&batch);
 
 	if (r == 0) {
@@ -1098,7 +1118,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 		r = txn_begin(store, true, &txn);
 	}
 	if (r == 0) {
-		r = ledger_last(txn, &seq, &last);
+		r = read_end(txn, &peaks, &last);
 	}
 	if (r) {
 		return r;
@@ -1106,7 +1126,8 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	writer_init(&body);
 	node_init_write(&body, init);
 	sign_bytes(pair, writer_bytes(&body), &statement.signature);
-	batch_reset(batch, seq + 1, now.ms > last.ms ? now : last);
+	hash_bytes(writer_bytes(&body), &statement.digest);
+	batch_reset(batch, &peaks, now.ms > last.ms ? now : last);
 	r = batch_add(batch, &statement, writer_bytes(&body));
 	writer_free(&body);
 	if (r < 0) {
@@ -1114,15 +1135,13 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	}
 	fold.cells = cells;
 	r = fold_begin(&fold, txn, NULL, now);
-	if (r == 0 && seq == 0) {
+	if (r == 0 && peaks.size == 0) {
 		r = fold_init(&fold, init);
-	}
-	if (r == 0) {
-		r = batch_seal(batch, pair, init->synthetic);
 	}
 	if (r < 0) {
 		return r;
 	}
+	batch_seal(batch, pair, init->synthetic);
 	batch_append(batch, txn);
 	txn_put(txn, TABLE_META, text_key("epoch"),
 		(struct bytes){ (const uint8_t *)&init->epoch, sizeof(init->epoch) });

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "daemon/fold.h"
-#include "daemon/ledger.h"
+#include "daemon/proof.h"
 
 struct intake; /* opaque; one thread */
 

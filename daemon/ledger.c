@@ -1,35 +1,55 @@
 /*
- * A batch record, all numbers little-endian:
+ * A batch record, all numbers little-endian; its key in table ledger is the big-endian u64 of its
+ * first sequence:
  *
- *	u32 commit_size   u8 commit[commit_size]   u8 signature[64]
- *	commit.count times:
- *		u32 statement_size   u32 body_size   u8 statement[]   u8 body[]
+ *	u8 codec   u8 note_size   u16 count   i64 instant   u8 hash[32]   note
+ *	count times:
+ *		u32 body_size | kind << 24   u8 judgement_count - 1   u8 judgements[]
+ *		u8 signature[64]   u8 body[]
  *
- * Its key in table ledger is the big-endian u64 of its first sequence. commit and statement are
- * the MessagePack of docs/protocol.md, "Receipts"; body is what was received, byte for byte.
+ * codec is 0: the entries lie there as they are. The hash is that of everything before it, the note
+ * and the leaves of the entries; a leaf is the hash of a statement, which has the digest of the body
+ * and everything else of an entry. So it costs no second walk over the bodies, and yet no bit can change.
+ * statement and note are those of docs/protocol.md, "Receipts"; body is what was received.
  */
 #include "daemon/ledger.h"
 
 #include <assert.h>
 #include <errno.h>
 
+enum {
+	CODEC_PLAIN = 0,
+	HEAD_SIZE = 12, /* up to the hash */
+	KIND_SHIFT = 24,
+	ENTRY_HEAD_SIZE = 5,
+	TREE_LEVEL_STEP = 8, /* of the subtrees in table tree */
+	TREE_KEY_SIZE = 9,
+};
+
+_Static_assert(LIMIT_MESSAGE_BYTES < 1 << KIND_SHIFT, "a body's size fits below its kind");
+_Static_assert(LIMIT_REPORTS_PER_SUBMISSION <= 256, "one less fits a byte");
+
 struct item {
-	size_t statement_at; /* offsets into batch->bytes */
+	size_t body_at; /* in batch->entries */
+	size_t body_size;
+	size_t statement_at; /* in batch->statements */
 	size_t statement_size;
-	struct hash digest;
 };
 
 struct batch {
-	uint64_t first_seq;
+	struct peaks before;
 	struct instant instant;
-	struct buffer bytes; /* the entries part of the record */
+	struct buffer entries; /* that part of the record */
+	struct writer statements;
 	struct item items[LIMIT_BATCH_ENTRIES];
 	struct hash leaves[LIMIT_BATCH_ENTRIES];
 	uint32_t count;
-	struct commit_tree *tree;
-	struct writer commit;
-	struct signature signature;
-	struct writer scratch;
+	struct growth growth;
+	struct hash nodes[GROWTH_NODES(LIMIT_BATCH_ENTRIES)];
+	char note[NOTE_BYTES_MAX];
+	size_t note_size;
+	uint8_t head[HEAD_SIZE];
+	struct hash hash;
 };
 
 int batch_new(struct batch **ret)
@@ -39,8 +59,8 @@ int batch_new(struct batch **ret)
 	if (!batch) {
 		return -ENOMEM;
 	}
-	writer_init(&batch->commit);
-	writer_init(&batch->scratch);
+	batch->growth.nodes = batch->nodes;
+	writer_init(&batch->statements);
 	*ret = batch;
 	return 0;
 }
@@ -48,10 +68,8 @@ int batch_new(struct batch **ret)
 void batch_free(struct batch *batch)
 {
 	if (batch) {
-		buffer_free(&batch->bytes);
-		commit_tree_free(batch->tree);
-		writer_free(&batch->commit);
-		writer_free(&batch->scratch);
+		buffer_free(&batch->entries);
+		writer_free(&batch->statements);
 		free(batch);
 	}
 }
@@ -61,16 +79,14 @@ void batch_freep(struct batch **batch)
 	batch_free(*batch);
 }
 
-void batch_reset(struct batch *batch, uint64_t first_seq, struct instant instant)
+void batch_reset(struct batch *batch, const struct peaks *before, struct instant instant)
 {
-	batch->first_seq = first_seq;
+	batch->before = *before;
 	batch->instant = instant;
 	batch->count = 0;
-	batch->bytes.size = 0;
-	batch->bytes.failed = false;
-	commit_tree_free(batch->tree);
-	batch->tree = NULL;
-	writer_reset(&batch->commit);
+	batch->entries.size = 0;
+	batch->entries.failed = false;
+	writer_reset(&batch->statements);
 }
 
 uint32_t batch_count(const struct batch *batch)
@@ -80,85 +96,141 @@ uint32_t batch_count(const struct batch *batch)
 
 uint64_t batch_next_seq(const struct batch *batch)
 {
-	return batch->first_seq + batch->count;
+	return batch->before.size + batch->count + 1;
 }
 
 int batch_add(struct batch *batch, struct statement *statement, struct bytes body)
 {
-	struct bytes packed;
-	uint32_t sizes[2];
+	struct item *item = &batch->items[batch->count];
+	uint8_t head[ENTRY_HEAD_SIZE];
+	uint32_t word = (uint32_t)body.size | (uint32_t)statement->kind << KIND_SHIFT;
 
-	assert(batch->count < LIMIT_BATCH_ENTRIES);
+	assert(batch->count < LIMIT_BATCH_ENTRIES && statement->judgement_count > 0);
 	statement->seq = batch_next_seq(batch);
 	statement->instant = batch->instant;
-	hash_bytes(body, &statement->digest);
-	writer_reset(&batch->scratch);
-	statement_write(&batch->scratch, statement);
-	packed = writer_bytes(&batch->scratch);
-	sizes[0] = (uint32_t)packed.size;
-	sizes[1] = (uint32_t)body.size;
-	buffer_append(&batch->bytes, sizes, sizeof(sizes));
-	batch->items[batch->count] =
-		(struct item){ batch->bytes.size, packed.size, statement->digest };
-	buffer_append(&batch->bytes, packed.data, packed.size);
-	buffer_append(&batch->bytes, body.data, body.size);
-	if (batch->bytes.failed) {
+	memcpy(head, &word, sizeof(word));
+	head[sizeof(word)] = (uint8_t)(statement->judgement_count - 1);
+	buffer_append(&batch->entries, head, sizeof(head));
+	buffer_append(&batch->entries, statement->judgements, statement->judgement_count);
+	buffer_append(&batch->entries, statement->signature.data, SIGNATURE_SIZE);
+	item->body_at = batch->entries.size;
+	item->body_size = body.size;
+	buffer_append(&batch->entries, body.data, body.size);
+	if (batch->entries.failed) {
 		return -ENOMEM;
 	}
-	hash_leaf(packed, &batch->leaves[batch->count]);
+	item->statement_at = batch->statements.buffer.size;
+	statement_write(&batch->statements, statement);
+	item->statement_size = batch->statements.buffer.size - item->statement_at;
+	hash_leaf((struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
+			  item->statement_size },
+		&batch->leaves[batch->count]);
 	return (int)batch->count++;
 }
 
-void batch_digest(const struct batch *batch, uint32_t index, struct hash *ret)
+struct bytes batch_body(const struct batch *batch, uint32_t index)
 {
-	*ret = batch->items[index].digest;
+	const struct item *item = &batch->items[index];
+
+	return (struct bytes){ batch->entries.data + item->body_at, item->body_size };
 }
 
-int batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic)
+/* The hash of a record: of what stands before it, of its note and of its leaves. */
+static void record_hash(struct bytes head, struct bytes note, const struct hash *leaves,
+	uint32_t count, struct hash *ret)
 {
-	struct commit commit = {
-		.node = node->public,
-		.first_seq = batch->first_seq,
-		.count = batch->count,
-		.instant = batch->instant,
-		.synthetic = synthetic,
-	};
-	int r = commit_tree_new(batch->leaves, batch->count, &batch->tree);
+	hash_parts((struct bytes[]){ head, note,
+			   { (const uint8_t *)leaves, count * sizeof(*leaves) } },
+		3, ret);
+}
 
-	if (r < 0) {
-		return r;
+static struct bytes batch_note(const struct batch *batch)
+{
+	return (struct bytes){ (const uint8_t *)batch->note, batch->note_size };
+}
+
+void batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic)
+{
+	uint16_t count = (uint16_t)batch->count;
+
+	growth_make(&batch->growth, &batch->before, batch->leaves, batch->count);
+	batch->note_size = checkpoint_sign(
+		node, synthetic, batch->growth.after, growth_root(&batch->growth), batch->note);
+	assert(batch->note_size <= UINT8_MAX);
+	batch->head[0] = CODEC_PLAIN;
+	batch->head[1] = (uint8_t)batch->note_size;
+	memcpy(batch->head + 2, &count, sizeof(count));
+	memcpy(batch->head + 4, &batch->instant.ms, sizeof(batch->instant.ms));
+	record_hash((struct bytes){ batch->head, HEAD_SIZE }, batch_note(batch), batch->leaves,
+		batch->count, &batch->hash);
+}
+
+static struct bytes tree_key(unsigned level, uint64_t index, uint8_t key[TREE_KEY_SIZE])
+{
+	key[0] = (uint8_t)level;
+	put_be64(key + 1, index);
+	return (struct bytes){ key, TREE_KEY_SIZE };
+}
+
+void ledger_tree_put(struct txn *txn, const struct growth *growth)
+{
+	for (unsigned level = TREE_LEVEL_STEP; level < TREE_LEVELS; level += TREE_LEVEL_STEP) {
+		uint64_t index, count;
+		const struct hash *nodes = growth_complete(growth, level, &index, &count);
+		uint8_t key[TREE_KEY_SIZE];
+
+		for (uint64_t i = 0; i < count; i++) {
+			txn_put(txn, TABLE_TREE, tree_key(level, index + i, key),
+				(struct bytes){ nodes[i].data, HASH_SIZE });
+		}
 	}
-	commit_tree_root(batch->tree, &commit.root);
-	commit_write(&batch->commit, &commit);
-	sign_bytes(node, writer_bytes(&batch->commit), &batch->signature);
-	return 0;
+}
+
+bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct hash *ret)
+{
+	uint8_t key[TREE_KEY_SIZE];
+	struct bytes value;
+
+	if (!txn_get(txn, TABLE_TREE, tree_key(level, index, key), &value) ||
+		value.size != HASH_SIZE) {
+		return false;
+	}
+	memcpy(ret->data, value.data, HASH_SIZE);
+	return true;
 }
 
 void batch_append(const struct batch *batch, struct txn *txn)
 {
 	CLEANUP(buffer_free) struct buffer record = { 0 };
-	struct bytes commit = writer_bytes(&batch->commit);
-	uint32_t size = (uint32_t)commit.size;
 	uint8_t key[8];
 
-	buffer_append(&record, &size, sizeof(size));
-	buffer_append(&record, commit.data, commit.size);
-	buffer_append(&record, batch->signature.data, SIGNATURE_SIZE);
-	buffer_append(&record, batch->bytes.data, batch->bytes.size);
+	buffer_append(&record, batch->head, HEAD_SIZE);
+	buffer_append(&record, batch->hash.data, HASH_SIZE);
+	buffer_append(&record, batch->note, batch->note_size);
+	buffer_append(&record, batch->entries.data, batch->entries.size);
 	if (record.failed) {
 		txn_fail(txn, ENOMEM);
 	}
-	put_be64(key, batch->first_seq);
+	put_be64(key, batch->before.size + 1);
 	txn_append(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, buffer_bytes(&record));
+	ledger_tree_put(txn, &batch->growth);
 }
 
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer)
 {
 	const struct item *item = &batch->items[index];
+	struct tree_path path;
 
-	receipt_write(writer, writer_bytes(&batch->commit), &batch->signature,
-		(struct bytes){ batch->bytes.data + item->statement_at, item->statement_size },
-		index, batch->tree);
+	growth_path(&batch->growth, batch->before.size + index, &path);
+	receipt_write(writer, batch_note(batch),
+		(struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
+			item->statement_size },
+		&path);
+}
+
+void batch_peaks(const struct batch *batch, struct peaks *peaks)
+{
+	growth_peaks(&batch->growth, peaks);
 }
 
 static bool take(struct bytes *from, size_t size, struct bytes *ret)
@@ -172,101 +244,119 @@ static bool take(struct bytes *from, size_t size, struct bytes *ret)
 	return true;
 }
 
-static bool take_u32(struct bytes *from, uint32_t *ret)
+bool batch_view_read(uint64_t first_seq, struct bytes record, struct batch_view *ret)
 {
-	struct bytes bytes;
+	struct bytes hash;
+	uint16_t count;
 
-	if (!take(from, sizeof(*ret), &bytes)) {
+	if (!take(&record, HEAD_SIZE, &ret->head) || ret->head.data[0] != CODEC_PLAIN ||
+		!take(&record, HASH_SIZE, &hash) || !take(&record, ret->head.data[1], &ret->note)) {
 		return false;
 	}
-	memcpy(ret, bytes.data, sizeof(*ret));
-	return true;
+	memcpy(&count, ret->head.data + 2, sizeof(count));
+	memcpy(&ret->instant.ms, ret->head.data + 4, sizeof(ret->instant.ms));
+	memcpy(ret->hash.data, hash.data, HASH_SIZE);
+	ret->first_seq = first_seq;
+	ret->count = count;
+	ret->entries = record;
+	ret->taken = 0;
+	return count > 0 && count <= LIMIT_BATCH_ENTRIES;
 }
 
-bool batch_view_read(struct bytes record, struct batch_view *ret)
-{
+/* An entry as it lies in the record. */
+struct raw {
+	uint32_t kind;
+	struct bytes judgements;
 	struct bytes signature;
-	uint32_t size;
+	struct bytes body;
+};
 
-	if (!take_u32(&record, &size) || !take(&record, size, &ret->commit_bytes) ||
-		!take(&record, SIGNATURE_SIZE, &signature) ||
-		!commit_read(ret->commit_bytes, &ret->commit)) {
+static bool raw_next(struct batch_view *view, struct raw *ret)
+{
+	struct bytes head;
+	uint32_t word;
+
+	if (view->taken == view->count || !take(&view->entries, ENTRY_HEAD_SIZE, &head)) {
 		return false;
 	}
-	memcpy(ret->signature.data, signature.data, SIGNATURE_SIZE);
-	ret->entries = record;
-	return true;
+	memcpy(&word, head.data, sizeof(word));
+	ret->kind = word >> KIND_SHIFT;
+	view->taken++;
+	return ret->kind >= ENTRY_INIT && ret->kind <= ENTRY_KIND_LAST &&
+	       take(&view->entries, head.data[sizeof(word)] + (size_t)1, &ret->judgements) &&
+	       take(&view->entries, SIGNATURE_SIZE, &ret->signature) &&
+	       take(&view->entries, word & ((1U << KIND_SHIFT) - 1), &ret->body);
+}
+
+/* Makes the statement of the entry that the view was moved past last. */
+static bool entry_make(const struct batch_view *view, const struct raw *raw, struct entry *ret)
+{
+	ret->statement.seq = view->first_seq + view->taken - 1;
+	ret->statement.instant = view->instant;
+	ret->statement.kind = (enum entry_kind)raw->kind;
+	ret->statement.judgement_count = (uint32_t)raw->judgements.size;
+	ret->statement.judgements = raw->judgements.data;
+	memcpy(ret->statement.signature.data, raw->signature.data, SIGNATURE_SIZE);
+	hash_bytes(raw->body, &ret->statement.digest);
+	ret->body = raw->body;
+	return body_sender(raw->body, &ret->statement.sender);
 }
 
 bool batch_view_next(struct batch_view *view, struct entry *ret)
 {
-	uint32_t statement_size, body_size;
+	struct raw raw;
 
-	return take_u32(&view->entries, &statement_size) && take_u32(&view->entries, &body_size) &&
-	       take(&view->entries, statement_size, &ret->statement_bytes) &&
-	       take(&view->entries, body_size, &ret->body) &&
-	       statement_read(ret->statement_bytes, &ret->statement, ret->judgements);
+	return raw_next(view, &raw) && entry_make(view, &raw, ret);
 }
 
-/* Leaves of all entries of a batch; checks count and sequence. */
-static const char *view_leaves(struct batch_view view, struct hash *leaves, bool digests)
+bool batch_view_skip(struct batch_view *view, uint32_t count)
 {
-	for (uint32_t i = 0; i < view.commit.count; i++) {
-		struct entry entry;
-		struct hash digest;
+	struct raw raw;
 
-		if (!batch_view_next(&view, &entry)) {
-			return "an entry is malformed or missing";
+	for (uint32_t i = 0; i < count; i++) {
+		if (!raw_next(view, &raw)) {
+			return false;
 		}
-		if (entry.statement.seq != view.commit.first_seq + i ||
-			entry.statement.instant.ms != view.commit.instant.ms) {
-			return "an entry is out of sequence";
-		}
-		if (digests) {
-			hash_bytes(entry.body, &digest);
-			if (memcmp(digest.data, entry.statement.digest.data, HASH_SIZE) != 0) {
-				return "an entry's bytes do not have the stated digest";
-			}
-		}
-		hash_leaf(entry.statement_bytes, &leaves[i]);
 	}
-	return view.entries.size == 0 ? NULL : "bytes after the last entry";
+	return true;
 }
 
-/* The tree of a stored batch; leaves are on the heap, a commit has up to LIMIT_BATCH_ENTRIES. */
-static const char *view_tree(const struct batch_view *view, bool digests, struct commit_tree **ret)
+void entry_leaf(const struct entry *entry, struct writer *scratch, struct hash *ret)
 {
-	CLEANUP(freep) struct hash *leaves = malloc(view->commit.count * sizeof(*leaves));
-	const char *why;
+	writer_reset(scratch);
+	statement_write(scratch, &entry->statement);
+	hash_leaf(writer_bytes(scratch), ret);
+}
 
-	if (!leaves) {
-		return "out of memory";
+const char *batch_view_leaves(struct batch_view view, struct hash *leaves)
+{
+	const char *why = NULL;
+	struct writer scratch;
+	struct entry entry;
+	struct hash hash;
+
+	writer_init(&scratch);
+	for (uint32_t i = 0; i < view.count && !why; i++) {
+		if (batch_view_next(&view, &entry)) {
+			entry_leaf(&entry, &scratch, &leaves[i]);
+		} else {
+			why = "an entry is malformed or missing";
+		}
 	}
-	why = view_leaves(*view, leaves, digests);
-	if (!why && commit_tree_new(leaves, view->commit.count, ret) < 0) {
-		why = "out of memory";
+	writer_free(&scratch);
+	if (!why && view.entries.size > 0) {
+		why = "bytes after the last entry";
+	}
+	if (!why) {
+		record_hash(view.head, view.note, leaves, view.count, &hash);
+		why = hash_equal(&hash, &view.hash) ? NULL : "the record does not have its hash";
 	}
 	return why;
 }
 
-const char *batch_view_check(struct batch_view view, const struct public_key *node)
+static uint64_t key_seq(struct bytes key)
 {
-	CLEANUP(commit_tree_freep) struct commit_tree *tree = NULL;
-	const char *why = view_tree(&view, true, &tree);
-	struct hash root;
-
-	if (why) {
-		return why;
-	}
-	commit_tree_root(tree, &root);
-	if (memcmp(root.data, view.commit.root.data, HASH_SIZE) != 0) {
-		return "the entries do not have the stated root";
-	}
-	if (!public_key_equal(&view.commit.node, node) ||
-		!sign_check(node, view.commit_bytes, &view.signature)) {
-		return "the node's signature does not fit";
-	}
-	return NULL;
+	return key.size == 8 ? get_be64(key.data) : 0;
 }
 
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant)
@@ -284,16 +374,15 @@ int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant)
 	if (!cursor_last(cursor, &key, &record)) {
 		return 0;
 	}
-	if (!batch_view_read(record, &view)) {
+	if (!batch_view_read(key_seq(key), record, &view)) {
 		return -EBADMSG;
 	}
-	*ret_seq = view.commit.first_seq + view.commit.count - 1;
-	*ret_instant = view.commit.instant;
+	*ret_seq = view.first_seq + view.count - 1;
+	*ret_instant = view.instant;
 	return 0;
 }
 
-/* The batch that holds seq. */
-static int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
+int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	uint8_t wanted[8];
@@ -307,24 +396,10 @@ static int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 	if (!cursor_seek_before(cursor, (struct bytes){ wanted, 8 }, &key, &record)) {
 		return -ENOENT;
 	}
-	if (!batch_view_read(record, ret)) {
+	if (!batch_view_read(key_seq(key), record, ret)) {
 		return -EBADMSG;
 	}
-	if (seq < ret->commit.first_seq || seq - ret->commit.first_seq >= ret->commit.count) {
-		return -ENOENT;
-	}
-	return 0;
-}
-
-static bool view_entry(struct batch_view view, uint64_t seq, struct entry *ret)
-{
-	for (uint64_t i = view.commit.first_seq; i <= seq; i++) {
-		if (!batch_view_next(&view, ret)) {
-			return false;
-		}
-	}
-	ret->statement.judgements = ret->judgements;
-	return true;
+	return seq >= ret->first_seq && seq - ret->first_seq < ret->count ? 0 : -ENOENT;
 }
 
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret)
@@ -335,43 +410,31 @@ int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret)
 	if (r < 0) {
 		return r;
 	}
-	return view_entry(view, seq, ret) ? 0 : -EBADMSG;
+	return batch_view_skip(&view, (uint32_t)(seq - view.first_seq)) &&
+			       batch_view_next(&view, ret)
+		       ? 0
+		       : -EBADMSG;
 }
 
-int ledger_receipt(struct txn *txn, uint64_t seq, struct writer *writer)
-{
-	CLEANUP(commit_tree_freep) struct commit_tree *tree = NULL;
-	struct batch_view view;
-	struct entry entry;
-	int r = ledger_batch(txn, seq, &view);
-
-	if (r < 0) {
-		return r;
-	}
-	if (!view_entry(view, seq, &entry) || view_tree(&view, false, &tree)) {
-		return -EBADMSG;
-	}
-	receipt_write(writer, view.commit_bytes, &view.signature, entry.statement_bytes,
-		(uint32_t)(seq - view.commit.first_seq), tree);
-	return 0;
-}
+/* A place in a batch: before the entry that comes next. */
+struct place {
+	const uint8_t *at;
+	uint32_t taken;
+};
 
 /* Where the entries of a kind begin in a batch, in order; -EBADMSG if there are not as many as it says. */
-static int view_places(struct batch_view view, enum entry_kind kind, const uint8_t **places)
+static int view_places(struct batch_view view, enum entry_kind kind, struct place *places)
 {
 	int count = 0;
 
-	if (view.commit.count > LIMIT_BATCH_ENTRIES) {
-		return -EBADMSG;
-	}
-	for (uint32_t i = 0; i < view.commit.count; i++) {
-		const uint8_t *place = view.entries.data;
-		struct entry entry;
+	for (uint32_t i = 0; i < view.count; i++) {
+		struct place place = { view.entries.data, view.taken };
+		struct raw raw;
 
-		if (!batch_view_next(&view, &entry)) {
+		if (!raw_next(&view, &raw)) {
 			return -EBADMSG;
 		}
-		if (entry.statement.kind == kind) {
+		if (raw.kind == kind) {
 			places[count++] = place;
 		}
 	}
@@ -379,19 +442,21 @@ static int view_places(struct batch_view view, enum entry_kind kind, const uint8
 }
 
 /* The same for one batch; 1 where fn wants no more. */
-static int batch_back(const struct batch_view *view, enum entry_kind kind, const uint8_t **places,
+static int batch_back(const struct batch_view *view, enum entry_kind kind, struct place *places,
 	ledger_back_fn *fn, void *data)
 {
-	const uint8_t *end = view->entries.data + view->entries.size;
+	const uint8_t *end = bytes_end(view->entries);
 	int count = view_places(*view, kind, places);
 
 	for (int i = count - 1; i >= 0; i--) {
 		struct batch_view rest = *view;
 		struct entry entry;
 
-		rest.entries = (struct bytes){ places[i], (size_t)(end - places[i]) };
-		batch_view_next(&rest, &entry); /* it was read before */
-		entry.statement.judgements = entry.judgements;
+		rest.entries = (struct bytes){ places[i].at, (size_t)(end - places[i].at) };
+		rest.taken = places[i].taken;
+		if (!batch_view_next(&rest, &entry)) {
+			return -EBADMSG;
+		}
 		if (!fn(data, &entry)) {
 			return 1;
 		}
@@ -402,7 +467,7 @@ static int batch_back(const struct batch_view *view, enum entry_kind kind, const
 int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uint64_t max,
 	ledger_back_fn *fn, void *data)
 {
-	CLEANUP(freep) const uint8_t **places = malloc(LIMIT_BATCH_ENTRIES * sizeof(*places));
+	CLEANUP(freep) struct place *places = malloc(LIMIT_BATCH_ENTRIES * sizeof(*places));
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	struct batch_view view;
 	struct bytes key, record;
@@ -417,14 +482,14 @@ int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uin
 	while (r == 0 && found) {
 		uint8_t before[8];
 
-		if (!batch_view_read(record, &view) || view.commit.first_seq == 0) {
+		if (!batch_view_read(key_seq(key), record, &view) || view.first_seq == 0) {
 			return -EBADMSG;
 		}
-		if (view.commit.instant.ms <= until.ms) {
-			looked += view.commit.count;
+		if (view.instant.ms <= until.ms) {
+			looked += view.count;
 			r = looked <= max ? batch_back(&view, kind, places, fn, data) : 1;
 		}
-		put_be64(before, view.commit.first_seq - 1);
+		put_be64(before, view.first_seq - 1);
 		found = cursor_seek_before(cursor, (struct bytes){ before, 8 }, &key, &record);
 	}
 	return r < 0 ? r : 0;

@@ -1,9 +1,9 @@
 /*
  * ledger.h - the append-only ledger: one record per commit, holding its entries in order.
  *
- * A batch is built in memory, sealed (tree, root, the node's signature) and appended in the same
- * transaction as its effects. Records prove themselves: each body has its digest in the entry's
- * statement, the statements their root in the commit, the commit the node's signature.
+ * A batch is built in memory, sealed (the tree over all entries grown by its own, the root signed as a
+ * checkpoint) and appended in the same transaction as its effects. A record holds nothing that can be
+ * computed: statements are made again from it, byte for byte, when it is read.
  * Nothing that folds entries knows where they are kept.
  */
 #pragma once
@@ -16,51 +16,69 @@ struct batch; /* opaque: the commit that is being put together */
 int batch_new(struct batch **ret);
 void batch_free(struct batch *batch);
 void batch_freep(struct batch **batch);
-/* Empties it for the next commit, whose first entry has this sequence. */
-void batch_reset(struct batch *batch, uint64_t first_seq, struct instant instant);
+/* Empties it for the next commit, which goes on after a tree with these peaks; they are copied. */
+void batch_reset(struct batch *batch, const struct peaks *before, struct instant instant);
 uint32_t batch_count(const struct batch *batch);
 uint64_t batch_next_seq(const struct batch *batch);
 
 /*
- * Adds an entry; statement->seq and ->instant are filled in, ->digest is computed from body.
+ * Adds an entry; statement->seq and ->instant are filled in, ->digest is that of body and given.
  * The body is copied. Returns its index, or -ENOMEM. The caller keeps below LIMIT_BATCH_ENTRIES.
  */
 int batch_add(struct batch *batch, struct statement *statement, struct bytes body);
 
-/* The digest of the body of an entry that was added. */
-void batch_digest(const struct batch *batch, uint32_t index, struct hash *ret);
+/* The body of an entry that was added; until the next one is. */
+struct bytes batch_body(const struct batch *batch, uint32_t index);
 
-/* Computes the root and signs. After that receipts can be written, but are to be sent only after the commit. 0 or -ENOMEM. */
-int batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic);
+/* Grows the tree and signs its root. After that receipts can be written, but are to be sent only after the commit. */
+void batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic);
 void batch_append(const struct batch *batch, struct txn *txn);
 /* Only after batch_seal. */
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer);
+/* Moves peaks, those that the batch went on from, to its end; after the commit. */
+void batch_peaks(const struct batch *batch, struct peaks *peaks);
 
 /* A stored batch, read back. Pointers borrow from the record. */
 struct batch_view {
-	struct commit commit;
-	struct bytes commit_bytes;
-	struct signature signature;
-	struct bytes entries; /* count × (statement size, body size, statement, body) */
+	uint64_t first_seq;
+	uint32_t count;
+	struct instant instant;
+	struct bytes head; /* what stands before the hash */
+	struct hash hash;  /* the record's own */
+	struct bytes note; /* the signed checkpoint of the tree up to its last entry */
+	struct bytes entries;
+	uint32_t taken; /* entries that were moved past */
 };
 
+/* Its statement is complete; ->judgements and body borrow from the record. */
 struct entry {
 	struct statement statement;
-	struct bytes statement_bytes;
 	struct bytes body;
-	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
 };
 
-/* False if the record is not one. Checks form, not signatures. */
-bool batch_view_read(struct bytes record, struct batch_view *ret);
-/* Moves on to the next entry of view->entries; false at the end or if it is malformed. ret->statement.judgements points into ret. */
+/* False if the record is not one. Checks form, not hashes; first_seq is the record's key. */
+bool batch_view_read(uint64_t first_seq, struct bytes record, struct batch_view *ret);
+/* Moves on to the next entry; false at the end or if it is malformed. */
 bool batch_view_next(struct batch_view *view, struct entry *ret);
-/* Recomputes digests and root and checks the node's signature. NULL, or what does not hold. */
-const char *batch_view_check(struct batch_view view, const struct public_key *node);
+/* Moves past that many entries, cheaply; false if one is malformed. */
+bool batch_view_skip(struct batch_view *view, uint32_t count);
+/* The leaf of an entry: the hash of its statement. */
+void entry_leaf(const struct entry *entry, struct writer *scratch, struct hash *ret);
+/*
+ * The leaves of all entries of a batch, which are at most LIMIT_BATCH_ENTRIES, checked against the
+ * record's own hash: any damage of the record is found. NULL, or what does not hold.
+ */
+const char *batch_view_leaves(struct batch_view view, struct hash *leaves);
+
+/* Writes the subtrees that became complete to table tree. */
+void ledger_tree_put(struct txn *txn, const struct growth *growth);
+bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct hash *ret);
 
 /* The highest sequence and the instant of the last batch; 0 in an empty ledger. */
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant);
-/* The entry with that sequence: 0, or -ENOENT, or -EBADMSG where the record is damaged. */
+/* The batch that holds seq: 0, or -ENOENT, or -EBADMSG where the record is damaged. */
+int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret);
+/* The entry with that sequence: the same. */
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret);
 typedef bool ledger_back_fn(void *data, const struct entry *entry);
 /*
@@ -70,5 +88,3 @@ typedef bool ledger_back_fn(void *data, const struct entry *entry);
  */
 int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uint64_t max,
 	ledger_back_fn *fn, void *data);
-/* Rebuilds the receipt of an entry, byte for byte. 0, -ENOENT, -EBADMSG, -ENOMEM. */
-int ledger_receipt(struct txn *txn, uint64_t seq, struct writer *writer);

@@ -204,7 +204,7 @@ static bool find_in_submission(const struct entry *entry, const struct catalog_p
 		if (!report_read(&submission.reports, ret)) {
 			return false;
 		}
-		if (entry->judgements[i] < JUDGEMENT_REFUSED_FIRST && ret->unit == unit &&
+		if (entry->statement.judgements[i] < JUDGEMENT_REFUSED_FIRST && ret->unit == unit &&
 			ret->revision == revision && bytes_equal_text(ret->period, label) &&
 			bytes_equal_text(ret->plan, plan->code) &&
 			bytes_equal_text(ret->form, form->code)) {
@@ -284,7 +284,7 @@ static bool acts_take(void *data, const struct entry *entry)
 		if (!act_read(&review.reports, &list[count])) {
 			break;
 		}
-		if (entry->judgements[i] < JUDGEMENT_REFUSED_FIRST &&
+		if (entry->statement.judgements[i] < JUDGEMENT_REFUSED_FIRST &&
 			act_is_of(&list[count], acts)) {
 			count++;
 		}

@@ -42,6 +42,7 @@ struct cursor {
 static const char *const names[TABLE_COUNT] = {
 	[TABLE_META] = "meta",
 	[TABLE_LEDGER] = "ledger",
+	[TABLE_TREE] = "tree",
 	[TABLE_KEY] = "key",
 	[TABLE_PUBLICATION] = "publication",
 	[TABLE_ID] = "id",

@@ -15,6 +15,7 @@ struct cursor;
 enum store_table {
 	TABLE_META = 0,    /* format, identity: local */
 	TABLE_LEDGER,      /* first sequence of a batch -> the batch */
+	TABLE_TREE,        /* level, index -> root of a complete subtree of the ledger's entries */
 	TABLE_KEY,         /* public key -> party, unit, role, validity */
 	TABLE_PUBLICATION, /* kind, name -> what is in force */
 	TABLE_ID,          /* party, counter -> sequence */

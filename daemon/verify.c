@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /* Tables that are derived from the ledger, and so must come out the same. */
-static const enum store_table derived[] = { TABLE_KEY, TABLE_PUBLICATION, TABLE_ID, TABLE_OWN,
-	TABLE_CELL, TABLE_CHANGE, TABLE_LINK };
+static const enum store_table derived[] = { TABLE_TREE, TABLE_KEY, TABLE_PUBLICATION, TABLE_ID,
+	TABLE_OWN, TABLE_CELL, TABLE_CHANGE, TABLE_LINK };
 
 struct verify {
 	struct store *scratch;
@@ -18,6 +18,11 @@ struct verify {
 	struct catalog *catalog;
 	struct node_init identity;
 	struct verify_result *result;
+	struct peaks peaks;   /* of the tree so far */
+	struct growth growth; /* by the batch at hand */
+	struct hash *leaves;  /* its leaves, and behind them the nodes of growth */
+	struct hash root;     /* that its checkpoint has */
+	bool lost;            /* something was wrong: roots are not compared any more */
 	struct instant until; /* later batches are left out */
 };
 
@@ -72,9 +77,9 @@ static int fold_again_submission(
 			     judgements, &counted, problems)
 		   : fold_submission(&verify->fold, &submission, &entry->statement.digest, &signer,
 			     entry->statement.seq, judgements, &counted, problems);
-	if (r == 0 &&
-		(submission.report_count != entry->statement.judgement_count ||
-			memcmp(judgements, entry->judgements, submission.report_count) != 0)) {
+	if (r == 0 && (submission.report_count != entry->statement.judgement_count ||
+			      memcmp(judgements, entry->statement.judgements,
+				      submission.report_count) != 0)) {
 		difference(verify->result, "entry %" PRIu64 ": it is judged otherwise now",
 			entry->statement.seq);
 	}
@@ -159,11 +164,51 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 }
 
 /* Is the batch later than what is asked for? A damaged one is not: it is to be found. */
-static bool is_later(const struct verify *verify, struct bytes record)
+static bool is_later(const struct verify *verify, uint64_t key, struct bytes record)
 {
 	struct batch_view view;
 
-	return batch_view_read(record, &view) && view.commit.instant.ms > verify->until.ms;
+	return batch_view_read(key, record, &view) && view.instant.ms > verify->until.ms;
+}
+
+/* The record's own hash, and its checkpoint: whose it is, and of how many entries. */
+static const char *check_record(struct verify *verify, const struct batch_view *view)
+{
+	struct batch_view first = *view;
+	struct checkpoint checkpoint;
+	struct entry entry;
+	const char *why = batch_view_leaves(*view, verify->leaves);
+
+	if (!why && verify->result->entries == 0 &&
+		(!batch_view_next(&first, &entry) ||
+			!node_init_read(entry.body, &verify->identity))) {
+		why = "entry 1 does not say who the node is";
+	}
+	if (!why) {
+		why = checkpoint_verify(view->note, &verify->identity.node, &checkpoint);
+	}
+	if (!why && (checkpoint.size != view->first_seq + view->count - 1 ||
+			    checkpoint.synthetic != verify->identity.synthetic)) {
+		why = "its checkpoint is of another tree";
+	}
+	if (!why) {
+		verify->root = checkpoint.root;
+	}
+	return why;
+}
+
+/*
+ * Grows the tree by the leaves of a record that is whole. After one that is not, roots mean nothing:
+ * only the records themselves are checked from there on.
+ */
+static const char *check_root(struct verify *verify, const struct batch_view *view)
+{
+	growth_make(&verify->growth, &verify->peaks, verify->leaves, view->count);
+	growth_peaks(&verify->growth, &verify->peaks);
+	ledger_tree_put(verify->out, &verify->growth);
+	return hash_equal(growth_root(&verify->growth), &verify->root)
+		       ? NULL
+		       : "the entries up to it do not have the root it is signed with";
 }
 
 static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
@@ -171,31 +216,26 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 	uint64_t expected = verify->result->entries + 1;
 	struct batch_view view;
 	struct entry entry;
-	const char *why = "it is malformed";
+	bool is_one = batch_view_read(key, record, &view);
+	const char *why = is_one ? check_record(verify, &view) : "it is malformed";
 	bool reload = false;
 	int r;
 
-	if (batch_view_read(record, &view)) {
-		if (expected == 1 &&
-			batch_view_next(&(struct batch_view){ view.commit, view.commit_bytes,
-						view.signature, view.entries },
-				&entry) &&
-			node_init_read(entry.body, &verify->identity)) {
-			/* entry 1 says whose signatures the ledger has */
-		}
-		why = batch_view_check(view, &verify->identity.node);
+	if (!why && key != expected) {
+		why = "it is out of sequence";
 	}
-	if (why || key != expected || view.commit.first_seq != expected) {
-		difference(verify->result, "batch at %" PRIu64 ": %s", key,
-			why ? why : "it is out of sequence");
-		if (why && !batch_view_read(record, &view)) {
+	if (!why && !verify->lost) {
+		why = check_root(verify, &view);
+	}
+	if (why) {
+		difference(verify->result, "batch at %" PRIu64 ": %s", key, why);
+		verify->lost = true;
+		if (!is_one) {
 			return 0;
 		}
 	}
-	r = fold_begin(&verify->fold, verify->out, verify->catalog, view.commit.instant);
-	for (uint32_t i = 0; r == 0 && i < view.commit.count && batch_view_next(&view, &entry);
-		i++) {
-		entry.statement.judgements = entry.judgements;
+	r = fold_begin(&verify->fold, verify->out, verify->catalog, view.instant);
+	while (r == 0 && batch_view_next(&view, &entry)) {
 		r = fold_again(verify, &entry, &reload);
 		verify->result->entries++;
 	}
@@ -217,10 +257,12 @@ static int fold_ledger(struct verify *verify, struct txn *txn, const bool *stop)
 		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 			return -ECANCELED;
 		}
-		if (is_later(verify, record)) {
+		uint64_t seq = key.size == 8 ? get_be64(key.data) : 0;
+
+		if (is_later(verify, seq, record)) {
 			break;
 		}
-		r = fold_batch(verify, key.size == 8 ? get_be64(key.data) : 0, record);
+		r = fold_batch(verify, seq, record);
 	}
 	return r > 0 ? -EIO : r;
 }
@@ -352,10 +394,14 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	if (r) {
 		return r > 0 ? -EIO : r;
 	}
-	r = cells_new(&verify.fold.cells);
+	verify.leaves = malloc(
+		(LIMIT_BATCH_ENTRIES + GROWTH_NODES(LIMIT_BATCH_ENTRIES)) * sizeof(*verify.leaves));
+	r = verify.leaves ? cells_new(&verify.fold.cells) : -ENOMEM;
 	if (r == 0) {
+		verify.growth.nodes = verify.leaves + LIMIT_BATCH_ENTRIES;
 		r = fold_and(&verify, txn, stop, then, data);
 	}
+	free(verify.leaves);
 	cells_free(verify.fold.cells);
 	catalog_free(verify.catalog);
 	store_close(verify.scratch);

@@ -1,8 +1,8 @@
 /*
  * verify.h - the recount: folds the whole ledger into a scratch store and compares every record.
  *
- * Also checks each batch: digests, roots, the node's signatures, the senders' signatures and the
- * judgements. Works on a snapshot; runs in a thread of its own beside the writer.
+ * Also checks each record of the ledger: its own hash, the root of the tree up to it, its checkpoint, the
+ * senders' signatures and the judgements. Works on a snapshot; runs in a thread of its own beside the writer.
  */
 #pragma once
 

@@ -1,11 +1,13 @@
 /*
- * receipt.h - what a node signs once per commit, and the proof each sender gets of its own entry.
+ * receipt.h - what an entry of the ledger says of itself, and the proof its sender gets of it.
  *
  * The bytes and how to check them without a node: docs/protocol.md, "Receipts".
  */
 #pragma once
 
 #include "proto/message.h"
+#include "proto/note.h"
+#include "proto/tree.h"
 
 enum entry_kind {
 	ENTRY_INIT = 1,
@@ -14,6 +16,7 @@ enum entry_kind {
 	ENTRY_ROLLUP = 4,
 	ENTRY_REVIEW = 5,
 	ENTRY_KEY = 6,
+	ENTRY_KIND_LAST = ENTRY_KEY,
 };
 
 /* What one entry of the ledger says of itself; its packed bytes are the leaf of the tree. */
@@ -28,36 +31,28 @@ struct statement {
 	const uint8_t *judgements; /* one byte each; borrowed */
 };
 
-struct commit {
-	struct public_key node;
-	uint64_t first_seq;
-	uint32_t count;
-	struct instant instant;
-	bool synthetic;
-	struct hash root;
-};
-
 void statement_write(struct writer *writer, const struct statement *statement);
 /* judgements: room for LIMIT_REPORTS_PER_SUBMISSION; ret->judgements points to it. */
 bool statement_read(struct bytes bytes, struct statement *ret, uint8_t *judgements);
-void commit_write(struct writer *writer, const struct commit *commit);
-bool commit_read(struct bytes bytes, struct commit *ret);
+/*
+ * The sender of a signed body, whatever its kind: its third element. False if the body has none.
+ */
+bool body_sender(struct bytes body, struct public_key *ret);
 
-/* The Merkle tree over the leaves of one commit, all levels kept. */
-struct commit_tree;
-int commit_tree_new(const struct hash *leaves, uint32_t count, struct commit_tree **ret);
-void commit_tree_free(struct commit_tree *tree);
-void commit_tree_freep(struct commit_tree **tree);
-void commit_tree_root(const struct commit_tree *tree, struct hash *ret);
+void tree_path_write(struct writer *writer, const struct tree_path *path);
+/* Reads one and moves on; false if it is not one. */
+bool tree_path_read(struct reader *reader, struct tree_path *ret);
 
-/* Writes the receipt of entry index of a commit. */
-void receipt_write(struct writer *writer, struct bytes commit, const struct signature *signature,
-	struct bytes statement, uint32_t index, const struct commit_tree *tree);
+/* Writes the receipt of an entry: its statement, and the path from it to the root in the note. */
+void receipt_write(struct writer *writer, struct bytes note, struct bytes statement,
+	const struct tree_path *path);
 
 struct receipt {
-	struct commit commit;
+	struct public_key node; /* that it was checked with */
+	struct checkpoint checkpoint;
+	struct bytes note; /* borrowed, as is what points into the checkpoint */
+	struct bytes statement_bytes;
 	struct statement statement;
-	uint32_t index;
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
 };
 
@@ -67,3 +62,6 @@ struct receipt {
  */
 const char *receipt_verify(struct bytes receipt, const struct public_key *node,
 	struct bytes submission, struct receipt *ret);
+
+/* Did another node give it, as far as it says so itself? */
+bool receipt_is_of_other_node(struct bytes receipt, const struct public_key *node);

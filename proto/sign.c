@@ -1,7 +1,14 @@
+/*
+ * SHA-256 is libcrypto's, which uses the processor's instructions for it and libsodium does not:
+ * 65 bytes take 86 ns instead of 420, 400 bytes 254 instead of 1,490. OpenSSL 3 calls its old
+ * interface deprecated; the new one allocates, or takes 1.7 times as long for 65 bytes.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "proto/sign.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -114,26 +121,30 @@ void sign_bytes(const struct key_pair *pair, struct bytes bytes, struct signatur
 	crypto_sign_detached(ret->data, NULL, bytes.data, bytes.size, pair->secret);
 }
 
+void hash_parts(const struct bytes *parts, size_t count, struct hash *ret)
+{
+	SHA256_CTX state;
+
+	SHA256_Init(&state);
+	for (size_t i = 0; i < count; i++) {
+		SHA256_Update(&state, parts[i].data, parts[i].size);
+	}
+	SHA256_Final(ret->data, &state);
+}
+
 void hash_bytes(struct bytes bytes, struct hash *ret)
 {
-	crypto_hash_sha256(ret->data, bytes.data, bytes.size);
+	hash_parts(&bytes, 1, ret);
 }
 
 void hash_leaf(struct bytes bytes, struct hash *ret)
 {
-	crypto_hash_sha256_state state;
-
-	crypto_hash_sha256_init(&state);
-	crypto_hash_sha256_update(&state, (const uint8_t[]){ 0 }, 1);
-	crypto_hash_sha256_update(&state, bytes.data, bytes.size);
-	crypto_hash_sha256_final(&state, ret->data);
+	hash_parts((struct bytes[]){ { (const uint8_t[]){ 0 }, 1 }, bytes }, 2, ret);
 }
 
 void hash_node(const struct hash *left, const struct hash *right, struct hash *ret)
 {
-	uint8_t both[1 + 2 * HASH_SIZE] = { 1 };
-
-	memcpy(both + 1, left->data, HASH_SIZE);
-	memcpy(both + 1 + HASH_SIZE, right->data, HASH_SIZE);
-	crypto_hash_sha256(ret->data, both, sizeof(both));
+	hash_parts((struct bytes[]){ { (const uint8_t[]){ 1 }, 1 }, { left->data, HASH_SIZE },
+			   { right->data, HASH_SIZE } },
+		3, ret);
 }

@@ -1,7 +1,8 @@
 /*
  * sign.h - one Ed25519 key pair per party, the CURVE pair derived from it, signatures, hashes.
  *
- * Everything is libsodium's; nothing here invents cryptography. Call sign_init() once.
+ * Keys and signatures are libsodium's, SHA-256 is libcrypto's; nothing here invents cryptography.
+ * Call sign_init() once.
  */
 #pragma once
 
@@ -63,7 +64,9 @@ void sign_bytes(const struct key_pair *pair, struct bytes bytes, struct signatur
 bool sign_check(
 	const struct public_key *key, struct bytes bytes, const struct signature *signature);
 
-void hash_bytes(struct bytes bytes, struct hash *ret); /* SHA-256 */
+/* SHA-256 of the parts, one behind the other. */
+void hash_parts(const struct bytes *parts, size_t count, struct hash *ret);
+void hash_bytes(struct bytes bytes, struct hash *ret);
 /* RFC 6962: leaf = SHA-256(0x00 | bytes), node = SHA-256(0x01 | left | right). */
 void hash_leaf(struct bytes bytes, struct hash *ret);
 void hash_node(const struct hash *left, const struct hash *right, struct hash *ret);

@@ -370,18 +370,18 @@ static int receipt_print(const struct receipt *receipt, const struct proof *proo
 	char node[KEY_TEXT_SIZE], sender[KEY_TEXT_SIZE], digest[2 * HASH_SIZE + 1];
 	char instant[INSTANT_TEXT_SIZE];
 
-	public_key_format(&receipt->commit.node, node);
+	public_key_format(&receipt->node, node);
 	public_key_format(&statement->sender, sender);
 	bytes_to_hex(statement->digest.data, HASH_SIZE, digest);
 	instant_format(statement->instant, instant, sizeof(instant));
-	if (receipt->commit.synthetic) {
+	if (receipt->checkpoint.synthetic) {
 		printf("%s\n",
 			_("SYNTHETIC: the node's clock is made up; the figures are not real"));
 	}
 	printf("%s %s\n", _("RECEIPT of the node"), node);
 	printf(_("  entry %llu, received %s\n"), (unsigned long long)statement->seq, instant);
-	printf(_("  one of %u entries in the commit that begins at %llu\n"), receipt->commit.count,
-		(unsigned long long)receipt->commit.first_seq);
+	printf(_("  one of the %llu entries that the node has signed with it\n"),
+		(unsigned long long)receipt->checkpoint.size);
 	printf("%s %s\n", _("  from "), sender);
 	printf("%s %s\n", _("  bytes (SHA-256)"), digest);
 	printf("%s\n", _("reports"));
@@ -402,7 +402,7 @@ static int receipt_json(const struct receipt *receipt, const struct proof *proof
 	char instant[INSTANT_TEXT_SIZE];
 	json_t *judgements = json_array();
 
-	public_key_format(&receipt->commit.node, node);
+	public_key_format(&receipt->node, node);
 	public_key_format(&statement->sender, sender);
 	bytes_to_hex(statement->digest.data, HASH_SIZE, digest);
 	instant_format(statement->instant, instant, sizeof(instant));
@@ -413,8 +413,8 @@ static int receipt_json(const struct receipt *receipt, const struct proof *proof
 	}
 	return json_print(json_pack("{s:s, s:I, s:s, s:b, s:s, s:s, s:b, s:o}", "node", node, "seq",
 		(json_int_t)statement->seq, "instant", instant, "synthetic",
-		receipt->commit.synthetic, "sender", sender, "digest", digest, "submission_checked",
-		proof->submission.data != NULL, "judgements", judgements));
+		receipt->checkpoint.synthetic, "sender", sender, "digest", digest,
+		"submission_checked", proof->submission.data != NULL, "judgements", judgements));
 }
 
 int run_report_receipt(struct app *app, const struct arguments *arguments)

@@ -124,7 +124,7 @@ static void answered(void *data, const struct delivery_answer *answer)
 
 	sending->kept |= answer->kept;
 	if (answer->receipt) {
-		sending->synthetic |= answer->receipt->commit.synthetic;
+		sending->synthetic |= answer->receipt->checkpoint.synthetic;
 		reports_tell(sending, answer);
 	}
 	problems_tell(sending, answer);

@@ -222,19 +222,6 @@ static int submission_load(struct history *history, const struct outbox_entry *e
 	return r;
 }
 
-/* Did another node give it? Then it proves nothing to the one that is talked to now. */
-static bool is_of_other_node(struct bytes receipt, const struct public_key *node)
-{
-	struct reader reader = reader_make(receipt);
-	struct commit commit;
-
-	reader_array_exact(&reader, 7);
-	reader_str(&reader);
-	reader_int(&reader);
-	return commit_read(reader_bin(&reader), &commit) && reader_ok(&reader) &&
-	       !public_key_equal(&commit.node, node);
-}
-
 static int entry_load(struct history *history, const struct outbox *outbox,
 	const struct public_key *node, enum outbox_state state, uint64_t counter)
 {
@@ -245,8 +232,8 @@ static int entry_load(struct history *history, const struct outbox *outbox,
 
 	if (r == 0 && state == OUTBOX_SENT) {
 		r = outbox_get_receipt(outbox, counter, &file);
-		if (r == 0 && is_of_other_node(buffer_bytes(&file), node)) {
-			return 0;
+		if (r == 0 && receipt_is_of_other_node(buffer_bytes(&file), node)) {
+			return 0; /* it proves nothing to the one that is talked to now */
 		}
 		if (r == 0 && receipt_verify(buffer_bytes(&file), node, entry.bytes, &receipt)) {
 			r = OUTBOX_E_CORRUPT;

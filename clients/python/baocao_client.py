@@ -9,6 +9,7 @@ Names in brackets below, such as "Signed bytes", are headings of docs/protocol.m
 """
 
 import argparse
+import base64
 import datetime
 import hashlib
 import os
@@ -298,22 +299,87 @@ def _shape(value, name, *types):
     return value
 
 
+def inclusion_holds(leaf, index, size, path, root):
+    """Is the leaf the one at index in the tree of that size and root?"""
+    if not 0 <= index < size:
+        return False
+    value, last = leaf, size - 1
+    for other in path:
+        if last == 0:
+            return False
+        if index % 2 or index == last:
+            value = _hash(1, other, value)
+            while index and not index % 2:
+                index, last = index // 2, last // 2
+        else:
+            value = _hash(1, value, other)
+        index, last = index // 2, last // 2
+    return last == 0 and value == root
+
+
+class Checkpoint:
+    """A signed checkpoint ("Checkpoints"), taken apart. Nothing of it is proven before verify()."""
+
+    def __init__(self, note):
+        self.note = note
+        body, separator, lines = note.partition('\n\n')
+        parts = body.split('\n')
+        if not separator or len(parts) != 3 or not lines.endswith('\n'):
+            raise ProtocolError('not a checkpoint')
+        self.body = f'{body}\n'.encode()
+        self.origin, size, root = parts
+        if not size.isdecimal() or str(int(size)) != size:
+            raise ProtocolError('a size that is not a decimal number')
+        self.size = int(size)
+        self.root = _base64(root, 32)
+        self.signatures = []
+        for line in lines[:-1].split('\n'):
+            dash, name, data = line.split(' ') if line.count(' ') == 2 else ('', '', '')
+            if dash != '—' or not name:
+                raise ProtocolError('a line of a checkpoint that is no signature')
+            self.signatures.append((name, data))
+        self.synthetic = self.origin.startswith('baocao-synthetic/')
+
+    def verify(self, node_public):
+        """Is it of that node, and signed by it? Other signatures are passed over."""
+        if self.origin != node_name(node_public, self.synthetic):
+            raise VerificationError('the checkpoint is of another node')
+        wanted = hashlib.sha256(self.origin.encode() + b'\n\x01' + node_public).digest()[:4]
+        for name, data in self.signatures:
+            raw = _base64(data)
+            if name == self.origin and raw[:4] == wanted and len(raw) == 68:
+                verify(node_public, self.body, raw[4:])
+                return self
+        raise VerificationError('the checkpoint has no signature of the node')
+
+
+def node_name(public, synthetic=False):
+    return f'{"baocao-synthetic" if synthetic else "baocao"}/{public.hex()[:16]}'
+
+
+def _base64(text, size=None):
+    """The bytes of standard base64 in its only form."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ProtocolError(f'not base64: {error}') from error
+    if base64.b64encode(data).decode() != text or (size is not None and len(data) != size):
+        raise ProtocolError('not the base64 of a hash or a signature')
+    return data
+
+
 class Receipt:
     """A node's receipt, taken apart. Nothing of it is proven before verify()."""
 
     def __init__(self, data):
         self.data = data
-        tag, version, commit, self.signature, statement, self.index, self.path = _shape(
-            decode(data), 'receipt', str, int, bytes, bytes, bytes, int, list)
-        if tag != 'baocao-receipt' or version != 1:
+        tag, version, note, self.statement_data, self.path = _shape(
+            decode(data), 'receipt', str, int, str, bytes, list)
+        if tag != 'baocao-receipt' or version != 2:
             raise ProtocolError('not a receipt')
-        self.commit_data, self.statement_data = commit, statement
-        (tag, version, self.node, self.first_seq, self.count, self.commit_instant, self.synthetic,
-         self.root) = _shape(decode(commit), 'commit', str, int, bytes, int, int, int, bool, bytes)
-        if tag != 'baocao-commit' or version != 1:
-            raise ProtocolError('not a commit')
+        self.checkpoint = Checkpoint(note)
         (self.seq, self.instant, kind, self.sender, self.digest, self.submission_signature,
-         self.judgements) = _shape(decode(statement), 'statement',
+         self.judgements) = _shape(decode(self.statement_data), 'statement',
                                    int, int, int, bytes, bytes, bytes, list)
         self.kind = KINDS.get(kind, str(kind))
         for item in self.path + self.judgements:
@@ -321,33 +387,19 @@ class Receipt:
                 raise ProtocolError('a receipt with odd elements')
 
     @property
+    def synthetic(self):
+        return self.checkpoint.synthetic
+
+    @property
     def judgement_names(self):
         return [CODE_NAMES.get(number, str(number)) for number in self.judgements]
 
     def verify(self, node_public, submitted=None):
-        """The four steps of "Receipts". submitted: the Signed that the receipt is for."""
-        if self.node != node_public:
-            raise VerificationError('the receipt is of another node')
-        verify(node_public, self.commit_data, self.signature)
-        if not 0 <= self.index < self.count:
-            raise VerificationError('the index is outside the commit')
-        if self.seq != self.first_seq + self.index or self.instant != self.commit_instant:
-            raise VerificationError('the statement does not belong to this commit')
-        position, width, used = self.index, self.count, 0
-        value = _hash(0, self.statement_data)
-        while width > 1:
-            if position % 2 == 1 or position + 1 < width:
-                if used == len(self.path):
-                    raise VerificationError('the path is too short')
-                pair = (self.path[used], value) if position % 2 == 1 else (value, self.path[used])
-                value = _hash(1, *pair)
-                used += 1
-            position //= 2
-            width = (width + 1) // 2
-        if used != len(self.path):
-            raise VerificationError('the path is too long')
-        if value != self.root:
-            raise VerificationError('the path does not lead to the root of the commit')
+        """The three steps of "Receipts". submitted: the Signed that the receipt is for."""
+        self.checkpoint.verify(node_public)
+        if not inclusion_holds(_hash(0, self.statement_data), self.seq - 1, self.checkpoint.size,
+                               self.path, self.checkpoint.root):
+            raise VerificationError('the path does not lead to the root of the checkpoint')
         if submitted is not None:
             if self.digest != submitted.digest:
                 raise VerificationError('the receipt is for other bytes')
@@ -728,7 +780,7 @@ def describe(receipt):
     lines = [f'sequence {receipt.seq}', f'instant {instant.isoformat(timespec="milliseconds")}',
              f'judgement {" ".join(receipt.judgement_names)}',
              f'synthetic {"yes" if receipt.synthetic else "no"}',
-             f'node {receipt.node.hex()}', f'sender {receipt.sender.hex()}',
+             f'entries {receipt.checkpoint.size}', f'sender {receipt.sender.hex()}',
              f'digest {receipt.digest.hex()}']
     return '\n'.join(lines)
 

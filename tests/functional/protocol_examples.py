@@ -10,7 +10,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 '..', '..', 'clients', 'python'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'oracle'))
 import baocao_client as client  # noqa: E402
+import merkle  # noqa: E402
 
 NODE = client.Key(b'\x11' * 32)
 OPERATOR = client.Key(b'\x22' * 32)
@@ -26,7 +28,8 @@ INTRODUCTION = f'''{HEADING}
 Made from fixed seeds: the node's key from 32 bytes of 11, the operator's from 22, the ward's from
 33, the child node's from 44, the reviewer's from 55, a token's from 66 and the one that takes its place from 77 (hexadecimal). First the bytes in hexadecimal, then what they say.
 There, `<name>` stands for the bytes of an example or a row of this table, `<name signature>` for
-the signature of these bytes, `<name digest>` for their SHA-256. `tests/functional/test_protocol_doc.py`
+the signature of these bytes, `<name digest>` for their SHA-256. The 40 entries before the statements of
+the receipts are taken as empty. `tests/functional/test_protocol_doc.py`
 holds each of them against this page and against a running node.
 '''
 
@@ -49,20 +52,13 @@ def text_of(value, names):
     return '[' + ', '.join(text_of(item, names) for item in value) + ']'
 
 
-def leaf(statement):
-    return client._hash(0, statement)
-
-
-def receipt_of(node, statements, index, first_seq, instant):
-    """The receipt of one of three statements, and its commit."""
-    hashes = [leaf(statement) for statement in statements]
-    pair = client._hash(1, hashes[0], hashes[1])
-    root = client._hash(1, pair, hashes[2])
-    commit = client.encode(['baocao-commit', 1, node.public, first_seq, len(statements), instant,
-                            True, root])
-    path = [hashes[1 - index], hashes[2]] if index < 2 else [pair]
-    return commit, client.encode(['baocao-receipt', 1, commit, node.sign(commit),
-                                  statements[index], index, path])
+def receipts_of(node, statements, first_seq):
+    """The checkpoint of a tree that ends with these statements, and the receipt of each."""
+    entries = [b''] * (first_seq - 1) + statements
+    note = merkle.checkpoint(node.sign, node.public, len(entries), merkle.root(entries), True)
+    return note, [client.encode(['baocao-receipt', 2, note, statement,
+                                 merkle.inclusion(first_seq - 1 + index, entries)])
+                  for index, statement in enumerate(statements)]
 
 
 def make():
@@ -129,15 +125,12 @@ def make():
         client.encode([43, instant, 4, CHILD.public, rollup.digest, rollup.signature, [0]]),
     ]
     names[add('statement', statements[1])] = 'statement'
-    commit, receipt = receipt_of(NODE, statements, 1, 41, instant)
-    names[NODE.sign(commit)] = 'commit signature'
-    names[add('commit', commit)] = 'commit'
+    note, (publication_receipt, receipt, rollup_receipt) = receipts_of(NODE, statements, 41)
+    add('checkpoint', client.encode(note))
     names[add('receipt', receipt)] = 'receipt'
-    _, publication_receipt = receipt_of(NODE, statements, 0, 41, instant)
     names[add('publication statement', statements[0])] = 'publication statement'
     names[publication_receipt] = 'publication receipt'
     add('publication receipt', publication_receipt)
-    _, rollup_receipt = receipt_of(NODE, statements, 2, 41, instant)
     names[add('rollup statement', statements[2])] = 'rollup statement'
     names[rollup_receipt] = 'rollup receipt'
     add('rollup receipt', rollup_receipt)

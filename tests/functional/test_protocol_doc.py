@@ -138,8 +138,7 @@ class ProtocolDocument(unittest.TestCase):
 
     def test_the_signatures_fit_their_bytes(self):
         for title, signer in (('submission', 'ward'), ('rollup', 'child'),
-                              ('publication', 'operator'), ('commit', 'node'),
-                              ('invitation', 'operator'), ('replacement', 'token'),
+                              ('publication', 'operator'), ('invitation', 'operator'), ('replacement', 'token'),
                               ('revocation', 'operator')):
             with self.subTest(title):
                 data = self.examples[title][0]
@@ -154,6 +153,12 @@ class ProtocolDocument(unittest.TestCase):
                 receipt = client.Receipt(self.names[f'{prefix}receipt'])
                 receipt.verify(node, client.Signed(self.names[signed],
                                                    self.names[f'{signed} signature']))
+
+    def test_the_checkpoint_is_that_of_the_receipts_and_signed_by_the_node(self):
+        note = client.decode(self.examples['checkpoint'][0])
+        checkpoint = client.Checkpoint(note).verify(self.names['node key'])
+        self.assertEqual((checkpoint.size, checkpoint.synthetic), (43, True))
+        self.assertEqual(client.Receipt(self.names['receipt']).checkpoint.note, note)
 
     def test_a_receipt_with_any_changed_byte_does_not_verify(self):
         good = self.examples['receipt'][0]

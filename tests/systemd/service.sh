@@ -7,7 +7,7 @@ set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 work=$BAOCAO_BUILD/systemd-tree
 name=baocao-test-$$
-packages=systemd,systemd-sysv,dbus,libzmq5,libmsgpackc2,liblmdb0,libsodium23,libsystemd0,libmicrohttpd12,libjansson4,libutf8proc2
+packages=systemd,systemd-sysv,dbus,libzmq5,libmsgpackc2,liblmdb0,libsodium23,libssl3,libsystemd0,libmicrohttpd12,libjansson4,libutf8proc2
 
 skip()
 {

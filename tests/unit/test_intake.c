@@ -6,7 +6,7 @@ static void assert_receipt(struct world *world, struct answer answer, struct byt
 
 	assert_non_null(answer.receipt.data);
 	assert_null(receipt_verify(answer.receipt, &world->node.public, submission, &receipt));
-	assert_true(receipt.commit.synthetic);
+	assert_true(receipt.checkpoint.synthetic);
 }
 
 static void a_submission_is_answered_with_a_receipt_that_verifies(void **state)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clients/common/context.h"
+#include "tests/unit/give_receipt.h"
 
 /* A home of its own, a ward's key and a node's key. */
 struct fixture {
@@ -97,9 +98,6 @@ static void receipt_make(
 	struct fixture *fixture, uint64_t counter, uint8_t judgement, struct writer *ret)
 {
 	CLEANUP(outbox_entry_free) struct outbox_entry entry = { 0 };
-	CLEANUP(commit_tree_freep) struct commit_tree *tree = NULL;
-	CLEANUP(writer_free) struct writer statement_bytes;
-	CLEANUP(writer_free) struct writer commit_bytes;
 	struct statement statement = {
 		.seq = 40 + counter,
 		.instant = { 1000 },
@@ -108,29 +106,11 @@ static void receipt_make(
 		.judgement_count = 1,
 		.judgements = &judgement,
 	};
-	struct commit commit = {
-		.node = fixture->node.public,
-		.first_seq = 40 + counter,
-		.count = 1,
-		.instant = { 1000 },
-	};
-	struct signature signature;
-	struct hash leaf;
 
 	assert_int_equal(outbox_get(fixture->outbox, OUTBOX_QUEUED, counter, &entry), 0);
 	hash_bytes(entry.bytes, &statement.digest);
 	statement.signature = entry.signature;
-	writer_init(&statement_bytes);
-	statement_write(&statement_bytes, &statement);
-	hash_leaf(writer_bytes(&statement_bytes), &leaf);
-	assert_int_equal(commit_tree_new(&leaf, 1, &tree), 0);
-	commit_tree_root(tree, &commit.root);
-	writer_init(&commit_bytes);
-	commit_write(&commit_bytes, &commit);
-	sign_bytes(&fixture->node, writer_bytes(&commit_bytes), &signature);
-	writer_init(ret);
-	receipt_write(ret, writer_bytes(&commit_bytes), &signature, writer_bytes(&statement_bytes),
-		0, tree);
+	give_receipt(&fixture->node, &statement, ret);
 }
 
 static void receive(struct fixture *fixture, uint64_t counter, uint8_t judgement)

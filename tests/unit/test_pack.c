@@ -284,7 +284,7 @@ static void read_all(struct bytes bytes)
 	struct envelope envelope;
 	struct node_init init;
 	struct rollup rollup;
-	struct commit commit;
+	struct checkpoint checkpoint;
 	const char *why;
 
 	pack_check(bytes);
@@ -319,10 +319,11 @@ static void read_all(struct bytes bytes)
 		}
 	}
 	publication_read(bytes, &publication);
-	commit_read(bytes, &commit);
+	checkpoint_read(bytes, &checkpoint);
 	statement_read(bytes, &statement, judgements);
 	receipt_verify(bytes, &node, (struct bytes){ 0 }, &receipt);
 	node_init_read(bytes, &init);
+	receipt_is_of_other_node(bytes, &node);
 	intake_weight(MESSAGE_SUBMIT, bytes);
 }
 

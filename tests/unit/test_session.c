@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include <zmq.h>
+#include "tests/unit/give_receipt.h"
 
 /*
  * A node that says what the test wants: it gets each message in a thread of its own and writes one
@@ -408,9 +409,6 @@ static struct bytes submission_of(const struct envelope *asked, struct signature
 static void receipt_bytes(const struct key_pair *node, struct bytes bytes,
 	const struct signature *signed_by, struct writer *ret)
 {
-	CLEANUP(commit_tree_freep) struct commit_tree *tree = NULL;
-	CLEANUP(writer_free) struct writer statement_bytes;
-	CLEANUP(writer_free) struct writer commit_bytes;
 	const uint8_t judgement = JUDGEMENT_ON_TIME;
 	struct statement statement = { .seq = 3,
 		.instant = { 9 },
@@ -418,27 +416,10 @@ static void receipt_bytes(const struct key_pair *node, struct bytes bytes,
 		.signature = *signed_by,
 		.judgement_count = 1,
 		.judgements = &judgement };
-	struct commit commit = {
-		.node = node->public, .first_seq = 3, .count = 1, .instant = { 9 }
-	};
-	struct submission submission;
-	struct signature signature;
-	struct hash leaf;
 
-	submission_read(bytes, &submission);
-	statement.sender = submission.sender;
+	assert_true(body_sender(bytes, &statement.sender));
 	hash_bytes(bytes, &statement.digest);
-	writer_init(&statement_bytes);
-	writer_init(&commit_bytes);
-	statement_write(&statement_bytes, &statement);
-	hash_leaf(writer_bytes(&statement_bytes), &leaf);
-	commit_tree_new(&leaf, 1, &tree);
-	commit_tree_root(tree, &commit.root);
-	commit_write(&commit_bytes, &commit);
-	sign_bytes(node, writer_bytes(&commit_bytes), &signature);
-	writer_init(ret);
-	receipt_write(ret, writer_bytes(&commit_bytes), &signature, writer_bytes(&statement_bytes),
-		0, tree);
+	give_receipt(node, &statement, ret);
 }
 
 static bool answer_receipt_of(

@@ -1,0 +1,235 @@
+#include "proto/note.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+
+enum {
+	KEY_HASH_SIZE = 4,
+	ALGORITHM_ED25519 = 1,
+	SIGNED_SIZE = KEY_HASH_SIZE + SIGNATURE_SIZE,
+	ROOT_TEXT_SIZE = 44,
+};
+
+#define DASH "\xe2\x80\x94 " /* an em dash begins a signature line */
+
+static const char *const prefixes[] = { "baocao/", "baocao-synthetic/" };
+
+void note_name(const struct public_key *node, bool synthetic, char ret[NOTE_NAME_SIZE])
+{
+	char hex[2 * 8 + 1];
+
+	bytes_to_hex(node->data, 8, hex);
+	snprintf(ret, NOTE_NAME_SIZE, "%s%s", prefixes[synthetic], hex);
+}
+
+/* What begins a signature, so that a reader knows whose it is before it checks it. */
+static void key_hash(const char *name, uint8_t algorithm, const struct public_key *key,
+	uint8_t ret[KEY_HASH_SIZE])
+{
+	uint8_t all[NOTE_NAME_SIZE + 2 + KEY_SIZE];
+	size_t size = strlen(name);
+	struct hash hash;
+
+	memcpy(all, name, size);
+	all[size++] = '\n';
+	all[size++] = algorithm;
+	memcpy(all + size, key->data, KEY_SIZE);
+	hash_bytes((struct bytes){ all, size + KEY_SIZE }, &hash);
+	memcpy(ret, hash.data, KEY_HASH_SIZE);
+}
+
+static size_t base64(const void *data, size_t size, char *ret, size_t ret_size)
+{
+	sodium_bin2base64(ret, ret_size, data, size, sodium_base64_VARIANT_ORIGINAL);
+	return strlen(ret);
+}
+
+/* Exactly size bytes, in their only encoding. */
+static bool base64_read(struct bytes text, uint8_t *ret, size_t size)
+{
+	size_t read;
+
+	return sodium_base642bin(ret, size, (const char *)text.data, text.size, NULL, &read, NULL,
+		       sodium_base64_VARIANT_ORIGINAL) == 0 &&
+	       read == size;
+}
+
+size_t checkpoint_sign(const struct key_pair *node, bool synthetic, uint64_t size,
+	const struct hash *root, char *ret)
+{
+	uint8_t signed_bytes[SIGNED_SIZE];
+	char name[NOTE_NAME_SIZE], text[ROOT_TEXT_SIZE + 1];
+	struct signature signature;
+	int body, head;
+
+	note_name(&node->public, synthetic, name);
+	base64(root->data, HASH_SIZE, text, sizeof(text));
+	body = snprintf(ret, NOTE_BYTES_MAX, "%s\n%" PRIu64 "\n%s\n", name, size, text);
+	sign_bytes(node, (struct bytes){ (const uint8_t *)ret, (size_t)body }, &signature);
+	key_hash(name, ALGORITHM_ED25519, &node->public, signed_bytes);
+	memcpy(signed_bytes + KEY_HASH_SIZE, signature.data, SIGNATURE_SIZE);
+	head = body + snprintf(ret + body, NOTE_BYTES_MAX - (size_t)body, "\n" DASH "%s ", name);
+	head += (int)base64(
+		signed_bytes, sizeof(signed_bytes), ret + head, NOTE_BYTES_MAX - (size_t)head);
+	ret[head] = '\n';
+	return (size_t)head + 1;
+}
+
+/* The next line without its end; false if there is none. */
+static bool line_take(struct bytes *rest, struct bytes *ret)
+{
+	const uint8_t *end = rest->size ? memchr(rest->data, '\n', rest->size) : NULL;
+
+	if (!end) {
+		return false;
+	}
+	*ret = (struct bytes){ rest->data, (size_t)(end - rest->data) };
+	rest->size -= ret->size + 1;
+	rest->data = end + 1;
+	return true;
+}
+
+/* Decimal, without signs and leading zeros. */
+static bool size_read(struct bytes text, uint64_t *ret)
+{
+	uint64_t size = 0;
+
+	if (text.size == 0 || text.size > 18 || (text.data[0] == '0' && text.size > 1)) {
+		return false;
+	}
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9') {
+			return false;
+		}
+		size = 10 * size + (uint64_t)(text.data[i] - '0');
+	}
+	*ret = size;
+	return true;
+}
+
+static bool begins_with(struct bytes bytes, const char *text)
+{
+	size_t size = strlen(text);
+
+	return bytes.size >= size && memcmp(bytes.data, text, size) == 0;
+}
+
+/* The signature under that name that begins with the key hash; false if there is none of that size. */
+static bool signature_find(struct bytes lines, const char *name, uint8_t algorithm,
+	const struct public_key *key, uint8_t *ret, size_t size)
+{
+	size_t name_size = strlen(name);
+	uint8_t wanted[KEY_HASH_SIZE];
+	struct bytes line;
+
+	key_hash(name, algorithm, key, wanted);
+	while (line_take(&lines, &line)) {
+		size_t at = sizeof(DASH) - 1;
+
+		if (line.size <= at + name_size || memcmp(line.data + at, name, name_size) != 0 ||
+			line.data[at + name_size] != ' ') {
+			continue;
+		}
+		at += name_size + 1;
+		if (base64_read((struct bytes){ line.data + at, line.size - at }, ret, size) &&
+			memcmp(ret, wanted, KEY_HASH_SIZE) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Every line is a dash, a name, a space and base64; there is one at least. */
+static bool signatures_check(struct bytes lines)
+{
+	struct bytes line;
+
+	if (lines.size == 0) {
+		return false;
+	}
+	while (lines.size > 0) {
+		if (!line_take(&lines, &line) || !begins_with(line, DASH) ||
+			!memchr(line.data + sizeof(DASH) - 1, ' ',
+				line.size - (sizeof(DASH) - 1))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Splits a note into its body and its signature lines, and reads the body. */
+static const char *note_split(
+	struct bytes note, struct checkpoint *ret, struct bytes *ret_signatures)
+{
+	struct bytes rest = note, origin, size, root, empty;
+
+	if (note.size > NOTE_BYTES_MAX) {
+		return "the checkpoint is too large";
+	}
+	if (!bytes_is_utf8(note) || !line_take(&rest, &origin) || !line_take(&rest, &size) ||
+		!line_take(&rest, &root) || !size_read(size, &ret->size) ||
+		!base64_read(root, ret->root.data, HASH_SIZE)) {
+		return "the checkpoint is not well-formed";
+	}
+	ret->body = (struct bytes){ note.data, note.size - rest.size };
+	ret->synthetic = begins_with(origin, prefixes[true]);
+	if (!ret->synthetic && !begins_with(origin, prefixes[false])) {
+		return "the checkpoint is not of a node";
+	}
+	if (!line_take(&rest, &empty) || empty.size > 0 || !signatures_check(rest)) {
+		return "the checkpoint is not well-formed";
+	}
+	*ret_signatures = rest;
+	return NULL;
+}
+
+const char *checkpoint_read(struct bytes note, struct checkpoint *ret)
+{
+	struct checkpoint checkpoint;
+	struct bytes signatures;
+	const char *why = note_split(note, &checkpoint, &signatures);
+
+	if (!why) {
+		*ret = checkpoint;
+	}
+	return why;
+}
+
+bool checkpoint_is_of(const struct checkpoint *checkpoint, const struct public_key *node)
+{
+	char name[NOTE_NAME_SIZE];
+	size_t size;
+
+	note_name(node, checkpoint->synthetic, name);
+	size = strlen(name);
+	return begins_with(checkpoint->body, name) && checkpoint->body.data[size] == '\n';
+}
+
+const char *checkpoint_verify(
+	struct bytes note, const struct public_key *node, struct checkpoint *ret)
+{
+	struct checkpoint checkpoint;
+	struct signature signature;
+	uint8_t bytes[SIGNED_SIZE];
+	char name[NOTE_NAME_SIZE];
+	struct bytes signatures;
+	const char *why = note_split(note, &checkpoint, &signatures);
+
+	if (why) {
+		return why;
+	}
+	if (!checkpoint_is_of(&checkpoint, node)) {
+		return "another node signed this checkpoint";
+	}
+	note_name(node, checkpoint.synthetic, name);
+	if (!signature_find(signatures, name, ALGORITHM_ED25519, node, bytes, sizeof(bytes))) {
+		return "the checkpoint has no signature of the node";
+	}
+	memcpy(signature.data, bytes + KEY_HASH_SIZE, SIGNATURE_SIZE);
+	if (!sign_check(node, checkpoint.body, &signature)) {
+		return "the node's signature does not fit";
+	}
+	*ret = checkpoint;
+	return NULL;
+}

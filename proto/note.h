@@ -1,0 +1,44 @@
+/*
+ * note.h - signed checkpoints: the size and root of a node's tree in the form of c2sp.org/tlog-checkpoint,
+ * signed as c2sp.org/signed-note says.
+ *
+ *	baocao/HEX16                       the name of the node, from its key
+ *	1017                               entries
+ *	BASE64                             root of the tree over them
+ *
+ *	— baocao/HEX16 BASE64              keyhash[4], signature[64] of the lines above the empty one
+ *
+ * A node with a made-up clock is named baocao-synthetic/HEX16.
+ */
+#pragma once
+
+#include "proto/sign.h"
+
+enum {
+	NOTE_NAME_SIZE = 40,   /* with NUL */
+	NOTE_BYTES_MAX = 1024, /* of a whole note */
+};
+
+struct checkpoint {
+	uint64_t size; /* entries */
+	struct hash root;
+	bool synthetic;
+	struct bytes body; /* what is signed; borrowed from the note */
+};
+
+/* The name, and origin, of the node with that key. */
+void note_name(const struct public_key *node, bool synthetic, char ret[NOTE_NAME_SIZE]);
+
+/* Signs a checkpoint. Returns the size of the note in ret, which has room for NOTE_BYTES_MAX. */
+size_t checkpoint_sign(const struct key_pair *node, bool synthetic, uint64_t size,
+	const struct hash *root, char *ret);
+
+/* Reads a note without checking signatures. NULL, or a constant that says what is wrong. */
+const char *checkpoint_read(struct bytes note, struct checkpoint *ret);
+
+/* Reads it and checks that it is of that node and signed by it; other signatures are passed over. */
+const char *checkpoint_verify(
+	struct bytes note, const struct public_key *node, struct checkpoint *ret);
+
+/* Is the origin line that of the node? So of none other, signed or not. */
+bool checkpoint_is_of(const struct checkpoint *checkpoint, const struct public_key *node);
