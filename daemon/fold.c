@@ -693,20 +693,14 @@ void fold_id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t s
 }
 
 int fold_submission(struct fold *fold, const struct submission *submission,
-	const struct hash *digest, const struct fold_signer *signer, uint64_t seq,
-	uint8_t *judgements, uint32_t *ret_counted, struct problems *problems)
+	const struct report *reports, const struct hash *digest, const struct fold_signer *signer,
+	uint64_t seq, uint8_t *judgements, uint32_t *ret_counted, struct problems *problems)
 {
-	struct reader reports = submission->reports;
 	uint32_t counted = 0;
 
 	for (uint32_t i = 0; i < submission->report_count; i++) {
-		struct report report;
-		int judgement;
+		int judgement = fold_report(fold, &reports[i], i, signer, seq, digest, problems);
 
-		if (!report_read(&reports, &report)) {
-			return -EBADMSG; /* the caller has walked it before */
-		}
-		judgement = fold_report(fold, &report, i, signer, seq, digest, problems);
 		if (judgement < 0) {
 			return judgement;
 		}

@@ -55,11 +55,11 @@ uint64_t fold_id_highest(const struct fold *fold, uint32_t party);
  * Returns 0, or -errno (then the transaction must be aborted).
  */
 int fold_submission(struct fold *fold, const struct submission *submission,
-	const struct hash *digest, const struct fold_signer *signer, uint64_t seq,
-	uint8_t *judgements, uint32_t *ret_counted, struct problems *problems);
+	const struct report *reports, const struct hash *digest, const struct fold_signer *signer,
+	uint64_t seq, uint8_t *judgements, uint32_t *ret_counted, struct problems *problems);
 
 /* The same for a review: a list of acts. */
-int fold_review(struct fold *fold, const struct submission *review,
+int fold_review(struct fold *fold, const struct submission *review, const struct act *acts,
 	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements, uint32_t *ret_counted,
 	struct problems *problems);
 

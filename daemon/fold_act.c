@@ -226,21 +226,15 @@ static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 	return r < 0 ? r : JUDGEMENT_ACCEPTED;
 }
 
-int fold_review(struct fold *fold, const struct submission *review,
+int fold_review(struct fold *fold, const struct submission *review, const struct act *acts,
 	const struct fold_signer *signer, uint64_t seq, uint8_t *judgements, uint32_t *ret_counted,
 	struct problems *problems)
 {
-	struct reader acts = review->reports;
 	uint32_t counted = 0;
 
 	for (uint32_t i = 0; i < review->report_count; i++) {
-		struct act act;
-		int judgement;
+		int judgement = fold_act(fold, &acts[i], i, signer, seq, problems);
 
-		if (!act_read(&acts, &act)) {
-			return -EBADMSG; /* the caller has walked it before */
-		}
-		judgement = fold_act(fold, &act, i, signer, seq, problems);
 		if (judgement < 0) {
 			return judgement;
 		}

@@ -296,30 +296,20 @@ static bool may_deliver(const struct intake *intake, const struct intake_message
 	return false;
 }
 
-/* Walks the reports, so that nothing that is not one is ever signed for. */
-static bool submission_check(
-	int64_t type, struct bytes bytes, struct submission *ret, struct problems *problems)
-{
-	const char *why = pack_check(bytes);
-	struct reader reports;
-	struct report report;
-	struct act act;
+/* What stands under one signature. */
+union signed_list {
+	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
+	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
+};
 
-	if (!why) {
-		why = (type == MESSAGE_REVIEW ? review_read : submission_read)(bytes, ret);
-	}
-	if (!why) {
-		reports = ret->reports;
-		for (uint32_t i = 0; i < ret->report_count &&
-				     (type == MESSAGE_REVIEW ? act_read(&reports, &act)
-							     : report_read(&reports, &report));
-			i++) {
-		}
-		if (reader_ok(&reports) && !reader_done(&reports)) {
-			reader_fail(&reports, "bytes after the submission");
-		}
-		why = reports.error;
-	}
+/* Reads all of it, so that nothing that is not one is ever signed for. */
+static bool submission_check(int64_t type, struct bytes bytes, struct submission *ret,
+	union signed_list *ret_list, struct problems *problems)
+{
+	const char *why = type == MESSAGE_REVIEW
+				  ? review_read_whole(bytes, ret, ret_list->acts)
+				  : submission_read_whole(bytes, ret, ret_list->reports);
+
 	if (why) {
 		problems_add(
 			problems, -1, REFUSED_MALFORMED, "%s: %s", message_row(type)->name, why);
@@ -369,7 +359,8 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 {
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
 	bool review = message->type == MESSAGE_REVIEW;
-	struct submission submission = { 0 };
+	union signed_list list;
+	struct submission submission;
 	struct fold_signer signer = { 0 };
 	struct hash digest;
 	uint32_t counted;
@@ -377,7 +368,7 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	bool valid;
 	int r = 0;
 
-	if (!submission_check(message->type, bytes, &submission, problems)) {
+	if (!submission_check(message->type, bytes, &submission, &list, problems)) {
 		return 0;
 	}
 	outcome->counter = submission.counter;
@@ -410,9 +401,9 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 		return 0;
 	}
 	hash_bytes(bytes, &digest);
-	r = review ? fold_review(&intake->fold, &submission, &signer, batch_next_seq(intake->batch),
-			     judgements, &counted, problems)
-		   : fold_submission(&intake->fold, &submission, &digest, &signer,
+	r = review ? fold_review(&intake->fold, &submission, list.acts, &signer,
+			     batch_next_seq(intake->batch), judgements, &counted, problems)
+		   : fold_submission(&intake->fold, &submission, list.reports, &digest, &signer,
 			     batch_next_seq(intake->batch), judgements, &counted, problems);
 	if (r < 0 || counted == 0) {
 		return r;
@@ -483,13 +474,10 @@ static int take_submit(struct intake *intake, const struct intake_message *messa
 
 static bool rollup_check(struct bytes bytes, struct rollup *ret, struct problems *problems)
 {
-	const char *why = pack_check(bytes);
+	const char *why = rollup_read(bytes, ret);
 	struct reader reader;
 	size_t cells = 0;
 
-	if (!why) {
-		why = rollup_read(bytes, ret);
-	}
 	if (!why) {
 		reader = ret->slices;
 		for (uint32_t i = 0; i < ret->slice_count && reader_ok(&reader); i++) {

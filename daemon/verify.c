@@ -24,6 +24,8 @@ struct verify {
 	struct hash root;     /* that its checkpoint has */
 	bool lost;            /* something was wrong: roots are not compared any more */
 	struct instant until; /* later batches are left out */
+	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
+	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
 };
 
 static void difference(struct verify_result *result, const char *format, ...)
@@ -67,16 +69,18 @@ static int fold_again_submission(
 	struct fold_signer signer;
 	uint32_t counted;
 	int r;
-	const char *error = review ? review_read(entry->body, &submission)
-				   : submission_read(entry->body, &submission);
+	const char *error =
+		review ? review_read_whole(entry->body, &submission, verify->acts)
+		       : submission_read_whole(entry->body, &submission, verify->reports);
 
 	if (error || !fold_signer_find(&verify->fold, &submission.sender, &signer, problems)) {
 		return 1;
 	}
-	r = review ? fold_review(&verify->fold, &submission, &signer, entry->statement.seq,
-			     judgements, &counted, problems)
-		   : fold_submission(&verify->fold, &submission, &entry->statement.digest, &signer,
-			     entry->statement.seq, judgements, &counted, problems);
+	r = review ? fold_review(&verify->fold, &submission, verify->acts, &signer,
+			     entry->statement.seq, judgements, &counted, problems)
+		   : fold_submission(&verify->fold, &submission, verify->reports,
+			     &entry->statement.digest, &signer, entry->statement.seq, judgements,
+			     &counted, problems);
 	if (r == 0 && (submission.report_count != entry->statement.judgement_count ||
 			      memcmp(judgements, entry->statement.judgements,
 				      submission.report_count) != 0)) {

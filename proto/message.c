@@ -186,7 +186,8 @@ int envelope_read(struct bytes frame, struct envelope *ret, const char **ret_why
 	if (!why) {
 		envelope.type = reader_int(&reader);
 		envelope.request = reader_int_between(&reader, 0, REQUEST_MAX);
-		envelope.body = reader_raw(&reader);
+		/* What was checked is one array: its last element goes to the end. */
+		envelope.body = (struct bytes){ reader.at, (size_t)(reader.end - reader.at) };
 		if (count != 4) {
 			reader_fail(&reader, "not an envelope [version, type, request, body]");
 		}
@@ -212,21 +213,23 @@ void envelope_begin(struct writer *writer, enum message_type type, int64_t reque
 
 void value_read(struct reader *reader, struct value *ret)
 {
+	struct pack_item item = reader_item(reader);
+
 	*ret = (struct value){ 0 };
-	switch (reader_peek(reader)) {
+	switch (item.type) {
 	case PACK_NIL:
-		reader_nil(reader);
+	case PACK_END:
 		break;
 	case PACK_INT:
 		ret->state = VALUE_NUMBER;
-		ret->number = reader_int(reader);
+		ret->number = item.number;
 		break;
 	case PACK_STR:
 		ret->state = VALUE_TEXT;
-		ret->text = reader_str(reader);
+		ret->text = item.bytes;
 		break;
 	case PACK_ARRAY:
-		switch (reader_array(reader)) {
+		switch (item.number) {
 		case 0:
 			ret->state = VALUE_NOT_APPLICABLE;
 			break;
@@ -291,7 +294,7 @@ static void signed_head_write(
 /* A code: 1 to LIMIT_CODE_BYTES bytes of text. */
 static struct bytes code_read(struct reader *reader)
 {
-	struct bytes code = reader_str(reader);
+	struct bytes code = reader_text(reader);
 
 	if (!reader->error && (code.size == 0 || code.size > LIMIT_CODE_BYTES)) {
 		reader_fail(reader, "a code that is empty or too long");
@@ -346,12 +349,52 @@ bool report_read(struct reader *reports, struct report *ret)
 		if (value.state == VALUE_MISSING || value.text.size > LIMIT_TEXT_BYTES) {
 			reader_fail(reports, "a value that is nil or too long");
 		}
+		if (value.state == VALUE_TEXT && !bytes_is_utf8(value.text)) {
+			reader_fail(reports, "text that is not UTF-8");
+		}
 	}
-	ret->note = reader_str(reports);
+	ret->note = reader_text(reports);
 	if (ret->note.size > LIMIT_TEXT_BYTES || ret->value_count > LIMIT_FIELDS_PER_FORM) {
 		reader_fail(reports, "a note or a report that is too long");
 	}
+	if (!reports->error && !map_keys_differ(ret->values, ret->value_count)) {
+		reader_fail(reports, "a field twice in one report");
+	}
 	return !reports->error;
+}
+
+/* Nothing may follow the last report or act. */
+static const char *list_end(struct reader *list)
+{
+	if (reader_ok(list) && !reader_done(list)) {
+		reader_fail(list, "bytes after the last one");
+	}
+	return list->error;
+}
+
+const char *submission_read_whole(
+	struct bytes bytes, struct submission *ret, struct report reports[])
+{
+	const char *why = submission_read(bytes, ret);
+	struct reader reader = ret->reports;
+
+	for (uint32_t i = 0; !why && i < ret->report_count; i++) {
+		report_read(&reader, &reports[i]);
+		why = reader.error;
+	}
+	return why ? why : list_end(&reader);
+}
+
+const char *review_read_whole(struct bytes bytes, struct submission *ret, struct act acts[])
+{
+	const char *why = review_read(bytes, ret);
+	struct reader reader = ret->reports;
+
+	for (uint32_t i = 0; !why && i < ret->report_count; i++) {
+		act_read(&reader, &acts[i]);
+		why = reader.error;
+	}
+	return why ? why : list_end(&reader);
 }
 
 void submission_write_begin(struct writer *writer, const struct public_key *sender,
@@ -402,7 +445,7 @@ bool act_read(struct reader *acts, struct act *ret)
 	ret->unit = (uint32_t)reader_int_between(acts, 1, UINT32_MAX);
 	ret->revision = (uint32_t)reader_int_between(acts, 0, UINT32_MAX);
 	ret->until.ms = reader_int_between(acts, 0, INT64_MAX);
-	ret->reason = reader_str(acts);
+	ret->reason = reader_text(acts);
 	if (ret->reason.size > LIMIT_TEXT_BYTES) {
 		reader_fail(acts, "a reason that is too long");
 	}

@@ -187,8 +187,17 @@ struct submission {
 	struct reader reports; /* positioned at the first report */
 };
 
-/* Reads the head of signed bytes (already pack_check'ed). Returns NULL or what is wrong. */
+/* Reads the head of signed bytes. Returns NULL or what is wrong. */
 const char *submission_read(struct bytes bytes, struct submission *ret);
+/*
+ * Reads signed bytes to their end; nothing needs to have checked them before.
+ *
+ * reports  room for LIMIT_REPORTS_PER_SUBMISSION; as many as ret->report_count are set
+ *
+ * Returns NULL or what is wrong.
+ */
+const char *submission_read_whole(
+	struct bytes bytes, struct submission *ret, struct report reports[]);
 /* Reads the next report and moves on; false if it is not one. */
 bool report_read(struct reader *reports, struct report *ret);
 
@@ -264,6 +273,8 @@ struct act {
 /* Its reports are acts; struct submission carries it, read by review_read and act_read. */
 const char *review_read(struct bytes bytes, struct submission *ret);
 bool act_read(struct reader *acts, struct act *ret);
+/* The same for acts. */
+const char *review_read_whole(struct bytes bytes, struct submission *ret, struct act acts[]);
 void review_write_begin(struct writer *writer, const struct public_key *sender, uint64_t counter,
 	struct instant created, size_t act_count);
 void act_write(struct writer *writer, const struct act *act);

@@ -152,18 +152,33 @@ static void key_set_init(struct key_set *set, uint64_t count)
 	memset(set->keys, 0, slots * sizeof(set->keys[0]));
 }
 
+static uint64_t load(const uint8_t *at, size_t size)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, at, size);
+	return word;
+}
+
+/* By words, the last of which may overlap the one before it. */
 static uint32_t key_hash(struct bytes key)
 {
-	uint64_t hash = key.size, word;
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+	const uint8_t *at = key.data;
+	size_t left = key.size;
+	uint64_t hash = key.size;
 
-	for (; key.size >= sizeof(word); key.data += sizeof(word), key.size -= sizeof(word)) {
-		memcpy(&word, key.data, sizeof(word));
-		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	for (; left > 8; at += 8, left -= 8) {
+		hash = (hash ^ load(at, 8)) * odd;
 	}
-	word = 0;
-	memcpy(&word, key.data, key.size);
-	hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-	return (uint32_t)(hash >> 32);
+	if (key.size >= 8) {
+		hash ^= load(at + left - 8, 8);
+	} else if (left >= 4) {
+		hash ^= load(at, 4) << 32 | load(at + left - 4, 4);
+	} else if (left > 0) {
+		hash ^= (uint64_t)(at[0] << 16 | at[left / 2] << 8 | at[left - 1]) << 8;
+	}
+	return (uint32_t)(hash * odd >> 32);
 }
 
 static bool key_set_add(struct key_set *set, struct bytes key)
@@ -369,6 +384,16 @@ struct bytes reader_str(struct reader *reader)
 	return take_bytes(reader, PACK_STR, "a string was expected");
 }
 
+struct bytes reader_text(struct reader *reader)
+{
+	struct bytes text = reader_str(reader);
+
+	if (!bytes_is_utf8(text)) {
+		reader_fail(reader, "text that is not UTF-8");
+	}
+	return text;
+}
+
 struct bytes reader_bin(struct reader *reader)
 {
 	return take_bytes(reader, PACK_BIN, "a bin was expected");
@@ -413,6 +438,53 @@ void reader_array_exact(struct reader *reader, uint32_t count)
 uint32_t reader_map(struct reader *reader)
 {
 	return take_count(reader, PACK_MAP, "a map was expected");
+}
+
+struct pack_item reader_item(struct reader *reader)
+{
+	struct pack_item item = { PACK_END, 0, { zeros, 0 } };
+	struct head head;
+	const char *error;
+
+	if (reader->error) {
+		return item;
+	}
+	error = head_read(reader->at, reader->end, &head);
+	if (!error && head.count > (uint64_t)(reader->end - reader->at) - head.size &&
+		head.type != PACK_INT) {
+		error = "bytes end too early";
+	}
+	if (error) {
+		reader_fail(reader, error);
+		return item;
+	}
+	reader->at += head.size;
+	item.type = head.type;
+	item.number = head.integer;
+	if (head.type == PACK_STR || head.type == PACK_BIN) {
+		item.bytes = (struct bytes){ reader->at, head.count };
+		reader->at += head.count;
+	} else if (head.type == PACK_ARRAY || head.type == PACK_MAP) {
+		item.number = (int64_t)head.count;
+	}
+	return item;
+}
+
+bool map_keys_differ(struct reader map, uint32_t count)
+{
+	struct key_set set;
+
+	if (count < 2 || count > KEYS_MAX) {
+		return count < 2;
+	}
+	key_set_init(&set, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!key_set_add(&set, reader_str(&map))) {
+			return false;
+		}
+		reader_skip(&map);
+	}
+	return true;
 }
 
 /* Skips without recursion: count the values still owed. */

@@ -42,12 +42,25 @@ int64_t reader_int_between(struct reader *reader, int64_t min, int64_t max);
 bool reader_bool(struct reader *reader);
 void reader_nil(struct reader *reader);
 struct bytes reader_str(struct reader *reader);
+struct bytes reader_text(struct reader *reader); /* a string that is UTF-8 */
 struct bytes reader_bin(struct reader *reader);
 /* A bin of exactly size bytes; on error a pointer to zeros of at least 64 bytes. */
 const uint8_t *reader_bin_exact(struct reader *reader, size_t size);
 uint32_t reader_array(struct reader *reader); /* the number of elements that follow */
 void reader_array_exact(struct reader *reader, uint32_t count);
-uint32_t reader_map(struct reader *reader);     /* the number of key-value pairs that follow */
+uint32_t reader_map(struct reader *reader); /* the number of key-value pairs that follow */
+/*
+ * One head of any type: an integer's or boolean's number, the bytes of text or bin, how many
+ * elements of an array or map follow. PACK_END after an error, also of this very head.
+ */
+struct pack_item {
+	enum pack_type type;
+	int64_t number;
+	struct bytes bytes;
+};
+struct pack_item reader_item(struct reader *reader);
+/* Do the keys of a map differ? It was read before; the reader stands at its first key. */
+bool map_keys_differ(struct reader map, uint32_t count);
 void reader_skip(struct reader *reader);        /* one value, whatever it is */
 struct bytes reader_raw(struct reader *reader); /* one value, as its bytes */
 void reader_fail(struct reader *reader, const char *error);
