@@ -58,7 +58,7 @@ static const char *copy_trimmed(struct arena *arena, const char *text)
 	char *copy;
 	size_t size;
 
-	while (*text == ' ' || *text == '\t' || memcmp(text, "\xc2\xa0", 2) == 0) {
+	while (*text == ' ' || *text == '\t' || strncmp(text, "\xc2\xa0", 2) == 0) {
 		text += *text == '\xc2' ? 2 : 1;
 	}
 	size = strlen(text);

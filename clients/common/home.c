@@ -19,6 +19,8 @@ enum {
 	LOCK_POLL_MS = 20,
 };
 
+static const uint64_t counter_max = (uint64_t)1 << 53; /* of a key, in its file */
+
 static int make_folders(char *path)
 {
 	for (char *at = path + 1;; at++) {
@@ -193,7 +195,7 @@ static int counter_read(const char *path, uint64_t *ret)
 		return KEYRING_E_COUNTER;
 	}
 	bytes_copy_text((struct bytes){ buffer.data, buffer.size - 1 }, text, sizeof(text));
-	return text_parse_number(text, (uint64_t)1 << 53, ret) && *ret > 0 ? 0 : KEYRING_E_COUNTER;
+	return text_parse_number(text, counter_max, ret) && *ret > 0 ? 0 : KEYRING_E_COUNTER;
 }
 
 int keyring_reserve(const struct home *home, const char *name, uint64_t count, uint64_t at_least,
@@ -216,6 +218,9 @@ int keyring_reserve(const struct home *home, const char *name, uint64_t count, u
 		return r;
 	}
 	first = first < at_least ? at_least : first;
+	if (first > counter_max - count) {
+		return KEYRING_E_COUNTER; /* a node that names such a counter must not spoil ours */
+	}
 	snprintf(text, sizeof(text), "%" PRIu64 "\n", first + count);
 	r = file_write_durably(path, bytes_of(text), 0600);
 	if (r == 0) {

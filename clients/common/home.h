@@ -39,7 +39,7 @@ void lock_releasep(int *lock);
 
 enum {
 	KEYRING_E_COUNTER =
-		16, /* the counter file is not a number; beside KEY_E_… of proto/sign.h */
+		16, /* the counter is not a number or used up; beside KEY_E_… of proto/sign.h */
 };
 
 /* keys/NAME.key: makes one (-EEXIST if there is one), reads one. Outcomes as in proto/sign.h. */

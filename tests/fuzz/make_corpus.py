@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""Writes the seeds of the fuzz targets to corpus/TARGET/seed-*: real messages, files and tables;
+and their words to words.dict, for the fuzzer to put in.
+
+What fuzzing found lies beside the seeds under other names and is left alone.
+"""
+
+import glob
+import os
+import re
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(HERE, '..', '..')
+sys.path.insert(0, os.path.join(SOURCE, 'tests', 'functional'))
+import protocol_examples as examples  # noqa: E402
+
+client = examples.client
+PLAN = 'example-2022'
+OPERATOR, WARD, CHILD, REVIEWER, COLLECTOR, CARRIER, READER, ENDED, STRANGER, \
+    TOKEN, OWNER = range(11)
+NODE = examples.NODE
+written = []
+
+
+def put(target, name, data):
+    folder = os.path.join(HERE, 'corpus', target)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f'seed-{name}')
+    with open(path, 'wb') as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    written.append(path)
+
+
+def read(*path):
+    with open(os.path.join(SOURCE, *path), encoding='utf-8') as file:
+        return file.read()
+
+
+# The records of fuzz_dispatch.c ----------------------------------------------------------------
+
+def record(kind, party, number, data=b'', size=None):
+    return struct.pack('<BBBH', kind, party, number, len(data) if size is None else size) + data
+
+
+def frame(party, data):
+    return record(0, party, 0, data)
+
+
+def body(party, name, value):
+    return record(1, party, client.TYPES[name], client.encode(value))
+
+
+def signed(party, name, made):
+    """The target puts the party's key into it and signs."""
+    return record(2, party, client.TYPES[name], made.data)
+
+
+def hours(count):
+    return record(3, 0, 0, size=count)
+
+
+COMMIT = record(4, 0, 0)
+
+
+def parent(name, value):
+    return record(5, 0, client.TYPES[name], client.encode(value))
+
+
+def again(index):
+    return record(6, 0, index)
+
+
+def month(lop, pupils, period='2022-05', unit=26890, **options):
+    return client.report(PLAN, 'month', period, unit, {'classes': lop, 'pupils': pupils},
+                         **options)
+
+
+def submission(counter, *reports):
+    return client.submission(examples.WARD, counter, list(reports), created=1654336800000)
+
+
+def review(counter, *acts):
+    return client.review(examples.REVIEWER, counter, list(acts), created=1654336800000)
+
+
+def cell(period, version, revision, counted, values, status=1, flags=0, unit=26890):
+    return [period, unit, version, revision, status, flags, 1654336800500, 1, 0, 764, version,
+            examples.WARD.public, b'\x07' * 32, counted, values]
+
+
+def rollup(epoch, up_to, *cells):
+    return client.rollup(examples.CHILD, epoch, up_to, [[PLAN, 'month', list(cells)]])
+
+
+def questions():
+    return b''.join(body(READER, name, value) for name, value in (
+        ('status', []), ('list', []), ('get', ['plan', PLAN]), ('keys', []), ('watch', []),
+        ('figures', [PLAN, 'month', '', 0, 0]), ('report', [PLAN, 'month', '2022-05', 26890]),
+        ('obligations', [PLAN, 'month', '2022', 79, 0]),
+        ('explain', [PLAN, 'month', '2022-05', 79, 'classes', 0]), ('targets', [PLAN, 0, 0]),
+        ('scores', [PLAN, 0]), ('nested', [PLAN, 'half-year', '2022-H2', 26890])))
+
+
+def dispatch_seeds(frames):
+    one = submission(1, month(3, 120))
+    put('dispatch', 'examples', b''.join(
+        frame({'rollup': CHILD, 'hello': CHILD, 'publish': OPERATOR, 'review': REVIEWER}.get(
+            name, WARD), data) for name, data in frames.items() if len(data) < 1200))
+    put('dispatch', 'submit', signed(WARD, 'submit', one) + COMMIT + again(0)
+        + signed(WARD, 'submit', submission(1, month(4, 120)))
+        + body(WARD, 'receipt', [1]) + questions())
+    put('dispatch', 'revise', b''.join((
+        signed(WARD, 'submit', submission(1, month(3, 120), month(5, [7], '2022-04'))),
+        signed(WARD, 'submit', submission(2, month(4, 130, revision=2, note='sửa'))),
+        signed(WARD, 'submit', submission(3, month(4, 100, '2022-03', nil=False), month(9, 1))),
+        signed(COLLECTOR, 'submit', submission(1, month(1, 2, unit=1001), month(1, 2, unit=1))))))
+    put('dispatch', 'review', b''.join((
+        signed(WARD, 'submit', one), COMMIT,
+        signed(REVIEWER, 'review', review(1, client.act('return', PLAN, 'month', '2022-05', 26890,
+                                                         revision=1, reason='sai'))),
+        signed(WARD, 'submit', submission(2, month(4, 130, revision=2, note='sửa'))),
+        signed(REVIEWER, 'review', review(2, client.act('accept', PLAN, 'month', '2022-05', 26890,
+                                                         revision=2))),
+        signed(REVIEWER, 'review', review(3, *[client.act(
+            kind, PLAN, 'month', '2022-06', 764, reason='r',
+            until=1657299600000 if kind == 'extend' else 0)
+            for kind in ('extend', 'exempt', 'close', 'reopen', 'waive', 'withdraw')])),
+        questions())))
+    put('dispatch', 'rollup', b''.join((
+        body(CHILD, 'hello', [764, 1640995200000]),
+        signed(CHILD, 'rollup', rollup(1640995200000, 2, cell('2022-05', 1, 1, 1, [3, 120, None, None]),
+                                       cell('2022-04', 2, 2, 0, [], 3))),
+        COMMIT, again(1),
+        signed(CHILD, 'rollup', rollup(1640995200000, 3, cell('2022-05', 3, 2, 2, [3, [121], [], None]))),
+        body(CHILD, 'hello', [764, 1640995200000]), questions())))
+    put('dispatch', 'publish', b''.join((
+        signed(OPERATOR, 'publish', client.publication(
+            examples.OPERATOR, 'keys', 'wards', client.keys_text([
+                (examples.WARD.hex, 26890, 'reporter', '2022-01-01', '2022-06-05', 'P')]),
+            issued=1654336800000)),
+        signed(WARD, 'submit', one), hours(48), signed(WARD, 'submit', submission(2, month(1, 1))),
+        signed(OPERATOR, 'publish', client.publication(
+            examples.OPERATOR, 'units', 'more', '# unit\nunit,code,name,group,parent,from,to\n'
+            '1003,1003,W,ward,764,2022-06-01,\n', issued=1654336800000)))))
+    put('dispatch', 'keys', b''.join((
+        signed(OPERATOR, 'key-act', client.invitation(
+            examples.OPERATOR, NODE.public, examples.TOKEN.public, 26890, 'reporter', 1654596000000,
+            '2022-01-01', '', 'P', created=1654336800000)),
+        body(TOKEN, 'status', []),
+        signed(TOKEN, 'key-act', client.replacement(
+            examples.TOKEN, examples.OWNER, NODE.public, created=1654336800000)),
+        body(TOKEN, 'status', []), body(OWNER, 'report', [PLAN, 'month', '2022-05', 26890]),
+        signed(OPERATOR, 'key-act', client.revocation(
+            examples.OPERATOR, NODE.public, examples.OWNER.public, 'x', created=1654336800000)),
+        body(OWNER, 'status', []), body(OPERATOR, 'keys', []), body(OPERATOR, 'verify', []))))
+    put('dispatch', 'recount', signed(WARD, 'submit', one) + COMMIT + body(OPERATOR, 'verify', [])
+        + body(READER, 'as-of', [1654336800000, 13, [PLAN, 'month', '', 764, 0]])
+        + hours(24) + body(OPERATOR, 'clock', [1654942800000]))
+    put('dispatch', 'parent', b''.join((
+        parent('welcome', [0, True]), signed(WARD, 'submit', one), COMMIT,
+        parent('event', [1]), parent('rollup-ack', [1000, 1, None, []]),
+        parent('rollup-ack', [1000, 0, b'r', [[0, 'gap', 'x']]]),
+        parent('refused', ['not-permitted', 'words']))))
+    put('dispatch', 'strangers', frame(STRANGER, b'') + frame(STRANGER, frames['status'])
+        + body(ENDED, 'status', []) + hours(800) + body(ENDED, 'status', [])
+        + frame(WARD, b'\x94\x02\x01\x07\x90') + signed(CARRIER, 'submit', one)
+        + body(WARD, 'submit', [[one.data, one.signature, 3]] * 3))
+
+
+# The frames of fuzz_client.c -------------------------------------------------------------------
+
+def answers(mode, *frames):
+    return bytes([mode]) + b''.join(
+        struct.pack('<BBH', 1, client.TYPES[name], len(data)) + data
+        for name, data in ((name, client.encode(value)) for name, value in frames))
+
+
+def client_seeds(rows):
+    made = submission(7, client.report(PLAN, 'month', '2022-05', 26890, nil=True))
+    statement = client.encode([42, 1654336800500, 3, examples.WARD.public, made.digest,
+                               made.signature, [1]])
+    _, (receipt,) = examples.receipts_of(NODE, [statement], 42)
+    for name, data in rows.items():
+        put('client', f'question-{name}', answers(0, ('answer', [5, [3, data]]),
+                                                  ('answer', [6, [None, data]])))
+    put('client', 'past', answers(1, ('answer', [5, [None, []]]), ('refused', ['busy', 'later'])))
+    put('client', 'events', answers(2, ('event', [5]), ('event', [6])))
+    put('client', 'receipt', answers(3, ('receipts', [[7, receipt, [], 0]])))
+    put('client', 'conflict', answers(3, ('receipts', [[7, None, [[-1, 'id-conflict', 'x']], 9]]),
+                                      ('refused', ['busy', 'later'])))
+    put('client', 'refused', answers(3, ('receipts', [[7, None, [[0, 'closed', 'x']], 0]])))
+    put('client', 'outbox', b'\x04' + client.encode(['baocao-outbox', 1, 2, made.data,
+                                                     made.signature]))
+    put('client', 'counter', b'\x0412\n')
+
+
+# Tables and files ------------------------------------------------------------------------------
+
+def table_seeds():
+    for path in glob.glob(os.path.join(SOURCE, 'config', 'plans', '*.plan')):
+        text = read(path)
+        if len(text) < 7000:
+            put('plan', os.path.basename(path), text)
+    for number, block in enumerate(read('docs', 'plan-language.md').split('```plan\n')[1:]):
+        put('plan', f'language-{number}', block.split('```')[0])
+    put('plan', 'kt-2022', read('tests', 'functional', 'data', 'kt-2022.plan'))
+    units = read('config', 'units', 'departments.units')
+    put('units', 'departments', '\n'.join(units.split('\n')[:12]) + '\n')
+    put('units', 'dated', '# unit\nunit,code,name,group,parent,from,to\n1,c,C,city,,2010-01-01,\n'
+        '10,d,D,district,1,2010-01-01,2021-01-01\n10,d,"D, mới",district,1,2021-01-01,\n'
+        '11,w,W,ward,10,2015-01-01,2020-01-01\n')
+    sample = read('config', 'baocaod.conf.sample')
+    put('settings', 'sample', sample)
+    put('settings', 'all', '\n'.join(line.lstrip('#').strip() if ' = ' in line else line
+                                     for line in sample.split('\n')))
+    put('settings', 'small', 'listen = tcp://127.0.0.1:7079\nunit = 764\nkey = /k\nstate = /s\n'
+        'map_size = 1G\nsynthetic = yes\nclock.start = 2022-06-01T08:00\n'
+        f'upstream.endpoint = tcp://a:1\nupstream.key = {NODE.hex}\n')
+    put('file', 'key', f'{client.SECRET_PREFIX}{"11" * 32}\n')
+    put('file', 'public-key', NODE.hex)
+    put('file', 'contexts', '# context\nname,endpoint,node,key,unit,node_unit,selected\n'
+        f'q5,tcp://127.0.0.1:7079,{NODE.hex},k,101,1,yes\n')
+    put('file', 'form', 'plan,p\nform,m\nperiod,2022-05\nunit,101\nnil,\nnote,\nfield,value\n'
+        'n,12\nd,~1.25\nf,yes\n"t","chữ, ""dấu"""\n')
+    put('file', 'import', 'unit_id,unit_name,parent_path,period,indicator,value\n'
+        '101,P1,a/b,2022-05,n,12\n')
+
+
+def write_words():
+    words = set()
+    for path in written:
+        with open(path, 'rb') as file:
+            words.update(re.findall(rb'(?<![a-z0-9])[a-z][a-z-]{2,20}(?![a-z0-9])', file.read()))
+    words.update(name.encode() for name in client.CODES)
+    with open(os.path.join(HERE, 'words.dict'), 'w', encoding='ascii') as file:
+        file.writelines(f'"{word.decode()}"\n' for word in sorted(words))
+
+
+def main():
+    for path in glob.glob(os.path.join(HERE, 'corpus', '*', 'seed-*')):
+        os.unlink(path)
+    names, made = examples.make()
+    made = dict(made)
+    frames = {title.split(' ', 1)[1]: data for title, data in made.items() if title[0].isdigit()}
+    rows = {
+        'figures': client.open_envelope(frames['answer']).body[1][1],
+        'obligations': [['month', '2022-05', 26890, 'received', 1654336800000, 1654336800000, 1, 1,
+                         0, 1, True]],
+        'parts': [['2022-05', 26890, 3, 1, 1, 1654336800500, 764, 57, examples.WARD.public],
+                  ['2022-04', 26890, [9], 2, 2, None, 764, 58, examples.WARD.public]],
+    }
+    for title, data in made.items():
+        name = title.replace(' ', '-')
+        if len(data) < 1000:
+            put('message', name, data)
+            put('pack', name, data)
+            put('answer', name, client.encode(client.open_envelope(data).body)
+                if title[0].isdigit() else data)
+    for name, data in rows.items():
+        put('answer', f'rows-{name}', client.encode(data))
+    for name in ('receipt', 'rollup receipt', 'publication receipt', 'statement'):
+        put('receipt', name.replace(' ', '-'), made[name])
+    put('receipt', 'note', client.decode(made['checkpoint']))
+    put('tree', 'small', struct.pack('<HHHBQQ', 7, 5, 3, 1, 2 ** 63, 77) + b'\x05' * 96)
+    put('tree', 'large', struct.pack('<HHHBQQ', 599, 512, 400, 2, 600, 599) + b'\x05' * 320)
+    dispatch_seeds(frames)
+    client_seeds(rows)
+    table_seeds()
+    write_words()
+    total = sum(os.path.getsize(path) for path in written)
+    print(f'{len(written)} seeds, {total} bytes')
+
+
+if __name__ == '__main__':
+    main()
