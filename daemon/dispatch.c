@@ -36,17 +36,22 @@ static void send_refused(struct node *node, struct peer *peer, int64_t request, 
 	peer_answer(node, peer, writer_bytes(&node->reply));
 }
 
-void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
-	const char *detail)
+bool refusal_is_logged(struct node *node)
 {
 	int64_t second = monotonic_ms() / 1000;
 
-	intake_count_refusal(node->intake, code);
 	if (second != node->log_second) {
 		node->log_second = second;
 		node->logged = 0;
 	}
-	if (node->logged++ < REFUSALS_LOGGED) {
+	return node->logged++ < LIMIT_REFUSALS_LOGGED;
+}
+
+void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail)
+{
+	intake_count_refusal(node->intake, code);
+	if (refusal_is_logged(node)) {
 		log_event(EVENT_MESSAGE_REFUSED,
 			LOG_FIELDS(LOG_TEXT("CODE", judgement_name(code)),
 				LOG_TEXT("SENDER", peer->user ? peer->user : "")),

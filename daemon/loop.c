@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "daemon/monitor.h"
 #include "daemon/notify.h"
 #include "daemon/transport.h"
 
@@ -187,7 +188,7 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 		return;
 	}
 	intake_count_refusal(node->intake, judgement);
-	if (node->logged++ < REFUSALS_LOGGED) {
+	if (refusal_is_logged(node)) {
 		char address[64];
 
 		bytes_copy_text((struct bytes){ zmq_msg_data((zmq_msg_t *)&frames[ZAP_ADDRESS]),
@@ -202,22 +203,6 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 	 */
 	zap_reply(
 		node, frames, judgement == REFUSED_KEY_REVOKED ? "400" : "300", "not enrolled", "");
-}
-
-/*
- * Counts handshakes that failed: garbage, another protocol, a key that was refused. All of them are
- * taken at each turn: a monitor that is not emptied would stop ZeroMQ's I/O thread.
- */
-static void take_monitor(struct node *node)
-{
-	zmq_msg_t frame;
-
-	zmq_msg_init(&frame);
-	while (zmq_msg_recv(&frame, node->monitor, ZMQ_DONTWAIT) >= 0) {
-		node->handshakes_failed++;
-		drop_rest(node->monitor, &frame);
-	}
-	zmq_msg_close(&frame);
 }
 
 /* Answers one request of libzmq's; false when there was none. */
@@ -363,9 +348,9 @@ int node_run(struct node *node)
 			zmq_errno() != EINTR) {
 			return NODE_E_STORE;
 		}
-		while (take_zap(node)) {
+		for (int i = 0; i < LIMIT_TURN_HANDSHAKES && take_zap(node); i++) {
 		}
-		take_monitor(node);
+		node->handshakes_failed += monitor_take(node->monitor);
 		more = take_messages(node);
 		if (node->recount.running && items[POLL_RECOUNT].revents) {
 			recount_answer(node);

@@ -18,7 +18,6 @@
 
 enum {
 	ROUTING_ID_BYTES = 255,
-	REFUSALS_LOGGED = 20, /* refused frames logged in one second */
 };
 
 /* One message as it came: routing id and body, kept until it is answered. */
@@ -126,6 +125,8 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 	struct bytes frame);
 void peer_close(struct peer *peer);
 void peer_answer(void *data, void *peer, struct bytes frame); /* an intake_reply_fn */
+/* Is one more refusal to be logged in this second? */
+bool refusal_is_logged(struct node *node);
 /* Counts, logs (not more than a few a second) and answers. */
 void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
 	const char *detail);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/monitor.h"
 #include "daemon/transport.h"
 
 enum {
@@ -155,13 +156,8 @@ static int open_sockets(struct node *node)
 		zmq_bind(node->zap, "inproc://zeromq.zap.01") < 0) {
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
-	/* Handshakes that fail never reach the loop as messages; the monitor lets them be counted. */
-	node->monitor = zmq_socket(node->context, ZMQ_PAIR);
-	if (!node->monitor ||
-		zmq_socket_monitor(node->router, "inproc://monitor",
-			ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-				ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) < 0 ||
-		zmq_connect(node->monitor, "inproc://monitor") < 0) {
+	node->monitor = monitor_open(node->context, node->router);
+	if (!node->monitor) {
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
 	if (zmq_bind(node->router, node->settings->listen) < 0) {
@@ -280,10 +276,7 @@ void node_free(struct node *node)
 		zmq_msg_close(&node->recount.peer);
 	}
 	forward_free(node->forward);
-	if (node->monitor) {
-		zmq_socket_monitor(node->router, NULL, 0);
-		zmq_close(node->monitor);
-	}
+	monitor_close(node->monitor, node->router);
 	if (node->router) {
 		zmq_close(node->router);
 	}

@@ -1,12 +1,49 @@
 #include "daemon/notify.h"
 
+#include <poll.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 enum {
 	STATUS_BYTES = 256, /* one line of `systemctl status` */
+	PATIENCE_MS = 1000, /* for what is said once; the rest is said again or may be missed */
 };
+
+/*
+ * sd_notify would wait for a manager whose queue is full, and the loop with it. A text that finds
+ * no room within wait_ms is lost.
+ */
+static void tell(const char *text, int wait_ms)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t size = path ? strlen(path) : 0;
+	struct pollfd room = { .events = POLLOUT };
+
+	if (size < 2 || size >= sizeof(address.sun_path)) {
+		return;
+	}
+	memcpy(address.sun_path, path, size);
+	if (*path == '@') { /* of the abstract name space */
+		address.sun_path[0] = '\0';
+	}
+	room.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (room.fd >= 0) {
+		if (connect(room.fd, (struct sockaddr *)&address,
+			    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) == 0 &&
+			poll(&room, 1, wait_ms) == 1) {
+			send(room.fd, text, strlen(text), MSG_NOSIGNAL);
+		}
+		close(room.fd);
+	}
+}
 
 /* The status is one assignment of the notification protocol: a line end would begin another. */
 static void status_format(char ret[STATUS_BYTES], const char *format, va_list arguments)
@@ -24,27 +61,29 @@ static void status_format(char ret[STATUS_BYTES], const char *format, va_list ar
 
 void notify_ready(const char *format, ...)
 {
-	char status[STATUS_BYTES];
+	char status[STATUS_BYTES], text[STATUS_BYTES + 32];
 	va_list arguments;
 	va_start(arguments, format);
 	status_format(status, format, arguments);
 	va_end(arguments);
-	(void)sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+	snprintf(text, sizeof(text), "READY=1\nSTATUS=%s", status);
+	tell(text, PATIENCE_MS);
 }
 
 void notify_status(const char *format, ...)
 {
-	char status[STATUS_BYTES];
+	char status[STATUS_BYTES], text[STATUS_BYTES + 32];
 	va_list arguments;
 	va_start(arguments, format);
 	status_format(status, format, arguments);
 	va_end(arguments);
-	(void)sd_notifyf(0, "STATUS=%s", status);
+	snprintf(text, sizeof(text), "STATUS=%s", status);
+	tell(text, 0);
 }
 
 void notify_stopping(void)
 {
-	(void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+	tell("STOPPING=1\nSTATUS=stopping", PATIENCE_MS);
 }
 
 int64_t notify_watchdog_interval_ms(void)
@@ -59,5 +98,5 @@ int64_t notify_watchdog_interval_ms(void)
 
 void notify_watchdog(void)
 {
-	(void)sd_notify(0, "WATCHDOG=1");
+	tell("WATCHDOG=1", 0);
 }

@@ -39,5 +39,9 @@ enum {
 	LIMIT_RATE_KEYS = 4096,            /* keys whose use is remembered at a time */
 	LIMIT_RATE_BURST_MS = 500, /* what a key has not used for so long it may use at once */
 	LIMIT_LATER_MS = 30000,    /* the longest wait that a `later` names */
+	LIMIT_MONITOR_EVENTS =
+		1 << 16,             /* failed handshakes that wait to be counted; 128 bytes each */
+	LIMIT_TURN_HANDSHAKES = 256, /* keys of connections looked up before messages get a turn */
+	LIMIT_REFUSALS_LOGGED = 20,  /* refused messages and keys logged in one second */
 	LIMIT_TURN_MS = 50, /* after so long what was taken is committed and others get a turn */
 };

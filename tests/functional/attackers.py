@@ -11,6 +11,7 @@ import threading
 import time
 
 import zmq
+from nacl import bindings as box
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'clients', 'python'))
@@ -179,15 +180,18 @@ class Attack:
         self.said(b''.join(said))
 
     def multipart(self):
-        """One message without an end."""
-        dealer = self.dealer(self.key)
+        """One message without an end; libzmq itself would send nothing of it before its end."""
         part = bytes(1 << 20)
         while self.lasts():
             try:
-                dealer.send(part, zmq.SNDMORE | zmq.DONTWAIT)
-                self.count += 1
-            except zmq.ZMQError:
-                time.sleep(0.001)
+                with self.raw(0.3) as peer:
+                    peer.settimeout(5)
+                    raw = RawCurve(peer, self.key, self.node)
+                    while self.lasts():
+                        raw.send(part, more=True)
+                        self.count += 1
+            except OSError:
+                time.sleep(0.01)
 
     def many_parts(self):
         """Messages of 1,000 parts."""
@@ -251,6 +255,61 @@ class Attack:
                 dealer.close()
                 self.count += 1
         print(f'stolen {stolen}')
+
+
+class RawCurve:
+    """A CURVE client of its own (ZMTP 3.1, RFC 26), for what libzmq would not send."""
+
+    def __init__(self, peer, key, node):
+        self.peer = peer
+        self.nonce = 0
+        server = client.curve_public(node)
+        public, secret = key.curve_pair()
+        short_public, short_secret = box.crypto_box_keypair()
+        peer.sendall(GREETING)
+        self._exactly(64)
+        nonce = self._next()
+        self.frame(b'\x05HELLO\x01\x00' + bytes(72) + short_public + nonce +
+                   box.crypto_box(bytes(64), b'CurveZMQHELLO---' + nonce, server, short_secret))
+        welcome = self.read()
+        welcome = box.crypto_box_open(welcome[24:], b'WELCOME-' + welcome[8:24], server,
+                                      short_secret)
+        self.shared = box.crypto_box_beforenm(welcome[:32], short_secret)
+        vouch_nonce = os.urandom(16)
+        vouch = vouch_nonce + box.crypto_box(short_public + server, b'VOUCH---' + vouch_nonce,
+                                             welcome[:32], secret)
+        nonce = self._next()
+        self.frame(b'\x08INITIATE' + welcome[32:] + nonce + box.crypto_box_afternm(
+            public + vouch + b'\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0',
+            b'CurveZMQINITIATE' + nonce, self.shared))
+        self.read()
+
+    def _next(self):
+        self.nonce += 1
+        return self.nonce.to_bytes(8, 'big')
+
+    def _exactly(self, size):
+        data = b''
+        while len(data) < size:
+            more = self.peer.recv(size - len(data))
+            if not more:
+                raise ConnectionError('the node has closed the connection')
+            data += more
+        return data
+
+    def frame(self, body, flags=4):
+        size = len(body)
+        head = bytes([flags, size]) if size < 256 else bytes([flags | 2]) + size.to_bytes(8, 'big')
+        self.peer.sendall(head + body)
+
+    def read(self):
+        flags = self._exactly(1)[0]
+        return self._exactly(int.from_bytes(self._exactly(8 if flags & 2 else 1), 'big'))
+
+    def send(self, data, more=False):
+        nonce = self._next()
+        self.frame(b'\x07MESSAGE' + nonce + box.crypto_box_afternm(
+            bytes([more]) + data, b'CurveZMQMESSAGEC' + nonce, self.shared), 0)
 
 
 class Relay:

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A service manager of one socket, in the abstract name space. */
@@ -107,6 +108,21 @@ static void without_a_manager_nothing_happens(void **state)
 	notify_ready("ready");
 }
 
+static void a_manager_that_never_reads_holds_up_nothing(void **state)
+{
+	struct timespec begun, ended;
+
+	(void)state;
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	for (int i = 0; i < 5000; i++) { /* more than any queue of datagrams holds */
+		notify_status("%d", i);
+		notify_watchdog();
+	}
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	assert_true(ended.tv_sec - begun.tv_sec < 10);
+	assert_told(state, "STATUS=0"); /* what came first is there */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -117,6 +133,7 @@ int main(void)
 		TEST(stopping_and_watchdog_are_told),
 		TEST(the_watchdog_is_fed_twice_in_its_limit),
 		TEST(without_a_manager_nothing_happens),
+		TEST(a_manager_that_never_reads_holds_up_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
