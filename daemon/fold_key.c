@@ -55,8 +55,9 @@ static int invite(struct fold *fold, const struct key_act *act, const struct fol
 		.key = act->key,
 		.unit = act->unit,
 		.role = ROLE_INVITED,
+		.from = instant_date(fold->instant),
 		.to = DATE_NONE,
-		.expires = act->expires,
+		.expires = { fold->instant.ms + act->hours * hour_ms },
 		.begun_seq = seq,
 		.name = name,
 	};
@@ -73,18 +74,13 @@ static int invite(struct fold *fold, const struct key_act *act, const struct fol
 	if (key.grants == ROLE_NONE) {
 		problems_add(problems, -1, REFUSED_BAD_TEXT, "there is no role '%s'", role);
 	}
-	if (!read_date(act->from, &key.from) ||
+	if ((act->from.size > 0 && !read_date(act->from, &key.from)) ||
 		(act->to.size > 0 && !read_date(act->to, &key.to))) {
 		problems_add(problems, -1, REFUSED_BAD_TEXT, "from and to are dates YYYY-MM-DD");
 	}
 	if (key.unit != fold->node_unit && !unit_last(catalog_units(fold->catalog), key.unit)) {
 		problems_add(
 			problems, -1, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", key.unit);
-	}
-	if (act->expires.ms <= fold->instant.ms ||
-		act->expires.ms > fold->instant.ms + LIMIT_TOKEN_HOURS * hour_ms) {
-		problems_add(problems, -1, REFUSED_ACT_NOT_POSSIBLE,
-			"a token ends in the future, and within %d hours", LIMIT_TOKEN_HOURS);
 	}
 	if (problems->count > 0 || !is_new(fold, &key.key, key.curve, problems)) {
 		return 1;

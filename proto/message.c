@@ -592,7 +592,7 @@ static void invitation_read(struct reader *reader, struct key_act *ret)
 	ret->from = reader_str(reader);
 	ret->to = reader_str(reader);
 	ret->name = reader_str(reader);
-	ret->expires.ms = reader_int_between(reader, 0, INT64_MAX);
+	ret->hours = (uint32_t)reader_int_between(reader, 1, LIMIT_TOKEN_HOURS);
 	if (!reader->error && ret->name.size >= LIMIT_TEXT_BYTES) {
 		reader_fail(reader, "a name that is too long");
 	}
@@ -643,7 +643,7 @@ void key_act_write(struct writer *writer, const struct key_act *act)
 		writer_str_bytes(writer, act->from);
 		writer_str_bytes(writer, act->to);
 		writer_str_bytes(writer, act->name);
-		writer_int(writer, act->expires.ms);
+		writer_int(writer, act->hours);
 		break;
 	case KEY_REPLACE:
 		writer_bin(writer, act->proof.data, SIGNATURE_SIZE);

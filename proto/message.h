@@ -351,10 +351,10 @@ struct key_act {
 	struct public_key key; /* the token's, the new one, or the one that ends */
 	uint32_t unit;         /* of an invitation, and what follows: for the key to come */
 	struct bytes role;
-	struct bytes from; /* dates; to may be empty */
+	struct bytes from; /* dates, which may be empty: from the act on, and without an end */
 	struct bytes to;
 	struct bytes name;
-	struct instant expires; /* of the invitation */
+	uint32_t hours;         /* that the invitation lasts */
 	struct signature proof; /* of a replacement: by the new key, key_proof_write */
 	struct bytes reason;    /* of a revocation */
 };

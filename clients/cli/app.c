@@ -78,6 +78,19 @@ int app_open_contexts(struct app *app)
 	return CODE_DONE;
 }
 
+int app_lock_contexts(struct app *app, int *ret_lock)
+{
+	char path[HOME_PATH_SIZE];
+	int r = app_open_home(app);
+
+	if (r != CODE_DONE) {
+		return r;
+	}
+	home_path(&app->home, path, "contexts.lock");
+	r = lock_take(path, 10000, ret_lock);
+	return r < 0 ? say_errno(r, path) : app_open_contexts(app);
+}
+
 int app_read_key(struct app *app, const char *name, struct key_pair *ret)
 {
 	char path[HOME_PATH_SIZE];

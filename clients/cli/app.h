@@ -37,6 +37,8 @@ void app_close(struct app *app);
 int app_timeout_ms(const struct app *app, int fallback_ms);
 int app_open_home(struct app *app);
 int app_open_contexts(struct app *app);
+/* Opens the contexts to change them: no other process does, as long as the lock is held. */
+int app_lock_contexts(struct app *app, int *ret_lock);
 /* The context of --context or the selected one, with its key. */
 int app_open_context(struct app *app);
 /* Reads a key of the keyring and says what is wrong. */

@@ -82,20 +82,6 @@ static int context_fill(const struct arguments *arguments, bool exists, struct c
 	return r == CODE_DONE ? name_check(context->key, _("key")) : r;
 }
 
-/* Opens the contexts to change them: no other process does meanwhile. */
-static int contexts_lock(struct app *app, int *ret_lock)
-{
-	char path[HOME_PATH_SIZE];
-	int r = app_open_home(app);
-
-	if (r != CODE_DONE) {
-		return r;
-	}
-	home_path(&app->home, path, "contexts.lock");
-	r = lock_take(path, 10000, ret_lock);
-	return r < 0 ? say_errno(r, path) : app_open_contexts(app);
-}
-
 int run_context_add(struct app *app, const struct arguments *arguments)
 {
 	const char *name = arguments->list[0];
@@ -106,7 +92,7 @@ int run_context_add(struct app *app, const struct arguments *arguments)
 	int r = name_check(name, _("context"));
 
 	if (r == CODE_DONE) {
-		r = contexts_lock(app, &lock);
+		r = app_lock_contexts(app, &lock);
 	}
 	if (r != CODE_DONE) {
 		return r;
@@ -143,7 +129,7 @@ int run_context_select(struct app *app, const struct arguments *arguments)
 {
 	struct context *context;
 	CLEANUP(lock_releasep) int lock = -1;
-	int r = contexts_lock(app, &lock);
+	int r = app_lock_contexts(app, &lock);
 
 	if (r != CODE_DONE) {
 		return r;

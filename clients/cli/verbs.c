@@ -24,6 +24,11 @@ const struct verb verbs[] = {
 		"", run_context_select, { { 0 } } },
 	{ "context", "ls", "", 0, 0, N_("list the nodes that can be talked to"),
 		"name endpoint node_key key unit node_unit selected", run_context_ls, { { 0 } } },
+	{ "join", "", "[TOKEN]", 0, 1, N_("make a key and a context with the token that an operator gave"),
+		"", run_join, {
+		{ "--token-file", "FILE", N_("read the token from a file, - for standard input: other users see arguments") },
+		{ "--name", "NAME", N_("name of the context and of the key; without it unit-N") },
+		} },
 	{ "key", "new", "NAME", 1, 1, N_("make a key pair and print its public key"),
 		"public_key", run_key_new, { { 0 } } },
 	{ "key", "ls", "", 0, 0, N_("list one's own keys"),
@@ -38,6 +43,24 @@ const struct verb verbs[] = {
 		{ "--to", "DATE", N_("the day after the last; without it there is no end") },
 		{ "--name", "TEXT", N_("whose key it is") },
 		{ "--file", "FILE", N_("a table of keys instead of one key") },
+		} },
+	{ "key", "invite", "", 0, 0, N_("print a one-time token with which a unit's own machine enrols its key"),
+		"token", run_key_invite, {
+		{ "--unit", "N|CODE", N_("the unit that the key will speak for") },
+		{ "--role", "ROLE", N_("operator, reporter, collector, carrier, node, reader or reviewer") },
+		{ "--name", "TEXT", N_("whose key it is") },
+		{ "--from", "DATE", N_("first day; without it today") },
+		{ "--to", "DATE", N_("the day after the last; without it there is no end") },
+		{ "--hours", "N", N_("how long the token is good; without it 72") },
+		{ "--endpoint", "E", N_("where the other side reaches the node; without it as oneself") },
+		} },
+	{ "key", "rotate", "", 0, 0, N_("replace one's own key at the node by a new one"),
+		"", run_key_rotate, {
+		{ "--name", "NAME", N_("name of the new key; without it that of the old one and a number") },
+		} },
+	{ "key", "revoke", "KEY", 1, 1, N_("end a key: digits, or one's own by its name"),
+		"", run_key_revoke, {
+		{ "--reason", "TEXT", N_("why; kept with the act") },
 		} },
 	{ "unit", "publish", "FILE...", 1, -1, N_("publish tables of units"),
 		"kind name seq instant", run_unit_publish, {

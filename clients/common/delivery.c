@@ -5,7 +5,9 @@
  * anything: an entry that stays unanswered is sent again, and counted as an attempt.
  *
  * A counter that the node knows with other bytes (a home restored from a backup) is given up: the
- * same reports are signed again under a counter above the highest that the node has seen.
+ * same reports are signed again under a counter above the highest that the node has seen. So is, with
+ * the key of today, what a key has signed that was replaced since: the node has not stored it, or it
+ * would have answered with its receipt.
  */
 #include "clients/common/delivery.h"
 
@@ -300,6 +302,14 @@ static int receipt_take(struct delivery *delivery, struct lane *lane, struct fli
 	return 0;
 }
 
+static bool signed_by(const struct outbox_entry *entry, const struct key_pair *pair)
+{
+	struct parcel parcel;
+
+	return !parcel_read(entry->bytes, &parcel) &&
+	       public_key_equal(&parcel.head.sender, &pair->public);
+}
+
 static int refusal_take(struct delivery *delivery, struct lane *lane, struct flight *flight,
 	struct reader problems, uint64_t highest)
 {
@@ -318,6 +328,12 @@ static int refusal_take(struct delivery *delivery, struct lane *lane, struct fli
 	case FATE_RENUMBER:
 		r = flight_renumber(delivery, lane, flight, highest);
 		return r == -EAGAIN ? 0 : r;
+	case FATE_OTHER_KEY:
+		if (!signed_by(&flight->entry, lane->pair)) {
+			r = flight_renumber(delivery, lane, flight, highest);
+			return r == -EAGAIN ? 0 : r;
+		}
+		/* fall through */
 	case FATE_STAY:
 		answer.kept = true;
 		answer_tell(delivery, lane, flight, &answer);

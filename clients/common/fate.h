@@ -8,6 +8,7 @@ enum fate {
 	FATE_AGAIN,     /* the node is busy: repeat soon */
 	FATE_STAY,      /* stays queued until someone changes something */
 	FATE_RENUMBER,  /* sign again under a higher counter */
+	FATE_OTHER_KEY, /* sign again, if one has another key by now; else it stays queued */
 };
 
 /*

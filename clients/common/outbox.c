@@ -329,8 +329,8 @@ int outbox_renumber(struct outbox *outbox, const struct outbox_entry *entry,
 	sign_bytes(renumbering->pair, writer_bytes(&writer), &signature);
 	r = outbox_put(outbox, counter, writer_bytes(&writer), &signature);
 	if (r == 0) {
-		r = outbox_keep_refusal(outbox, entry->counter,
-			"id-conflict: signed again under a higher counter\n");
+		r = outbox_keep_refusal(
+			outbox, entry->counter, "signed again under another counter\n");
 	}
 	if (r == 0) {
 		*ret_counter = counter;

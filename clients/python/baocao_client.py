@@ -68,6 +68,7 @@ FLAG_NIL, FLAG_EXEMPT, FLAG_WAIVED, FLAG_CLOSED, FLAG_REOPENED = 1, 2, 4, 8, 16
 SECRET_PREFIX = 'baocao-secret-key-1 '
 # "Key act".
 KEY_ACTS = {'invite': 1, 'replace': 2, 'revoke': 3}
+TOKEN_PREFIX = 'baocao-token-1.'
 
 
 class ProtocolError(Exception):
@@ -198,6 +199,35 @@ class Key:
                 nacl.bindings.crypto_sign_ed25519_sk_to_curve25519(self._secret))
 
 
+# "Key act" --------------------------------------------------------------------------------------
+
+class Token(NamedTuple):
+    """What an operator hands over, so that a key can be enrolled once."""
+    node: bytes
+    key: Key
+    expires: int
+    unit: int
+    endpoint: str
+
+    @classmethod
+    def parse(cls, text):
+        text = text.strip()
+        if not text.startswith(TOKEN_PREFIX):
+            raise ValueError(f'a token begins with {TOKEN_PREFIX}')
+        digits = text[len(TOKEN_PREFIX):]
+        try:
+            data = base64.urlsafe_b64decode(digits + '=' * (-len(digits) % 4))
+        except ValueError as error:
+            raise ValueError('the token has a typing error') from error
+        if hashlib.sha256(data[:-4]).digest()[:4] != data[-4:]:
+            raise ValueError('the token has a typing error')
+        tag, node, seed, expires, unit, endpoint = _shape(
+            decode(data[:-4]), 'token', str, bytes, bytes, int, int, str)
+        if tag != 'baocao-token':
+            raise ProtocolError('not a token')
+        return cls(node, Key(seed), expires, unit, endpoint)
+
+
 # "Signed bytes" ---------------------------------------------------------------------------------
 
 class Signed(NamedTuple):
@@ -247,10 +277,10 @@ def key_act(key, node, kind, subject, rest, created=None, sender=None):
                         now_ms() if created is None else created, KEY_ACTS[kind], subject, rest])
 
 
-def invitation(key, node, token_public, unit, role, expires, start='2010-01-01', end='', name='',
+def invitation(key, node, token_public, unit, role, hours, start='', end='', name='',
                created=None):
     """By an operator: the key of a token may be replaced once, by one that gets unit and role."""
-    return key_act(key, node, 'invite', token_public, [unit, role, start, end, name, expires],
+    return key_act(key, node, 'invite', token_public, [unit, role, start, end, name, hours],
                    created)
 
 
@@ -774,6 +804,62 @@ def next_counter(path):
     return counter
 
 
+def replace_key(endpoint, node, old, path, timeout):
+    """
+    The key of a file, made if there is none, takes the place of old. What was signed is kept beside it
+    until the receipt is, so that a repeat after a crash sends the same bytes.
+    """
+    if not os.path.exists(path):
+        Key.new().save(path)
+    new, pending = Key.load(path), f'{path}.replacement'
+    try:
+        with open(pending, 'rb') as file:
+            made = Signed(*_shape(decode(file.read()), 'replacement', bytes, bytes))
+        keys = (new, old)
+    except FileNotFoundError:
+        made, keys = replacement(old, new, node), (old,)
+        with open(f'{pending}.new', 'wb') as file:
+            file.write(encode(list(made)))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f'{pending}.new', pending)
+    for key in keys:
+        try:
+            with Session(endpoint, node, key, timeout) as session:
+                outcome = session.act_on_key(made)
+            break
+        except (Timeout, Refused):
+            if key is keys[-1]:
+                raise
+    for problem in outcome.problems:
+        print(f'problem {problem.code}: {problem.place}', file=sys.stderr)
+    if outcome.receipt is None:
+        return 1
+    outcome.receipt.verify(node, made)
+    with open(f'{path}.receipt', 'wb') as file:
+        file.write(outcome.receipt.data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.unlink(pending)
+    print(describe(outcome.receipt))
+    print('verified')
+    return 0
+
+
+def command_enrol(arguments):
+    """The token is read from a file or standard input: other users see arguments."""
+    with (sys.stdin if arguments.token_file == '-' else
+          open(arguments.token_file, encoding='ascii')) as file:
+        token = Token.parse(file.read())
+    print(f'endpoint {token.endpoint}\nnode {token.node.hex()}\nunit {token.unit}')
+    return replace_key(token.endpoint, token.node, token.key, arguments.key, arguments.timeout)
+
+
+def command_rotate(arguments):
+    return replace_key(arguments.endpoint, bytes.fromhex(arguments.node_key),
+                       Key.load(arguments.key), arguments.new_key, arguments.timeout)
+
+
 def describe(receipt):
     instant = datetime.datetime.fromtimestamp(
         receipt.instant / 1000, datetime.timezone(datetime.timedelta(hours=7)))
@@ -837,6 +923,18 @@ def main(argv=None):
     submit.add_argument('--timeout', type=float, default=10.0)
     submit.add_argument('values', nargs='*', metavar='field=value')
     submit.set_defaults(run=command_submit)
+    enrol = commands.add_parser('enrol', help='enrol a key with a one-time token')
+    enrol.add_argument('--token-file', default='-', help='default: standard input')
+    enrol.add_argument('--key', required=True, help='secret key file; made if there is none')
+    enrol.add_argument('--timeout', type=float, default=10.0)
+    enrol.set_defaults(run=command_enrol)
+    rotate = commands.add_parser('rotate', help='replace a key by a new one')
+    rotate.add_argument('--endpoint', required=True)
+    rotate.add_argument('--node-key', required=True, help='64 hexadecimal digits')
+    rotate.add_argument('--key', required=True, help='secret key file')
+    rotate.add_argument('--new-key', required=True, help='its successor; made if there is none')
+    rotate.add_argument('--timeout', type=float, default=10.0)
+    rotate.set_defaults(run=command_rotate)
     check = commands.add_parser('verify', help='verify a receipt file')
     check.add_argument('--node-key', required=True, help='64 hexadecimal digits')
     check.add_argument('file')

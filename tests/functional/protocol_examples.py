@@ -109,7 +109,7 @@ def make():
         issued=1640995200000))
 
     add_signed('invitation', client.invitation(
-        OPERATOR, NODE.public, TOKEN.public, 26890, 'reporter', 1654596000000, '2022-01-01', '',
+        OPERATOR, NODE.public, TOKEN.public, 26890, 'reporter', 72, '2022-01-01', '',
         'Phường 1', created=1654336800000))
     replacement = add_signed('replacement', client.replacement(
         TOKEN, OWNER, NODE.public, created=1654336800000))

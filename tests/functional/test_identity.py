@@ -30,16 +30,12 @@ class KeyActs(harness.NodeCase):
         self.assertEqual(outcome.problems, [])
         return outcome.receipt
 
-    def clock(self):
-        with self.city.session() as session:
-            return session.status()['clock']
-
-    def invited(self, name, unit=11, role='reporter', expires=None):
+    def invited(self, name, unit=11, role='reporter'):
         """A token that the operator has made for a unit."""
         token = key_of(f'token {name}')
         self.acted(client.invitation(
             self.operator, self.city.key.public, token.public, unit, role,
-            expires or self.clock() + HOUR_MS, name=name))
+            1, name=name))
         return token
 
     def replacement(self, old, new):
@@ -97,7 +93,7 @@ class KeyActs(harness.NodeCase):
     def test_a_token_that_has_expired_says_so(self):
         token = self.invited('expired')
         with self.city.session() as session:
-            session.clock(self.clock() + HOUR_MS)
+            session.clock(session.status()['clock'] + HOUR_MS)
         with self.assertRaises(client.Refused) as caught:
             self.act(self.replacement(token, key_of('late')), token)
         self.assertEqual(caught.exception.code, 'unknown-key')
