@@ -138,8 +138,10 @@ int subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
 			problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
 		return REFUSED_UNKNOWN_UNIT;
 	}
-	if (signer->role == ROLE_REPORTER ? unit != signer->unit
-					  : !unit_was_within(units, unit, signer->unit)) {
+	if (signer->role == ROLE_REPORTER
+			? unit != signer->unit
+			: !(at >= 0 && expected_is_within(expected, (size_t)at, signer->unit)) &&
+				  !unit_was_within(units, unit, signer->unit)) {
 		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
 			"the key speaks for unit %u, not for %u", signer->unit, unit);
 		return REFUSED_NOT_YOUR_UNIT;

@@ -484,14 +484,14 @@ static bool rollup_check(struct bytes bytes, struct rollup *ret, struct problems
 	if (!why) {
 		reader = ret->slices;
 		for (uint32_t i = 0; i < ret->slice_count && reader_ok(&reader); i++) {
-			struct bytes plan, form;
-			uint32_t count = 0;
+			struct rollup_slice slice = { 0 };
 
-			rollup_slice_read(&reader, &plan, &form, &count);
-			for (uint32_t j = 0; j < count && reader_ok(&reader); j++, cells++) {
+			rollup_slice_read(&reader, &slice);
+			for (uint32_t j = 0; j < slice.cell_count && reader_ok(&reader);
+				j++, cells++) {
 				struct rollup_cell cell;
 
-				rollup_cell_read(&reader, &cell);
+				rollup_cell_read(ret, &reader, &cell);
 			}
 		}
 		if (reader_ok(&reader) && !reader_done(&reader)) {
