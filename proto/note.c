@@ -9,6 +9,7 @@ enum {
 	ALGORITHM_ED25519 = 1,
 	SIGNED_SIZE = KEY_HASH_SIZE + SIGNATURE_SIZE,
 	ROOT_TEXT_SIZE = 44,
+	BASE64_TEXT_MAX = 128, /* of a root or a signature, with NUL */
 };
 
 #define DASH "\xe2\x80\x94 " /* an em dash begins a signature line */
@@ -45,14 +46,19 @@ static size_t base64(const void *data, size_t size, char *ret, size_t ret_size)
 	return strlen(ret);
 }
 
-/* Exactly size bytes, in their only encoding. */
+/* Exactly size bytes, in their only encoding: libsodium takes some bytes above 0x7f for digits. */
 static bool base64_read(struct bytes text, uint8_t *ret, size_t size)
 {
+	char again[BASE64_TEXT_MAX];
 	size_t read;
 
-	return sodium_base642bin(ret, size, (const char *)text.data, text.size, NULL, &read, NULL,
-		       sodium_base64_VARIANT_ORIGINAL) == 0 &&
-	       read == size;
+	if (sodium_base642bin(ret, size, (const char *)text.data, text.size, NULL, &read, NULL,
+		    sodium_base64_VARIANT_ORIGINAL) != 0 ||
+		read != size) {
+		return false;
+	}
+	base64(ret, size, again, sizeof(again));
+	return bytes_equal_text(text, again);
 }
 
 size_t checkpoint_sign(const struct key_pair *node, bool synthetic, uint64_t size,
