@@ -311,6 +311,9 @@ int outbox_renumber(struct outbox *outbox, const struct outbox_entry *entry,
 	struct signature signature;
 	struct parcel parcel;
 	struct bytes items;
+	/* Whatever the node says: the entry itself must not be taken for its successor. */
+	uint64_t used =
+		renumbering->highest > entry->counter ? renumbering->highest : entry->counter;
 	uint64_t counter = 0;
 	int r;
 
@@ -318,8 +321,7 @@ int outbox_renumber(struct outbox *outbox, const struct outbox_entry *entry,
 	parcel_read(entry->bytes, &parcel);
 	items = (struct bytes){ parcel.head.reports.at,
 		(size_t)(parcel.head.reports.end - parcel.head.reports.at) };
-	r = keyring_reserve(
-		renumbering->home, renumbering->key, 1, renumbering->highest + 1, &counter);
+	r = keyring_reserve(renumbering->home, renumbering->key, 1, used + 1, &counter);
 	if (r != 0) {
 		return r < 0 ? r : -EINVAL;
 	}

@@ -39,8 +39,8 @@ static void check_given(const struct statement *statement, const struct key_pair
 	struct receipt receipt;
 	struct writer writer;
 
-	if (statement->seq == 0 || statement->seq > INT64_MAX) {
-		return;
+	if (statement->seq >= UINT64_C(1000000000000000000)) {
+		return; /* more entries than a checkpoint can say */
 	}
 	give_receipt(node, statement, &writer);
 	FUZZ_CHECK(receipt_verify(writer_bytes(&writer), &node->public, none, &receipt) == NULL);
