@@ -18,7 +18,7 @@ enum {
 	WATCH_MS = 60000,
 };
 
-static void answer_begin(struct node *node, int64_t request)
+void answer_begin(struct node *node, int64_t request)
 {
 	writer_reset(&node->reply);
 	envelope_begin(&node->reply, MESSAGE_ANSWER, request);
@@ -532,6 +532,9 @@ static handler_fn *const handlers[MESSAGE_TYPE_COUNT] = {
 	[MESSAGE_SCORES]      = handle_query,
 	[MESSAGE_NESTED]      = handle_query,
 	[MESSAGE_AS_OF]       = handle_as_of,
+	[MESSAGE_CHECKPOINT]  = handle_checkpoint,
+	[MESSAGE_PROVE]       = handle_prove,
+	[MESSAGE_CONSISTENCY] = handle_prove,
 	/* clang-format on */
 };
 

@@ -38,6 +38,7 @@ struct intake {
 	struct store *store;
 	const struct key_pair *pair;
 	struct node_init identity;
+	char name[NOTE_NAME_SIZE]; /* that checkpoints are signed with */
 	struct catalog *catalog;
 	struct fold fold;
 	struct batch *batch;
@@ -95,16 +96,20 @@ static int read_state(struct intake *intake)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct bytes value;
+	uint64_t epoch;
 	int r = txn_begin(intake->store, false, &txn);
 
 	if (r) {
 		return r;
 	}
 	r = read_identity(intake, txn);
+	epoch = intake->identity.epoch;
 	if (r == 0 && txn_get(txn, TABLE_META, text_key("epoch"), &value) &&
 		value.size == sizeof(intake->identity.epoch)) {
 		memcpy(&intake->identity.epoch, value.data, value.size);
 	}
+	note_name(&intake->pair->public, intake->identity.synthetic,
+		intake->identity.epoch != epoch ? intake->identity.epoch : 0, intake->name);
 	if (r == 0) {
 		r = read_end(txn, &intake->peaks, &intake->last_instant);
 	}
@@ -786,7 +791,7 @@ static int run_commit(struct intake *intake, struct txn *txn)
 	int r;
 
 	fold_end(&intake->fold);
-	batch_seal(intake->batch, intake->pair, intake->identity.synthetic);
+	batch_seal(intake->batch, intake->pair, intake->name);
 	batch_append(intake->batch, txn);
 	put_refusals(intake, txn);
 	r = txn_error(txn);
@@ -1099,6 +1104,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	};
 	struct fold fold = { 0 };
 	struct instant last;
+	char name[NOTE_NAME_SIZE];
 	struct peaks peaks;
 	struct writer body;
 	int r = batch_new(&batch);
@@ -1137,7 +1143,8 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	if (r < 0) {
 		return r;
 	}
-	batch_seal(batch, pair, init->synthetic);
+	note_name(&pair->public, init->synthetic, peaks.size > 0 ? init->epoch : 0, name);
+	batch_seal(batch, pair, name);
 	batch_append(batch, txn);
 	txn_put(txn, TABLE_META, text_key("epoch"),
 		(struct bytes){ (const uint8_t *)&init->epoch, sizeof(init->epoch) });

@@ -149,13 +149,13 @@ static struct bytes batch_note(const struct batch *batch)
 	return (struct bytes){ (const uint8_t *)batch->note, batch->note_size };
 }
 
-void batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic)
+void batch_seal(struct batch *batch, const struct key_pair *node, const char *name)
 {
 	uint16_t count = (uint16_t)batch->count;
 
 	growth_make(&batch->growth, &batch->before, batch->leaves, batch->count);
 	batch->note_size = checkpoint_sign(
-		node, synthetic, batch->growth.after, growth_root(&batch->growth), batch->note);
+		node, name, batch->growth.after, growth_root(&batch->growth), batch->note);
 	assert(batch->note_size <= UINT8_MAX);
 	batch->head[0] = CODEC_PLAIN;
 	batch->head[1] = (uint8_t)batch->note_size;

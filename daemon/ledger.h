@@ -30,8 +30,8 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 /* The body of an entry that was added; until the next one is. */
 struct bytes batch_body(const struct batch *batch, uint32_t index);
 
-/* Grows the tree and signs its root. After that receipts can be written, but are to be sent only after the commit. */
-void batch_seal(struct batch *batch, const struct key_pair *node, bool synthetic);
+/* Grows the tree and signs its root under the node's name. After that receipts can be written, but are to be sent only after the commit. */
+void batch_seal(struct batch *batch, const struct key_pair *node, const char *name);
 void batch_append(const struct batch *batch, struct txn *txn);
 /* Only after batch_seal. */
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer);

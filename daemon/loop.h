@@ -1,6 +1,6 @@
 /*
- * loop.h - the insides of a running node, for the four files that are one program: node.c makes and
- * ends it, loop.c turns it and owns its sockets, dispatch.c takes messages, handlers.c answers.
+ * loop.h - the insides of a running node, for the files that are one program: node.c makes and ends it,
+ * loop.c turns it and owns its sockets, dispatch.c takes messages, handlers.c and handlers_proof.c answer.
  */
 #pragma once
 
@@ -144,6 +144,11 @@ typedef void handler_fn(struct node *node, struct peer *peer, const struct catal
 	const struct envelope *envelope);
 /* NULL for messages that go to the intake: submit, review, rollup, publish. */
 handler_fn *handler_of(int64_t type);
+/* Starts an answer in node->reply; its data is written next. */
+void answer_begin(struct node *node, int64_t request);
+/* handlers_proof.c */
+handler_fn handle_checkpoint;
+handler_fn handle_prove; /* prove and consistency */
 
 /* The recount's thread has finished: answers who asked. */
 void recount_answer(struct node *node);

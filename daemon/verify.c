@@ -17,6 +17,7 @@ struct verify {
 	struct fold fold;
 	struct catalog *catalog;
 	struct node_init identity;
+	uint64_t life; /* that the checkpoints are signed for */
 	struct verify_result *result;
 	struct peaks peaks;   /* of the tree so far */
 	struct growth growth; /* by the batch at hand */
@@ -175,24 +176,40 @@ static bool is_later(const struct verify *verify, uint64_t key, struct bytes rec
 	return batch_view_read(key, record, &view) && view.instant.ms > verify->until.ms;
 }
 
+/* Entry 1 says whose signatures the ledger has; a later one of its kind begins a new life. */
+static bool read_life(struct verify *verify, const struct batch_view *view)
+{
+	struct batch_view first = *view;
+	struct node_init init;
+	struct entry entry;
+
+	if (!batch_view_next(&first, &entry) || entry.statement.kind != ENTRY_INIT ||
+		!node_init_read(entry.body, &init)) {
+		return verify->result->entries > 0;
+	}
+	if (verify->result->entries == 0) {
+		verify->identity = init;
+	} else {
+		verify->life = init.epoch;
+	}
+	return true;
+}
+
 /* The record's own hash, and its checkpoint: whose it is, and of how many entries. */
 static const char *check_record(struct verify *verify, const struct batch_view *view)
 {
-	struct batch_view first = *view;
 	struct checkpoint checkpoint;
-	struct entry entry;
 	const char *why = batch_view_leaves(*view, verify->leaves);
 
-	if (!why && verify->result->entries == 0 &&
-		(!batch_view_next(&first, &entry) ||
-			!node_init_read(entry.body, &verify->identity))) {
+	if (!why && !read_life(verify, view)) {
 		why = "entry 1 does not say who the node is";
 	}
 	if (!why) {
 		why = checkpoint_verify(view->note, &verify->identity.node, &checkpoint);
 	}
 	if (!why && (checkpoint.size != view->first_seq + view->count - 1 ||
-			    checkpoint.synthetic != verify->identity.synthetic)) {
+			    checkpoint.synthetic != verify->identity.synthetic ||
+			    checkpoint.life != verify->life)) {
 		why = "its checkpoint is of another tree";
 	}
 	if (!why) {

@@ -52,6 +52,9 @@ static const struct message_row rows[MESSAGE_TYPE_COUNT] = {
 	[MESSAGE_SCORES]     = { "scores",     READERS },
 	[MESSAGE_NESTED]     = { "nested",     ANYONE },
 	[MESSAGE_AS_OF]      = { "as-of",      READERS },
+	[MESSAGE_CHECKPOINT] = { "checkpoint", ANYONE },
+	[MESSAGE_PROVE]      = { "prove",      ANYONE },
+	[MESSAGE_CONSISTENCY] = { "consistency", ANYONE },
 	[MESSAGE_KEY_ACT]    = { "key-act",    ANYONE | ROLE_BIT(ROLE_INVITED) },
 	/* clang-format on */
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 enum {
+	NAME_KEY_SIZE = 8, /* of a public key, in a name */
 	KEY_HASH_SIZE = 4,
 	ALGORITHM_ED25519 = 1,
 	SIGNED_SIZE = KEY_HASH_SIZE + SIGNATURE_SIZE,
@@ -16,12 +17,17 @@ enum {
 
 static const char *const prefixes[] = { "baocao/", "baocao-synthetic/" };
 
-void note_name(const struct public_key *node, bool synthetic, char ret[NOTE_NAME_SIZE])
+void note_name(
+	const struct public_key *node, bool synthetic, uint64_t life, char ret[NOTE_NAME_SIZE])
 {
-	char hex[2 * 8 + 1];
+	char hex[2 * NAME_KEY_SIZE + 1];
+	int size;
 
-	bytes_to_hex(node->data, 8, hex);
-	snprintf(ret, NOTE_NAME_SIZE, "%s%s", prefixes[synthetic], hex);
+	bytes_to_hex(node->data, NAME_KEY_SIZE, hex);
+	size = snprintf(ret, NOTE_NAME_SIZE, "%s%s", prefixes[synthetic], hex);
+	if (life > 0) {
+		snprintf(ret + size, NOTE_NAME_SIZE - (size_t)size, "/%" PRIx64, life);
+	}
 }
 
 /* What begins a signature, so that a reader knows whose it is before it checks it. */
@@ -61,15 +67,14 @@ static bool base64_read(struct bytes text, uint8_t *ret, size_t size)
 	return bytes_equal_text(text, again);
 }
 
-size_t checkpoint_sign(const struct key_pair *node, bool synthetic, uint64_t size,
+size_t checkpoint_sign(const struct key_pair *node, const char *name, uint64_t size,
 	const struct hash *root, char *ret)
 {
 	uint8_t signed_bytes[SIGNED_SIZE];
-	char name[NOTE_NAME_SIZE], text[ROOT_TEXT_SIZE + 1];
+	char text[ROOT_TEXT_SIZE + 1];
 	struct signature signature;
 	int body, head;
 
-	note_name(&node->public, synthetic, name);
 	base64(root->data, HASH_SIZE, text, sizeof(text));
 	body = snprintf(ret, NOTE_BYTES_MAX, "%s\n%" PRIu64 "\n%s\n", name, size, text);
 	sign_bytes(node, (struct bytes){ (const uint8_t *)ret, (size_t)body }, &signature);
@@ -164,6 +169,37 @@ static bool signatures_check(struct bytes lines)
 	return true;
 }
 
+/* The parts of a name, in its only form; the digits of the key are compared later. */
+static bool name_read(struct bytes origin, struct checkpoint *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *life;
+	size_t fixed;
+
+	if (!bytes_copy_text(origin, ret->name, sizeof(ret->name))) {
+		return false;
+	}
+	ret->synthetic = begins_with(origin, prefixes[true]);
+	fixed = strlen(prefixes[ret->synthetic]) + 2 * (size_t)NAME_KEY_SIZE;
+	ret->life = 0;
+	if (!begins_with(origin, prefixes[ret->synthetic]) || origin.size <= fixed) {
+		return begins_with(origin, prefixes[ret->synthetic]) && origin.size == fixed;
+	}
+	life = ret->name + fixed;
+	if (*life++ != '/' || *life == '\0' || *life == '0' || strlen(life) > 15) {
+		return false;
+	}
+	for (; *life; life++) {
+		const char *digit = memchr(digits, *life, 16);
+
+		if (!digit) {
+			return false;
+		}
+		ret->life = 16 * ret->life + (uint64_t)(digit - digits);
+	}
+	return true;
+}
+
 /* Splits a note into its body and its signature lines, and reads the body. */
 static const char *note_split(
 	struct bytes note, struct checkpoint *ret, struct bytes *ret_signatures)
@@ -179,8 +215,7 @@ static const char *note_split(
 		return "the checkpoint is not well-formed";
 	}
 	ret->body = (struct bytes){ note.data, note.size - rest.size };
-	ret->synthetic = begins_with(origin, prefixes[true]);
-	if (!ret->synthetic && !begins_with(origin, prefixes[false])) {
+	if (!name_read(origin, ret)) {
 		return "the checkpoint is not of a node";
 	}
 	if (!line_take(&rest, &empty) || empty.size > 0 || !signatures_check(rest)) {
@@ -205,11 +240,9 @@ const char *checkpoint_read(struct bytes note, struct checkpoint *ret)
 bool checkpoint_is_of(const struct checkpoint *checkpoint, const struct public_key *node)
 {
 	char name[NOTE_NAME_SIZE];
-	size_t size;
 
-	note_name(node, checkpoint->synthetic, name);
-	size = strlen(name);
-	return begins_with(checkpoint->body, name) && checkpoint->body.data[size] == '\n';
+	note_name(node, checkpoint->synthetic, checkpoint->life, name);
+	return strcmp(name, checkpoint->name) == 0;
 }
 
 const char *checkpoint_verify(
@@ -218,7 +251,6 @@ const char *checkpoint_verify(
 	struct checkpoint checkpoint;
 	struct signature signature;
 	uint8_t bytes[SIGNED_SIZE];
-	char name[NOTE_NAME_SIZE];
 	struct bytes signatures;
 	const char *why = note_split(note, &checkpoint, &signatures);
 
@@ -228,8 +260,8 @@ const char *checkpoint_verify(
 	if (!checkpoint_is_of(&checkpoint, node)) {
 		return "another node signed this checkpoint";
 	}
-	note_name(node, checkpoint.synthetic, name);
-	if (!signature_find(signatures, name, ALGORITHM_ED25519, node, bytes, sizeof(bytes))) {
+	if (!signature_find(
+		    signatures, checkpoint.name, ALGORITHM_ED25519, node, bytes, sizeof(bytes))) {
 		return "the checkpoint has no signature of the node";
 	}
 	memcpy(signature.data, bytes + KEY_HASH_SIZE, SIGNATURE_SIZE);

@@ -8,29 +8,34 @@
  *
  *	— baocao/HEX16 BASE64              keyhash[4], signature[64] of the lines above the empty one
  *
- * A node with a made-up clock is named baocao-synthetic/HEX16.
+ * A node with a made-up clock is named baocao-synthetic/HEX16. A store that was restored from an older copy
+ * begins a new life: its tree need not go on where the last one ended, so it has a name of its own, with the
+ * epoch of that life behind it: baocao/HEX16/EPOCH, in hexadecimal.
  */
 #pragma once
 
 #include "proto/sign.h"
 
 enum {
-	NOTE_NAME_SIZE = 40,   /* with NUL */
+	NOTE_NAME_SIZE = 56,   /* with NUL */
 	NOTE_BYTES_MAX = 1024, /* of a whole note */
 };
 
 struct checkpoint {
 	uint64_t size; /* entries */
 	struct hash root;
+	char name[NOTE_NAME_SIZE]; /* of the node: the origin line */
 	bool synthetic;
+	uint64_t life;     /* the epoch of a later life, 0 in the first */
 	struct bytes body; /* what is signed; borrowed from the note */
 };
 
-/* The name, and origin, of the node with that key. */
-void note_name(const struct public_key *node, bool synthetic, char ret[NOTE_NAME_SIZE]);
+/* The name, and origin, of the node with that key. life is 0 in its first. */
+void note_name(
+	const struct public_key *node, bool synthetic, uint64_t life, char ret[NOTE_NAME_SIZE]);
 
 /* Signs a checkpoint. Returns the size of the note in ret, which has room for NOTE_BYTES_MAX. */
-size_t checkpoint_sign(const struct key_pair *node, bool synthetic, uint64_t size,
+size_t checkpoint_sign(const struct key_pair *node, const char *name, uint64_t size,
 	const struct hash *root, char *ret);
 
 /* Reads a note without checking signatures. NULL, or a constant that says what is wrong. */
@@ -40,5 +45,5 @@ const char *checkpoint_read(struct bytes note, struct checkpoint *ret);
 const char *checkpoint_verify(
 	struct bytes note, const struct public_key *node, struct checkpoint *ret);
 
-/* Is the origin line that of the node? So of none other, signed or not. */
+/* Is its name one of that node? So of none other, signed or not. */
 bool checkpoint_is_of(const struct checkpoint *checkpoint, const struct public_key *node);

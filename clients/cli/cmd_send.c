@@ -214,7 +214,7 @@ int run_report_send(struct app *app, const struct arguments *arguments)
 		r = sending_deliver(app, outbox, &listing, &receipted);
 	}
 	if (r == CODE_DONE && receipted) {
-		say(_("received; next: keep the proof, or look at it: baocao %s%s%sreport receipt "
+		say(_("received; next: keep the proof, or look at it: baocao %s%s%sreceipt verify "
 		      "COUNTER"),
 			app->context_given ? "--context " : "",
 			app->context_given ? app->context_given : "",

@@ -110,16 +110,18 @@ const struct verb verbs[] = {
 		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
 		{ "--offline", NULL, N_("only list") },
 		} },
-	{ "report", "receipt", "FILE|COUNTER", 1, 1, N_("verify a receipt offline and print it"),
-		"", run_report_receipt, {
-		{ "--node-key", "HEX", N_("the node's public key; without it that of the context") },
-		{ "--submission", "FILE", N_("the submission that it should be for") },
-		} },
 	{ "report", "withdraw", "PLAN FORM PERIOD", 3, 3, N_("take back a report that was sent"),
 		RECEIPT_ROWS, run_act, {
 		{ "--unit", "N|CODE", N_("the unit that reports; without it that of the context") },
 		REASON, REVISION, DRY_RUN,
 		} },
+	{ "receipt", "verify", "FILE|COUNTER", 1, 1, N_("verify a receipt offline and print it"),
+		"", run_receipt_verify, {
+		{ "--node-key", "HEX", N_("the node's public key; without it that of the context") },
+		{ "--submission", "FILE", N_("the submission that it should be for") },
+		} },
+	{ "receipt", "prove", "FILE|COUNTER...", 1, -1, N_("let the node prove that its receipts' entries are in its ledger"),
+		"receipt seq signed size proven", run_receipt_prove, { { 0 } } },
 	{ "inbox", "ls", "[PLAN]", 0, 1, N_("list the reports that were received and wait to be accepted or returned"),
 		"plan form period unit code name revision received timeliness nil", run_inbox_ls, {
 		{ "--unit", "N|CODE", N_("only this unit and those below it") },
@@ -193,6 +195,8 @@ const struct verb verbs[] = {
 		} },
 	{ "node", "status", "", 0, 0, N_("print the state of the node"),
 		"name value", run_node_status, { { 0 } } },
+	{ "node", "checkpoint", "", 0, 0, N_("print what the node signs of its ledger; notices rewritten history"),
+		"", run_node_checkpoint, { { 0 } } },
 	{ "node", "verify", "", 0, 0, N_("let the node recount everything from its ledger"),
 		"name value", run_node_verify, { { 0 } } },
 	{ "node", "clock", "INSTANT", 1, 1, N_("set the made-up clock of a synthetic node"),

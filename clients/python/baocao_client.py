@@ -13,6 +13,7 @@ import base64
 import datetime
 import hashlib
 import os
+import re
 import sys
 import time
 from typing import NamedTuple
@@ -34,7 +35,8 @@ TYPES = {
     'publish': 7, 'published': 8, 'status': 9, 'answer': 10, 'list': 11, 'get': 12,
     'figures': 13, 'report': 14, 'receipt': 15, 'watch': 16, 'event': 17, 'verify': 18,
     'keys': 19, 'clock': 20, 'review': 21, 'obligations': 22, 'explain': 23, 'targets': 24,
-    'scores': 25, 'nested': 26, 'as-of': 27, 'key-act': 28, 'refused': 99,
+    'scores': 25, 'nested': 26, 'as-of': 27, 'key-act': 28, 'checkpoint': 29, 'prove': 30,
+    'consistency': 31, 'refused': 99,
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
@@ -354,6 +356,30 @@ def inclusion_holds(leaf, index, size, path, root):
     return last == 0 and value == root
 
 
+def consistency_holds(old, old_root, size, root, path):
+    """Is the tree of the old size and root the beginning of the other?"""
+    if not 0 < old < size:
+        return old <= size and not path and (old == 0 or old_root == root)
+    path = [old_root, *path] if old & old - 1 == 0 else list(path)
+    if not path:
+        return False
+    index, last = old - 1, size - 1
+    while index % 2:
+        index, last = index // 2, last // 2
+    before = after = path[0]
+    for other in path[1:]:
+        if last == 0:
+            return False
+        if index % 2 or index == last:
+            before, after = _hash(1, other, before), _hash(1, other, after)
+            while index and not index % 2:
+                index, last = index // 2, last // 2
+        else:
+            after = _hash(1, after, other)
+        index, last = index // 2, last // 2
+    return last == 0 and before == old_root and after == root
+
+
 class Checkpoint:
     """A signed checkpoint ("Checkpoints"), taken apart. Nothing of it is proven before verify()."""
 
@@ -376,10 +402,14 @@ class Checkpoint:
                 raise ProtocolError('a line of a checkpoint that is no signature')
             self.signatures.append((name, data))
         self.synthetic = self.origin.startswith('baocao-synthetic/')
+        match = re.fullmatch('baocao(-synthetic)?/[0-9a-f]{16}(/([1-9a-f][0-9a-f]{0,14}))?', self.origin)
+        if not match:
+            raise ProtocolError('a checkpoint of no node')
+        self.life = int(match[3] or '0', 16)
 
     def verify(self, node_public):
         """Is it of that node, and signed by it? Other signatures are passed over."""
-        if self.origin != node_name(node_public, self.synthetic):
+        if self.origin != node_name(node_public, self.synthetic, self.life):
             raise VerificationError('the checkpoint is of another node')
         wanted = hashlib.sha256(self.origin.encode() + b'\n\x01' + node_public).digest()[:4]
         for name, data in self.signatures:
@@ -390,8 +420,9 @@ class Checkpoint:
         raise VerificationError('the checkpoint has no signature of the node')
 
 
-def node_name(public, synthetic=False):
-    return f'{"baocao-synthetic" if synthetic else "baocao"}/{public.hex()[:16]}'
+def node_name(public, synthetic=False, life=0):
+    name = f'{"baocao-synthetic" if synthetic else "baocao"}/{public.hex()[:16]}'
+    return f'{name}/{life:x}' if life else name
 
 
 def _base64(text, size=None):
@@ -701,6 +732,18 @@ class Session:
 
     def keys(self):
         return self.query('keys')[1]
+
+    def checkpoint(self):
+        """The node's checkpoint of now, verified."""
+        return Checkpoint(self.query('checkpoint')[1][0]).verify(self.node_public)
+
+    def prove(self, seq, size):
+        """The hashes that show an entry in the tree of that size."""
+        return self.query('prove', seq, size)[1]
+
+    def consistency(self, old, size):
+        """The hashes that show a tree to be the beginning of a larger one."""
+        return self.query('consistency', old, size)[1]
 
     def clock(self, ms):
         return self.query('clock', ms)[1]

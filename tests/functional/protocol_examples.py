@@ -172,6 +172,9 @@ def make():
         'nested': ['example-2022', 'half-year', '2022-H1', 26890],
         'as-of': [1654362000000, 13, ['example-2022', 'month', '', 764, 0]],
         'key-act': [replacement.data, replacement.signature],
+        'checkpoint': [],
+        'prove': [42, 43],
+        'consistency': [41, 43],
         'refused': ['not-found', 'nothing of that name is held'],
     }
     for name, number in client.TYPES.items():

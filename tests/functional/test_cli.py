@@ -242,7 +242,7 @@ class Reports(ToolCase):
     def test_the_next_step_after_sending_names_the_context_that_was_given(self):
         path = self.form(self.ward, 'next', '2022-12', 'lop=1')
         done = self.ward.run('--context', 'city', 'report', 'send', path)
-        self.assertIn('baocao --context city report receipt COUNTER', done.stderr)
+        self.assertIn('baocao --context city receipt verify COUNTER', done.stderr)
 
     def test_a_correction_replaces_the_figure(self):
         self.ward('report', 'send', self.form(self.ward, 'f', '2022-04', 'lop=3'))
@@ -314,12 +314,12 @@ class Outbox(ToolCase):
         self.ward('report', 'send', self.form(self.ward, 'd', '2022-04', 'lop=14'))
         receipt, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
         self.city.stop()
-        self.ward('report', 'receipt', receipt, '--node-key', self.city.key.hex)
+        self.ward('receipt', 'verify', receipt, '--node-key', self.city.key.hex)
 
     def test_a_receipt_is_refused_for_another_nodes_key(self):
         self.ward('report', 'send', self.form(self.ward, 'e', '2022-05', 'lop=15'))
         receipt, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
-        done = self.ward.run('report', 'receipt', receipt, '--node-key', key_of('x').hex)
+        done = self.ward.run('receipt', 'verify', receipt, '--node-key', key_of('x').hex)
         self.assertNotEqual(done.returncode, DONE)
 
     def test_the_receipt_that_is_kept_is_verified_by_the_independent_client(self):
@@ -330,7 +330,7 @@ class Outbox(ToolCase):
         self.assertEqual(receipt.sender, key_of('ward 11').public)
 
     def test_a_receipt_that_does_not_exist_is_absent(self):
-        self.assertEqual(self.ward.run('report', 'receipt', 424242).returncode, ABSENT)
+        self.assertEqual(self.ward.run('receipt', 'verify', 424242).returncode, ABSENT)
 
     def test_a_client_killed_while_sending_delivers_with_the_next_send(self):
         path = self.form(self.ward, 'g', '2022-07', 'lop=17')

@@ -263,7 +263,7 @@ class Queued(DomainCase):
         self.assertEqual(self.state('2022-07').state, 'exempt')
         receipt, = [name for name in self.files(self.reviewer, 'sent')
                     if name.endswith('.receipt')]
-        self.reviewer('report', 'receipt',
+        self.reviewer('receipt', 'verify',
                       os.path.join(self.reviewer.home, 'sent', 'city', receipt))
 
     def test_a_withdrawal_while_the_node_is_down_means_the_revision_that_was_sent(self):

@@ -71,6 +71,7 @@ static void read_statement(struct bytes bytes, const struct key_pair *node)
 static size_t read_note(struct bytes bytes, const struct key_pair *node, char ret[NOTE_BYTES_MAX])
 {
 	struct checkpoint checkpoint, again;
+	char name[NOTE_NAME_SIZE];
 	size_t size;
 
 	checkpoint_verify(bytes, &node->public, &checkpoint);
@@ -78,7 +79,8 @@ static size_t read_note(struct bytes bytes, const struct key_pair *node, char re
 		return 0;
 	}
 	FUZZ_CHECK(bytes.size <= NOTE_BYTES_MAX && checkpoint.body.size < bytes.size);
-	size = checkpoint_sign(node, checkpoint.synthetic, checkpoint.size, &checkpoint.root, ret);
+	note_name(&node->public, checkpoint.synthetic, checkpoint.life, name);
+	size = checkpoint_sign(node, name, checkpoint.size, &checkpoint.root, ret);
 	FUZZ_CHECK(checkpoint_verify(
 			   (struct bytes){ (uint8_t *)ret, size }, &node->public, &again) == NULL);
 	FUZZ_CHECK(again.size == checkpoint.size && hash_equal(&again.root, &checkpoint.root));

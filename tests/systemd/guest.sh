@@ -166,7 +166,7 @@ need "the form can be filled" ward report fill form.csv so_vu=12
 need "the report gets its receipt" ward report send form.csv
 ward report send form.csv >sent 2>/dev/null # an unchanged form is not sent twice: its row again
 counter=$(awk '{ print $NF }' sent)
-ward report receipt "$counter" >receipt.before
+ward receipt verify "$counter" >receipt.before
 check "the receipt can be had again" test -s receipt.before
 ward report new thu-2022 month 2022-04 -o bad.csv
 ward report fill bad.csv so_vu=-1 >/dev/null 2>&1 || sed -i 's/^so_vu,.*/so_vu,-1/' bad.csv
@@ -182,7 +182,7 @@ systemctl kill --kill-whom=main --signal=STOP $service
 check "the watchdog restarts a stopped node" eventually restarted
 check "it was the watchdog" grep -q 'Watchdog timeout' <(journalctl -q -u $service)
 check "the restarted process is another one" test "$(property MainPID)" -ne "$pid"
-ward report receipt "$counter" >receipt.after
+ward receipt verify "$counter" >receipt.after
 check "the receipt is the same after the restart" cmp receipt.before receipt.after
 check "the recount finds no difference" operator node verify
 
@@ -194,7 +194,7 @@ check "the stop is an event" logged $event_stopped
 check "the key is not in the journal" not grep -qF "$secret" <(journalctl -q -o export)
 rm /etc/baocao/$node.operator
 check "it starts again without the operator's file" systemctl start $service
-ward report receipt "$counter" >receipt.again
+ward receipt verify "$counter" >receipt.again
 check "the receipt is the same after the stop" cmp receipt.before receipt.again
 systemctl stop $service
 

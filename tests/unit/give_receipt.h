@@ -11,7 +11,7 @@ static inline void give_receipt(
 	struct growth growth = { .nodes = nodes };
 	struct writer bytes;
 	struct tree_path path;
-	char note[NOTE_BYTES_MAX];
+	char note[NOTE_BYTES_MAX], name[NOTE_NAME_SIZE];
 	struct hash leaf;
 	size_t size;
 
@@ -19,8 +19,9 @@ static inline void give_receipt(
 	statement_write(&bytes, statement);
 	hash_leaf(writer_bytes(&bytes), &leaf);
 	growth_make(&growth, &peaks, &leaf, 1);
+	note_name(&node->public, false, 0, name);
 	growth_path(&growth, statement->seq - 1, &path);
-	size = checkpoint_sign(node, false, statement->seq, growth_root(&growth), note);
+	size = checkpoint_sign(node, name, statement->seq, growth_root(&growth), note);
 	writer_init(ret);
 	receipt_write(
 		ret, (struct bytes){ (const uint8_t *)note, size }, writer_bytes(&bytes), &path);

@@ -3,11 +3,12 @@
 static struct buffer note_of(const struct key_pair *node, bool synthetic, uint64_t size)
 {
 	struct buffer note = { 0 };
-	char text[NOTE_BYTES_MAX];
+	char text[NOTE_BYTES_MAX], name[NOTE_NAME_SIZE];
 	struct hash root;
 
 	hash_bytes(bytes_of("root"), &root);
-	buffer_append(&note, text, checkpoint_sign(node, synthetic, size, &root, text));
+	note_name(&node->public, synthetic, 0, name);
+	buffer_append(&note, text, checkpoint_sign(node, name, size, &root, text));
 	return note;
 }
 
@@ -42,6 +43,33 @@ static void a_made_up_clock_shows_in_the_name(void **state)
 	assert_null(checkpoint_verify(buffer_bytes(&note), &node.public, &checkpoint));
 	assert_true(checkpoint.synthetic);
 	assert_true(checkpoint_is_of(&checkpoint, &node.public));
+}
+
+static void a_later_life_shows_in_the_name(void **state)
+{
+	static const char *const bad[] = { "/", "/0", "/01", "/1g", "/1/2", "/1 ", "1",
+		"/1234567890123456", "/A" };
+	struct key_pair node = pair_of(11);
+	char name[NOTE_NAME_SIZE], text[NOTE_BYTES_MAX];
+	struct checkpoint checkpoint;
+	struct hash root = { { 1 } };
+	size_t size;
+
+	(void)state;
+	note_name(&node.public, true, UINT64_C(0x1899f3f9d2a), name);
+	assert_string_equal(name, "baocao-synthetic/66be7e332c7a4533/1899f3f9d2a");
+	size = checkpoint_sign(&node, name, 999999999999999999, &root, text);
+	assert_true(size <= 255); /* as a record of the ledger has room for */
+	assert_null(checkpoint_verify(
+		(struct bytes){ (const uint8_t *)text, size }, &node.public, &checkpoint));
+	assert_int_equal(checkpoint.life, 0x1899f3f9d2a);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(name, sizeof(name), "baocao/66be7e332c7a4533%s", bad[i]);
+		size = checkpoint_sign(&node, name, 1, &root, text);
+		assert_string_equal(checkpoint_verify((struct bytes){ (const uint8_t *)text, size },
+					    &node.public, &checkpoint),
+			"the checkpoint is not of a node");
+	}
 }
 
 static void any_flipped_bit_and_any_cut_is_found(void **state)
@@ -113,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_checkpoint_is_the_note_of_the_format),
 		cmocka_unit_test(a_made_up_clock_shows_in_the_name),
+		cmocka_unit_test(a_later_life_shows_in_the_name),
 		cmocka_unit_test(any_flipped_bit_and_any_cut_is_found),
 		cmocka_unit_test(signatures_of_others_are_passed_over),
 		cmocka_unit_test(a_body_has_one_form),

@@ -16,7 +16,9 @@ static void commit_make(struct commit_of_tests *commit, uint32_t count)
 	struct key_pair node = pair_of(11);
 	struct key_pair ward = party_pair(WARD_101);
 	struct peaks before = { 0 };
+	char name[NOTE_NAME_SIZE];
 
+	note_name(&node.public, false, 0, name);
 	memset(commit, 0, sizeof(*commit));
 	assert_int_equal(batch_new(&commit->batch), 0);
 	before.size = BEFORE;
@@ -34,7 +36,7 @@ static void commit_make(struct commit_of_tests *commit, uint32_t count)
 		assert_int_equal(
 			batch_add(commit->batch, &statement, buffer_bytes(&commit->bodies[i])), i);
 	}
-	batch_seal(commit->batch, &node, false);
+	batch_seal(commit->batch, &node, name);
 }
 
 static void commit_free(struct commit_of_tests *commit)
@@ -163,15 +165,17 @@ static void a_statement_whose_sender_did_not_sign_is_found_with_the_submission(v
 		.judgements = (const uint8_t[]){ 1 } };
 	CLEANUP(batch_freep) struct batch *batch = NULL;
 	const struct peaks before = { 0 };
+	char name[NOTE_NAME_SIZE];
 	struct receipt receipt;
 	struct writer writer;
 
 	(void)state;
 	assert_int_equal(batch_new(&batch), 0);
+	note_name(&node.public, false, 0, name);
 	batch_reset(batch, &before, at("2022-06-01"));
 	hash_bytes(bytes_of("body"), &statement.digest);
 	assert_int_equal(batch_add(batch, &statement, bytes_of("body")), 0);
-	batch_seal(batch, &node, false);
+	batch_seal(batch, &node, name);
 	writer_init(&writer);
 	batch_receipt(batch, 0, &writer);
 	assert_null(

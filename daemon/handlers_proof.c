@@ -1,0 +1,90 @@
+/*
+ * handlers_proof.c - what a node can show of its tree: the signed checkpoint, and proofs that an entry is
+ * in the tree and that an older tree is the beginning of it. All follows from the ledger.
+ */
+#include "daemon/loop.h"
+
+#include <errno.h>
+
+/* Says why there is no proof: r is -errno. */
+static void refuse(struct node *node, struct peer *peer, const struct envelope *envelope, int r)
+{
+	if (r == -EINVAL) {
+		peer_refuse(node, peer, envelope->request, REFUSED_MALFORMED,
+			"the body is not one of its type");
+	} else if (r == -ENOENT) {
+		peer_refuse(node, peer, envelope->request, REFUSED_NOT_FOUND,
+			"the ledger has not as many entries");
+	} else {
+		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED,
+			"the store cannot be read");
+	}
+}
+
+/* [] */
+void handle_checkpoint(struct node *node, struct peer *peer, const struct catalog_key *key,
+	const struct envelope *envelope)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct batch_view view;
+	int r = txn_begin(node->store, false, &txn);
+
+	(void)key;
+	if (r == 0) {
+		r = ledger_batch(txn, intake_seq(node->intake), &view);
+	}
+	if (r != 0) {
+		refuse(node, peer, envelope, r);
+		return;
+	}
+	answer_begin(node, envelope->request);
+	writer_array(&node->reply, 1);
+	writer_str_bytes(&node->reply, view.note);
+	peer_answer(node, peer, writer_bytes(&node->reply));
+}
+
+/* A proof of sizes of the tree: an entry in a tree, or an older tree in a newer one. */
+static int prove(struct node *node, int64_t type, struct bytes body, struct tree_path *ret)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct reader reader = reader_make(body);
+	uint64_t last = intake_seq(node->intake);
+	uint64_t first, size;
+	struct proofs proofs;
+	int r;
+
+	reader_array_exact(&reader, 2);
+	first = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	size = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
+	if (!reader_ok(&reader)) {
+		return -EINVAL;
+	}
+	size = size ? size : last;
+	if (size > last || first > size) {
+		return -ENOENT;
+	}
+	r = txn_begin(node->store, false, &txn);
+	if (r) {
+		return r > 0 ? -EIO : r;
+	}
+	proofs_init(&proofs, txn);
+	return type == MESSAGE_PROVE ? tree_inclusion(&proofs.source, first - 1, size, ret)
+				     : tree_consistency(&proofs.source, first, size, ret);
+}
+
+/* [seq, size] or [old size, size]; size 0: that of now */
+void handle_prove(struct node *node, struct peer *peer, const struct catalog_key *key,
+	const struct envelope *envelope)
+{
+	struct tree_path path;
+	int r = prove(node, envelope->type, envelope->body, &path);
+
+	(void)key;
+	if (r < 0) {
+		refuse(node, peer, envelope, r == -ENOENT || r == -EINVAL ? r : -EIO);
+		return;
+	}
+	answer_begin(node, envelope->request);
+	tree_path_write(&node->reply, &path);
+	peer_answer(node, peer, writer_bytes(&node->reply));
+}
