@@ -48,24 +48,6 @@ static int configure(void *socket)
 		       : 0;
 }
 
-static int set_keys(void *socket, const struct key_pair *pair, const struct public_key *node)
-{
-	uint8_t public[32], secret[32], server[32];
-	int r = 0;
-
-	if (!curve_public(&pair->public, public) || !curve_public(node, server)) {
-		return -EINVAL;
-	}
-	curve_secret(pair, secret);
-	if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server, sizeof(server)) < 0 ||
-		zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, sizeof(public)) < 0 ||
-		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, sizeof(secret)) < 0) {
-		r = -zmq_errno();
-	}
-	explicit_bzero(secret, sizeof(secret));
-	return r;
-}
-
 int link_new(const struct link_options *options, struct link **ret)
 {
 	CLEANUP(link_freep) struct link *link = calloc(1, sizeof(*link));
@@ -81,7 +63,7 @@ int link_new(const struct link_options *options, struct link **ret)
 	}
 	r = configure(link->socket);
 	if (r == 0) {
-		r = set_keys(link->socket, options->pair, &options->node);
+		r = link_secure(link->socket, options->pair, &options->node);
 	}
 	if (r < 0) {
 		return r;

@@ -73,21 +73,13 @@ static double now_us(void)
 /* Makes a node and fills it; every submission must be in its ledger then. 0 or -errno. */
 static int fill(const struct bench *bench, struct filled *filled)
 {
-	struct sender *senders[SENDERS] = { 0 };
 	double begun, seconds;
 	uint64_t used, bytes;
 	int r = made_new(&filled->made, bench->parent, bench->map_bytes, SENDERS);
 
-	for (size_t i = 0; r == 0 && i < SENDERS; i++) {
-		r = sender_new(catalog_units(intake_catalog(filled->made.intake)), SUPPLY_SPREAD, i,
-			SENDERS, &senders[i]);
-	}
 	begun = now_us();
 	if (r == 0) {
-		r = made_fill(&filled->made, senders, SENDERS, filled->submissions);
-	}
-	for (size_t i = 0; i < SENDERS; i++) {
-		sender_free(senders[i]);
+		r = made_fill(&filled->made, SUPPLY_SPREAD, SENDERS, filled->submissions);
 	}
 	if (r == 0) {
 		seconds = (now_us() - begun) / 1e6;

@@ -102,7 +102,7 @@ static int count_intake(struct count *count, enum supply_mix mix, const char *fo
 
 	for (size_t i = 0; r == 0 && i < SENDERS; i++) {
 		r = sender_new(catalog_units(intake_catalog(count->made.intake)), mix, i, SENDERS,
-			&count->senders[i]);
+			0, &count->senders[i]);
 	}
 	for (size_t i = 0; i < count->count; i++) {
 		writer_init(&count->bodies[i]);

@@ -14,14 +14,6 @@ struct instant made_now(void)
 	return (struct instant){ INT64_C(1609639200000) };
 }
 
-static void pair_make(struct key_pair *ret, uint8_t number)
-{
-	uint8_t seed[32];
-
-	memset(seed, number, sizeof(seed));
-	key_pair_from_seed(seed, ret);
-}
-
 static void ignore_answer(void *data, void *peer, struct bytes frame)
 {
 	(void)data;
@@ -151,8 +143,19 @@ static int open_here(struct made *made, bool create)
 	return r > 0 ? -EIO : r;
 }
 
-int made_open(struct made *made)
+static void persons_make(struct made *made)
 {
+	supply_person("node", &made->node);
+	supply_person("operator", &made->operator);
+	supply_person("carrier", &made->carrier);
+	supply_person("reader", &made->reader);
+}
+
+int made_open(struct made *made, const char *folder, uint64_t map_bytes)
+{
+	*made = (struct made){ .map_bytes = map_bytes };
+	persons_make(made);
+	snprintf(made->folder, sizeof(made->folder), "%s", folder);
 	return open_here(made, false);
 }
 
@@ -161,10 +164,7 @@ int made_new(struct made *made, const char *parent, uint64_t map_bytes, size_t s
 	int r;
 
 	*made = (struct made){ .map_bytes = map_bytes };
-	pair_make(&made->node, 1);
-	pair_make(&made->operator, 2);
-	pair_make(&made->carrier, 3);
-	pair_make(&made->reader, 4);
+	persons_make(made);
 	snprintf(made->folder, sizeof(made->folder), "%s/baocao-bench-XXXXXX", parent);
 	if (!mkdtemp(made->folder)) {
 		made->folder[0] = '\0';
@@ -198,7 +198,8 @@ void made_remove(struct made *made)
 	}
 }
 
-int made_fill(struct made *made, struct sender **senders, size_t sender_count, uint64_t count)
+/* Each message has submissions of several senders, as a carrier brings them. */
+static int fill(struct made *made, struct sender **senders, size_t sender_count, uint64_t count)
 {
 	uint64_t before = intake_seq(made->intake);
 	struct writer bodies[MESSAGES_PER_COMMIT];
@@ -232,4 +233,23 @@ int made_fill(struct made *made, struct sender **senders, size_t sender_count, u
 		writer_free(&bodies[i]);
 	}
 	return r == 0 && intake_seq(made->intake) != before + count ? -EBADMSG : r;
+}
+
+int made_fill(struct made *made, enum supply_mix mix, size_t sender_count, uint64_t count)
+{
+	struct sender **senders = calloc(sender_count, sizeof(*senders));
+	int r = senders ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < sender_count; i++) {
+		r = sender_new(catalog_units(intake_catalog(made->intake)), mix, i, sender_count, 0,
+			&senders[i]);
+	}
+	if (r == 0) {
+		r = fill(made, senders, sender_count, count);
+	}
+	for (size_t i = 0; senders && i < sender_count; i++) {
+		sender_free(senders[i]);
+	}
+	free(senders);
+	return r;
 }

@@ -22,7 +22,8 @@ struct instant made_now(void); /* 2021-01-03T09:00 in Ho Chi Minh City */
  * enrolled. 0 or -errno; in any case it is closed and removed in the end.
  */
 int made_new(struct made *made, const char *parent, uint64_t map_bytes, size_t senders);
-int made_open(struct made *made);
+/* Opens one that was made before. */
+int made_open(struct made *made, const char *folder, uint64_t map_bytes);
 void made_close(struct made *made);
 void made_remove(struct made *made); /* closes, and removes the folder */
 
@@ -30,7 +31,7 @@ void made_remove(struct made *made); /* closes, and removes the folder */
 int made_take(struct made *made, int64_t type, const struct public_key *from,
 	const struct bytes *bodies, size_t count);
 /*
- * Takes that many submissions of one report each from as many senders as are given, in turn,
- * unsigned. All of them must be in the ledger then. 0 or -errno.
+ * Takes that many submissions of one report each from that many senders in turn, in their first
+ * life, unsigned: the program must believe signatures. All must be in the ledger then. 0 or -errno.
  */
-int made_fill(struct made *made, struct sender **senders, size_t sender_count, uint64_t count);
+int made_fill(struct made *made, enum supply_mix mix, size_t sender_count, uint64_t count);

@@ -42,11 +42,14 @@ static int free_port(void)
 	return port;
 }
 
-/* Writes key and settings. 0 or -errno. */
-static int settings_write(
-	const struct served_options *options, const char *endpoint, const char *path)
+static void settings_path(const struct served_options *options, char ret[PATH_BYTES])
 {
-	char key[PATH_BYTES];
+	snprintf(ret, PATH_BYTES, "%s/baocaod.conf", options->folder);
+}
+
+int served_settings(const struct served_options *options, int port)
+{
+	char key[PATH_BYTES], path[PATH_BYTES];
 	FILE *file;
 	int r;
 
@@ -55,14 +58,17 @@ static int settings_write(
 	if (r && r != -EEXIST) {
 		return r;
 	}
+	settings_path(options, path);
 	file = fopen(path, "we");
 	if (!file) {
 		return -errno;
 	}
 	fprintf(file,
-		"listen = %s\nunit = %" PRIu32 "\nkey = %s\nstate = %s\nmap_size = %" PRIu64
-		"\nsynthetic = yes\nclock.start = 2021-01-03T09:00\n",
-		endpoint, options->unit, key, options->folder, options->map_bytes);
+		"listen = tcp://127.0.0.1:%d\nunit = %" PRIu32
+		"\nkey = %s\nstate = %s\nmap_size = %" PRIu64
+		"\nsynthetic = yes\nclock.start = 2021-01-03T09:00\n"
+		"rate.messages = 0\nrate.bytes = 0\nrate.work = 0\n",
+		port, options->unit, key, options->folder, options->map_bytes);
 	return fclose(file) ? -errno : 0;
 }
 
@@ -88,15 +94,16 @@ int served_start(const struct served_options *options, struct served **ret)
 	struct link_options link = { .pair = options->reader, .node = options->node->public };
 	char settings[PATH_BYTES], endpoint[64];
 	struct reader data;
-	int r;
+	int port, r;
 
 	if (!served) {
 		return -ENOMEM;
 	}
 	writer_init(&served->frame);
-	snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%d", free_port());
-	snprintf(settings, sizeof(settings), "%s/baocaod.conf", options->folder);
-	r = settings_write(options, endpoint, settings);
+	port = free_port();
+	snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%d", port);
+	settings_path(options, settings);
+	r = served_settings(options, port);
 	if (r == 0) {
 		served->process = fork();
 		if (served->process == 0) {

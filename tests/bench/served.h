@@ -15,6 +15,8 @@ struct served_options {
 	uint64_t map_bytes;
 };
 
+/* Writes key and settings into the folder; the daemon is to listen at that port. 0 or -errno. */
+int served_settings(const struct served_options *options, int port);
 /* Starts the process and waits for its first answer. 0 or -errno. */
 int served_start(const struct served_options *options, struct served **ret);
 /*

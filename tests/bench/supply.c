@@ -1,5 +1,5 @@
 /*
- * The numbers that change have a form whose length does not: counters and revisions begin at 2^16
+ * The numbers that change have a form whose length does not: counters and revisions begin at 2^24
  * (five bytes), figures lie between 128 and 255 (two bytes).
  */
 #include "tests/bench/supply.h"
@@ -11,7 +11,7 @@
 #include "daemon/store.h"
 
 enum {
-	NUMBER_FIRST = 1 << 16,
+	LIFE = 1 << 24,
 };
 
 /* The packed report of one obligation. */
@@ -43,6 +43,27 @@ void supply_pair(size_t sender, struct key_pair *ret)
 
 	memcpy(seed + 8, &sender, sizeof(sender));
 	key_pair_from_seed(seed, ret);
+}
+
+void supply_person(const char *role, struct key_pair *ret)
+{
+	uint8_t seed[32] = { 0 };
+
+	bytes_copy_text(bytes_of(role), (char *)seed, sizeof(seed));
+	key_pair_from_seed(seed, ret);
+}
+
+int supply_units(struct units **ret)
+{
+	static const char path[] = SOURCE_DIR "/config/units/hcmc.units";
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	struct table_errors errors = { 0 };
+	struct bytes bytes;
+	int r = file_read(path, LIMIT_PUBLICATION_BYTES, &text);
+
+	bytes = buffer_bytes(&text);
+	r = r == 0 ? units_read(&bytes, 1, &errors, ret) : r;
+	return r > 0 ? -EBADMSG : r;
 }
 
 void supply_plan_code(size_t plan, char ret[LIMIT_CODE_BYTES])
@@ -149,7 +170,7 @@ static int obligation_make(struct sender *sender, uint32_t unit, size_t plan, si
 		.form = SUPPLY_FORM,
 		.period = period,
 		.unit = unit,
-		.revision = NUMBER_FIRST,
+		.revision = LIFE,
 		.value_count = SUPPLY_FIELDS,
 	};
 	struct writer writer;
@@ -168,7 +189,7 @@ static int obligation_make(struct sender *sender, uint32_t unit, size_t plan, si
 		report_pack(&head, note, &writer, &ret->figures);
 	}
 	ret->size = writer.buffer.size;
-	ret->revision = place_of(writer_bytes(&writer), NUMBER_FIRST);
+	ret->revision = place_of(writer_bytes(&writer), LIFE);
 	ret->bytes = malloc(ret->size);
 	if (ret->bytes) {
 		memcpy(ret->bytes, writer.buffer.data, ret->size);
@@ -224,7 +245,7 @@ static size_t wards_find(const struct units *units, uint32_t **ret)
 }
 
 int sender_new(const struct units *units, enum supply_mix mix, size_t index, size_t count,
-	struct sender **ret)
+	uint32_t life, struct sender **ret)
 {
 	struct sender *sender = calloc(1, sizeof(*sender));
 	CLEANUP(freep) uint32_t *wards = NULL;
@@ -236,8 +257,8 @@ int sender_new(const struct units *units, enum supply_mix mix, size_t index, siz
 	}
 	if (r == 0) {
 		supply_pair(index, &sender->pair);
-		sender->counter = NUMBER_FIRST;
-		sender->revision = NUMBER_FIRST;
+		sender->revision = (life + 1) * LIFE;
+		sender->counter = sender->revision;
 		sender->number = index;
 		r = obligations_make(sender, wards, ward_count, mix, index, count);
 	}

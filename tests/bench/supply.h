@@ -28,20 +28,25 @@ enum supply_mix {
 #define SUPPLY_FORM  "month"
 #define SUPPLY_FIELD "f01"
 
+/* The units of the city. 0 or -errno. */
+int supply_units(struct units **ret);
 void supply_plan_code(size_t plan, char ret[LIMIT_CODE_BYTES]);
 void supply_plan_text(size_t plan, struct buffer *ret);
 /* Rows of the table key for the senders from first to below end, after a header in ret. */
 void supply_key_rows(size_t first, size_t end, struct buffer *ret);
 void supply_pair(size_t sender, struct key_pair *ret);
+/* The one key of node, operator, carrier, reader. */
+void supply_person(const char *role, struct key_pair *ret);
 
 struct sender; /* opaque */
 
 /*
  * One of count senders, who share the wards of 1 June 2020 among them. Where there are more senders
- * than wards, those of one ward have different months or plans. 0 or -errno.
+ * than wards, those of one ward have different months or plans. In a later life, at most 254,
+ * counters and revisions are beyond all of an earlier one. 0 or -errno.
  */
 int sender_new(const struct units *units, enum supply_mix mix, size_t index, size_t count,
-	struct sender **ret);
+	uint32_t life, struct sender **ret);
 void sender_free(struct sender *sender);
 const struct key_pair *sender_pair(const struct sender *sender);
 /* The counter of the next submission. */

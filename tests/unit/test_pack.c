@@ -308,13 +308,13 @@ static void read_all(struct bytes bytes)
 		}
 	}
 	if (!rollup_read(bytes, &rollup)) {
-		struct rollup_slice slice;
+		struct bytes plan, form;
+		uint32_t count;
 
-		while (rollup_slice_read(&rollup.slices, &slice)) {
+		while (rollup_slice_read(&rollup.slices, &plan, &form, &count)) {
 			struct rollup_cell cell;
 
-			while (slice.cell_count-- > 0 &&
-				rollup_cell_read(&rollup, &rollup.slices, &cell)) {
+			while (count-- > 0 && rollup_cell_read(&rollup.slices, &cell)) {
 			}
 		}
 	}

@@ -1,0 +1,87 @@
+"""Runs the benchmark: docs/performance.md says what each row is.
+
+    bench.py --build FOLDER [--quick | --tiny] [--tsv] [--peers] [--anyway] [--folder FOLDER] [ROW...]
+
+ROW is the beginning of a row's name: `intake`, `intake spread`, `start`; all if none is given.
+"""
+import argparse
+import contextlib
+import os
+import resource
+import sys
+import tempfile
+
+import intake
+import read
+from machine import Failed
+from nodes import Programs
+from results import Results
+
+GROUPS = {
+    'yardstick': intake.yardsticks,
+    'intake': intake.intake,
+    'read': read.read,
+}
+
+
+class Bench:
+    """What is asked for, and the sizes that follow from it."""
+
+    def __init__(self, options, folder):
+        self.programs = Programs(options.build, folder)
+        self.results = Results(options.tsv, options.anyway or options.tiny)
+        self.peers = options.peers
+        self.quick, self.tiny = options.quick, options.tiny
+        self.rounds = 1 if options.tiny else 5
+        self.seconds = 0.1 if options.tiny else 0.2 if options.quick else 1
+        self.flushes = 20 if options.tiny else 200
+        self.rows = [row.split() for row in options.row]
+
+    def wants(self, *words):
+        """Is a row whose name begins with these words asked for?"""
+        return not self.rows or any(
+            all(a == b for a, b in zip(row, words)) for row in self.rows)
+
+    def flush_ms(self):
+        return self.programs.json('yardstick', 'flush', self.programs.parent,
+                                  self.flushes)['p50_us'] / 1000
+
+    @contextlib.contextmanager
+    def row(self, name):
+        """A row that fails says so, and the others go on."""
+        try:
+            yield
+        except (Failed, OSError) as error:
+            self.results.fail(name, error)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='./dev bench', add_help=True)
+    parser.add_argument('row', nargs='*', help='the beginning of a name; all rows if none')
+    parser.add_argument('--build', required=True, help=argparse.SUPPRESS)
+    parser.add_argument('--quick', action='store_true', help='within two minutes')
+    parser.add_argument('--tiny', action='store_true', help='as a test: nothing but that it works')
+    parser.add_argument('--tsv', action='store_true',
+                        help='row, median, min, max, unit, against, ratio behind tabs')
+    parser.add_argument('--peers', action='store_true', help='against other servers too')
+    parser.add_argument('--anyway', action='store_true',
+                        help='compare on a disk or machine that is busy, too')
+    parser.add_argument('--folder', default=os.environ.get('TMPDIR', '/var/tmp'),
+                        help='where stores are made, and removed again')
+    options = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with tempfile.TemporaryDirectory(prefix='baocao-bench-', dir=options.folder) as folder:
+        os.chmod(folder, 0o755)
+        bench = Bench(options, folder)
+        for name, group in GROUPS.items():
+            if bench.wants(name):
+                with bench.row(name):
+                    group(bench)
+    for name, why in bench.results.failed:
+        print(f'# {name}: {why}', file=sys.stderr)
+    return int(bool(bench.results.failed))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

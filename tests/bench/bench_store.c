@@ -1,0 +1,196 @@
+/*
+ * bench_store.c - what the benchmark does to a store while no daemon has it:
+ *
+ *	bench_store make PARENT SENDERS MAP_BYTES PORT   a new one; prints its folder
+ *	bench_store fill FOLDER MAP_BYTES deadline|spread SENDERS COUNT
+ *	bench_store recount FOLDER MAP_BYTES RECEIPTS   is every receipted report there once?
+ *
+ * The folder has settings and key for a daemon. `fill` takes reports through the intake in this
+ * process, which believes their signatures. `recount` walks the ledger and prints as JSON how many
+ * of the receipts that `load` wrote are missing, and how many submissions are there twice.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "tests/bench/made.h"
+#include "tests/bench/served.h"
+
+enum {
+	CLIENTS_MAX = 20000,
+};
+
+static int make(char **argv)
+{
+	struct made made;
+	struct served_options options = { .node = &made.node, .unit = SUPPLY_CITY };
+	int r = made_new(&made, argv[0], strtoull(argv[2], NULL, 10), strtoul(argv[1], NULL, 10));
+
+	made_close(&made);
+	options.folder = made.folder;
+	options.map_bytes = made.map_bytes;
+	if (r == 0) {
+		r = served_settings(&options, atoi(argv[3]));
+	}
+	if (r) {
+		made_remove(&made);
+	} else {
+		printf("%s\n", made.folder);
+	}
+	return r;
+}
+
+static int fill(char **argv)
+{
+	enum supply_mix mix = strcmp(argv[2], "spread") == 0 ? SUPPLY_SPREAD : SUPPLY_DEADLINE;
+	struct made made;
+	int r = made_open(&made, argv[0], strtoull(argv[1], NULL, 10));
+
+	if (r == 0) {
+		r = made_fill(&made, mix, strtoul(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+	}
+	made_close(&made);
+	return r;
+}
+
+/* One client's: which of its messages were receipted, and which have been found. */
+struct mark {
+	struct public_key key;
+	uint64_t first;
+	uint64_t bytes;
+	uint8_t *receipted;
+	uint8_t *found;
+};
+
+struct recount {
+	struct mark *marks;
+	size_t count;
+	uint64_t receipted, missing, twice;
+};
+
+static int marks_read(struct recount *recount, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	uint64_t head[3];
+
+	if (!file) {
+		return -errno;
+	}
+	while (recount->count < CLIENTS_MAX && fread(head, sizeof(head), 1, file) == 1) {
+		struct mark *mark = &recount->marks[recount->count++];
+		struct key_pair pair;
+
+		supply_pair(head[0], &pair);
+		*mark = (struct mark){ .key = pair.public, .first = head[1], .bytes = head[2] };
+		mark->receipted = calloc(mark->bytes + 1, 1);
+		mark->found = calloc(mark->bytes + 1, 1);
+		if (!mark->receipted || !mark->found ||
+			fread(mark->receipted, 1, mark->bytes, file) != mark->bytes) {
+			fclose(file);
+			return -EIO;
+		}
+	}
+	fclose(file);
+	return 0;
+}
+
+static void find(struct recount *recount, const struct submission *submission)
+{
+	for (size_t i = 0; i < recount->count; i++) {
+		struct mark *mark = &recount->marks[i];
+		uint64_t number = submission->counter - mark->first;
+		uint8_t bit = (uint8_t)(1U << (number % 8));
+
+		if (!public_key_equal(&mark->key, &submission->sender)) {
+			continue;
+		}
+		if (submission->counter >= mark->first && number < mark->bytes * 8) {
+			recount->twice += (mark->found[number / 8] & bit) != 0;
+			mark->found[number / 8] |= bit;
+		}
+		return;
+	}
+}
+
+static int walk(struct recount *recount, struct made *made)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, record;
+	int r = txn_begin(made->store, false, &txn);
+
+	if (r == 0) {
+		r = cursor_open(txn, TABLE_LEDGER, &cursor);
+	}
+	for (bool more = r == 0 && cursor_first(cursor, &key, &record); more;
+		more = cursor_next(cursor, &key, &record)) {
+		struct batch_view view;
+		struct entry entry;
+
+		if (!batch_view_read(get_be64(key.data), record, &view)) {
+			return -EBADMSG;
+		}
+		while (batch_view_next(&view, &entry)) {
+			struct submission submission;
+
+			if (entry.statement.kind == ENTRY_SUBMISSION &&
+				submission_read(entry.body, &submission) == NULL) {
+				find(recount, &submission);
+			}
+		}
+	}
+	return r;
+}
+
+static int recount_run(char **argv)
+{
+	struct recount recount = { .marks = calloc(CLIENTS_MAX, sizeof(struct mark)) };
+	struct made made = { 0 };
+	int r = recount.marks ? marks_read(&recount, argv[2]) : -ENOMEM;
+
+	if (r == 0) {
+		r = made_open(&made, argv[0], strtoull(argv[1], NULL, 10));
+	}
+	if (r == 0) {
+		r = walk(&recount, &made);
+	}
+	made_close(&made);
+	for (size_t i = 0; i < recount.count; i++) {
+		struct mark *mark = &recount.marks[i];
+
+		for (uint64_t j = 0; j < mark->bytes; j++) {
+			recount.receipted += (uint64_t)__builtin_popcount(mark->receipted[j]);
+			recount.missing += (uint64_t)__builtin_popcount(
+				mark->receipted[j] & (unsigned)~mark->found[j]);
+		}
+		free(mark->receipted);
+		free(mark->found);
+	}
+	free(recount.marks);
+	printf("{\"receipted\": %" PRIu64 ", \"missing\": %" PRIu64 ", \"twice\": %" PRIu64 "}\n",
+		recount.receipted, recount.missing, recount.twice);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int arguments;
+		int (*run)(char **);
+	} commands[] = { { "make", 4, make }, { "fill", 5, fill }, { "recount", 3, recount_run } };
+	int r = sign_init();
+
+	for (size_t i = 0; r == 0 && argc > 1 && i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, argv[1]) == 0 && argc == 2 + commands[i].arguments) {
+			r = commands[i].run(argv + 2);
+			if (r) {
+				fprintf(stderr, "bench_store: %s: %s\n", argv[1], strerror(-r));
+			}
+			return r ? EX_SOFTWARE : EX_OK;
+		}
+	}
+	fputs("usage: bench_store make | fill | recount ARGUMENT...\n", stderr);
+	return EX_USAGE;
+}

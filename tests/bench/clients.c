@@ -1,0 +1,447 @@
+/*
+ * One thread for all clients, beside ZeroMQ's: epoll tells which of their sockets have something. A
+ * socket's descriptor tells only of what comes after it was found empty, so each is read until it is.
+ */
+#include "tests/bench/load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <zmq.h>
+
+#include "proto/receipt.h"
+
+enum {
+	EVENTS = 256,
+	SIGNERS = 2,
+	SAMPLE = 1024,
+	QUIET_NS = 1000000000, /* after a run without any answer: what waits is lost */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+/* Making. */
+
+static void frame_make(const struct load *load, struct client *client, struct writer *ret)
+{
+	writer_reset(ret);
+	envelope_begin(ret, MESSAGE_SUBMIT, (int64_t)sender_counter(client->sender));
+	writer_array(ret, 1);
+	sender_write(client->sender, load->reports, load->sign, ret);
+}
+
+struct signing {
+	struct load *load;
+	size_t from;
+	size_t each;
+};
+
+static void *sign_ahead(void *data)
+{
+	const struct signing *signing = data;
+	struct load *load = signing->load;
+	struct writer frame;
+
+	writer_init(&frame);
+	for (size_t i = signing->from; i < load->count; i += SIGNERS) {
+		struct client *client = &load->clients[i];
+
+		for (size_t j = 0; j < signing->each; j++) {
+			uint32_t size;
+
+			frame_make(load, client, &frame);
+			size = (uint32_t)frame.buffer.size;
+			buffer_append(&client->ahead, &size, sizeof(size));
+			buffer_append(&client->ahead, frame.buffer.data, frame.buffer.size);
+		}
+	}
+	writer_free(&frame);
+	return NULL;
+}
+
+void clients_prepare(struct load *load, uint64_t count)
+{
+	pthread_t threads[SIGNERS];
+	struct signing signings[SIGNERS];
+	uint64_t begun = now_ns();
+
+	for (size_t i = 0; i < load->count; i++) {
+		struct client *client = &load->clients[i];
+
+		/* What is left of the last time stays: its counters come first. */
+		if (client->ahead_at > 0) {
+			client->ahead.size -= client->ahead_at;
+			memmove(client->ahead.data, client->ahead.data + client->ahead_at,
+				client->ahead.size);
+			client->ahead_at = 0;
+		}
+	}
+	for (size_t i = 0; i < SIGNERS; i++) {
+		signings[i] = (struct signing){ load, i, count / load->count + 1 };
+		pthread_create(&threads[i], NULL, sign_ahead, &signings[i]);
+	}
+	for (size_t i = 0; i < SIGNERS; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	printf("{\"seconds\": %.6f}\n", (double)(now_ns() - begun) / 1e9);
+}
+
+/* Sending and receiving. */
+
+/* The next message of a client; empty where what was prepared has run out. */
+static struct bytes frame_next(struct load *load, struct client *client)
+{
+	struct bytes ret = { 0 };
+	uint32_t size;
+
+	if (client->ahead.size == 0) {
+		frame_make(load, client, &client->frame);
+		return writer_bytes(&client->frame);
+	}
+	if (client->ahead_at < client->ahead.size) {
+		memcpy(&size, client->ahead.data + client->ahead_at, sizeof(size));
+		ret = (struct bytes){ client->ahead.data + client->ahead_at + sizeof(size), size };
+		client->ahead_at += sizeof(size) + size;
+	}
+	return ret;
+}
+
+/* Sends one message that was due then; false where that is not possible now. */
+static bool client_send(struct load *load, struct client *client, uint64_t due)
+{
+	struct bytes frame;
+
+	if (client->sent - client->answered == RING) {
+		return false;
+	}
+	if (!client->held) {
+		frame = frame_next(load, client);
+		if (frame.size == 0) {
+			load->exhausted = true;
+			return false;
+		}
+		client->due[client->sent % RING] = due;
+	} else {
+		frame = writer_bytes(&client->frame);
+	}
+	if (link_send(client->link, frame)) {
+		if (!client->held && frame.data != (const uint8_t *)client->frame.buffer.data) {
+			writer_reset(&client->frame);
+			writer_raw(&client->frame, frame);
+		}
+		client->held = true;
+		return false;
+	}
+	client->held = false;
+	client->sent++;
+	load->waiting++;
+	return true;
+}
+
+static void note_problem(struct load *load, struct bytes frame)
+{
+	size_t at = 0;
+
+	if (load->problem[0] == '\0') {
+		for (size_t i = 0; i < frame.size && at < sizeof(load->problem) - 1; i++) {
+			uint8_t byte = frame.data[i];
+
+			if (byte >= ' ' && byte < 127 && byte != '"' && byte != '\\') {
+				load->problem[at++] = (char)byte;
+			}
+		}
+	}
+}
+
+/* Is this answer a receipt? */
+static bool answer_is_good(struct load *load, struct reader *reader, int64_t type, uint64_t number)
+{
+	struct receipt receipt;
+	struct bytes bytes;
+
+	if (load->echo) {
+		return true;
+	}
+	if (type != MESSAGE_RECEIPTS) {
+		return false;
+	}
+	reader_array(reader);
+	reader_array(reader);
+	reader_int(reader);
+	if (reader_peek(reader) != PACK_BIN) {
+		return false;
+	}
+	bytes = reader_bin(reader);
+	return number % SAMPLE != 0 ||
+	       receipt_verify(bytes, &load->node, (struct bytes){ 0 }, &receipt) == NULL;
+}
+
+static void client_take(struct load *load, struct client *client, struct bytes frame, uint64_t now)
+{
+	struct reader reader = reader_make(frame);
+	int64_t type;
+	uint64_t number;
+
+	reader_array(&reader);
+	reader_int(&reader);
+	type = reader_int(&reader);
+	number = (uint64_t)reader_int(&reader) - client->first;
+	client->answered++;
+	load->waiting--;
+	if (!reader_ok(&reader) || number >= client->sent ||
+		!answer_is_good(load, &reader, type, number)) {
+		load->refused++;
+		note_problem(load, frame);
+		return;
+	}
+	while (client->receipted.size * 8 <= number) {
+		static const uint8_t none[4096];
+
+		buffer_append(&client->receipted, none, sizeof(none));
+	}
+	client->receipted.data[number / 8] |= (uint8_t)(1U << (number % 8));
+	if (load->counting) {
+		load->counted++;
+		latency_add(&load->latency, now - client->due[number % RING]);
+	}
+}
+
+/* Takes what has come; in a closed loop each answer makes room for another message. */
+static void client_serve(struct load *load, struct client *client, bool closed)
+{
+	bool sent = true;
+
+	while (sent) {
+		uint64_t now = 0;
+		zmq_msg_t message;
+
+		sent = false;
+		zmq_msg_init(&message);
+		while (zmq_msg_recv(&message, client->socket, ZMQ_DONTWAIT) >= 0) {
+			now = now_ns();
+			client_take(load, client,
+				(struct bytes){ zmq_msg_data(&message), zmq_msg_size(&message) },
+				now);
+			sent |= closed && now < load->until && client_send(load, client, now);
+		}
+		zmq_msg_close(&message);
+	}
+}
+
+/* Waits for what comes, at most until then; true if something did. */
+static bool serve(struct load *load, uint64_t until, bool closed)
+{
+	struct epoll_event events[EVENTS];
+	uint64_t now = now_ns();
+	uint64_t wait = until > now ? until - now : 0;
+	struct timespec timeout = { (time_t)(wait / 1000000000U), (long)(wait % 1000000000U) };
+	int ready = epoll_pwait2(load->epoll, events, EVENTS, &timeout, NULL);
+
+	for (int i = 0; i < ready; i++) {
+		client_serve(load, events[i].data.ptr, closed);
+	}
+	return ready > 0;
+}
+
+/* Waits for the answers that are still to come. */
+static void drain(struct load *load)
+{
+	uint64_t heard = now_ns();
+	uint64_t before = load->waiting;
+
+	while (load->waiting > 0 && now_ns() < heard + QUIET_NS) {
+		serve(load, now_ns() + QUIET_NS / 10, false);
+		if (load->waiting != before) {
+			before = load->waiting;
+			heard = now_ns();
+		}
+	}
+}
+
+static void run_closed(struct load *load)
+{
+	for (size_t i = 0; i < load->count; i++) {
+		struct client *client = &load->clients[i];
+
+		while (client->sent - client->answered < load->in_flight &&
+			client_send(load, client, now_ns())) {
+		}
+		client_serve(load, client, true);
+	}
+	while (now_ns() < load->until && !(load->exhausted && load->waiting == 0)) {
+		serve(load, load->until, true);
+	}
+}
+
+static void run_open(struct load *load, double rate)
+{
+	uint64_t begun = now_ns(), number = 0;
+	double step = 1e9 / rate;
+
+	while (now_ns() < load->until && !load->exhausted) {
+		uint64_t due = begun + (uint64_t)((double)number * step), now = now_ns();
+
+		while (due <= now && due < load->until) {
+			struct client *client = &load->clients[number % load->count];
+
+			if (!client_send(load, client, due)) {
+				client_serve(load, client, false);
+				break;
+			}
+			client_serve(load, client, false);
+			due = begun + (uint64_t)((double)++number * step);
+		}
+		serve(load, due < load->until ? due : load->until, false);
+	}
+}
+
+void clients_run(struct load *load, double seconds, double rate)
+{
+	double cpu = cpu_seconds();
+	uint64_t begun = now_ns();
+
+	load->until = begun + (uint64_t)(seconds * 1e9);
+	load->counted = load->refused = 0;
+	load->exhausted = false;
+	load->problem[0] = '\0';
+	memset(&load->latency, 0, sizeof(load->latency));
+	load->counting = true;
+	if (rate > 0) {
+		run_open(load, rate);
+	} else {
+		run_closed(load);
+	}
+	seconds = (double)(now_ns() - begun) / 1e9;
+	load->counting = rate > 0; /* in an open loop the slowest count too */
+	drain(load);
+	load->counting = false;
+	printf("{\"reports\": %" PRIu64 ", \"seconds\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f, "
+	       "\"p999_us\": %.2f, \"refused\": %" PRIu64 ", \"lost\": %" PRIu64
+	       ", \"cpu_seconds\": %.6f, \"problem\": \"%s\"}\n",
+		load->counted * load->reports, seconds, latency_us(&load->latency, 0.5),
+		latency_us(&load->latency, 0.99), latency_us(&load->latency, 0.999), load->refused,
+		load->waiting, cpu_seconds() - cpu, load->problem);
+}
+
+/* Connecting. */
+
+static int client_open(struct load *load, struct client *client, size_t index)
+{
+	struct link_options options = { .context = load->context, .endpoint = load->endpoint };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
+	size_t size = sizeof(int);
+	int fd, r = 0;
+
+	supply_pair(index, &client->pair);
+	writer_init(&client->frame);
+	if (!load->idle) {
+		r = sender_new(
+			load->units, load->mix, index, load->senders, load->life, &client->sender);
+		client->due = calloc(RING, sizeof(*client->due));
+		if (r || !client->due) {
+			return r ? r : -ENOMEM;
+		}
+		client->first = sender_counter(client->sender);
+	}
+	options.pair = &client->pair;
+	options.node = load->node;
+	r = link_new(&options, &client->link);
+	if (r) {
+		return r;
+	}
+	client->socket = link_socket(client->link);
+	if (zmq_getsockopt(client->socket, ZMQ_FD, &fd, &size) < 0 ||
+		epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+		return -errno;
+	}
+	/* A question of the smallest kind: status. */
+	writer_reset(&client->frame);
+	envelope_begin(&client->frame, MESSAGE_STATUS, 0);
+	writer_array(&client->frame, 0);
+	return link_send(client->link, writer_bytes(&client->frame));
+}
+
+static size_t take_all(struct client *client)
+{
+	struct bytes frame;
+	size_t count = 0;
+
+	while (link_receive(client->link, 0, &frame) == 0) {
+		count++;
+	}
+	return count;
+}
+
+static int await_answers(struct load *load)
+{
+	struct epoll_event events[EVENTS];
+	size_t answered = 0;
+
+	/* A socket's descriptor tells only of what comes after it was found empty. */
+	for (size_t i = 0; i < load->count; i++) {
+		answered += take_all(&load->clients[i]);
+	}
+	while (answered < load->count) {
+		int ready = epoll_wait(load->epoll, events, EVENTS, 60000);
+
+		if (ready <= 0) {
+			return -ETIMEDOUT;
+		}
+		for (int i = 0; i < ready; i++) {
+			answered += take_all(events[i].data.ptr);
+		}
+	}
+	return 0;
+}
+
+int clients_connect(struct load *load)
+{
+	uint64_t begun = now_ns();
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < load->count; i++) {
+		r = client_open(load, &load->clients[i], load->first + i);
+	}
+	if (r == 0) {
+		r = await_answers(load);
+	}
+	if (r == 0) {
+		printf("{\"clients\": %zu, \"seconds\": %.6f}\n", load->count,
+			(double)(now_ns() - begun) / 1e9);
+	}
+	return r;
+}
+
+void clients_free(struct load *load)
+{
+	for (size_t i = 0; i < load->count; i++) {
+		struct client *client = &load->clients[i];
+
+		link_free(client->link);
+		sender_free(client->sender);
+		writer_free(&client->frame);
+		buffer_free(&client->ahead);
+		buffer_free(&client->receipted);
+		free(client->due);
+	}
+	free(load->clients);
+}

@@ -1,0 +1,250 @@
+"""Intake: how many reports a second, durable, judged and summed; and how long a receipt takes."""
+import statistics
+
+import peers
+from machine import Failed, Watch
+from nodes import MODES, SHAPES, Engine, Node
+
+RATES = (5000, 170000)
+REPORTS = {'bundles': 100}  # in a message; else one
+TINY = (4, 2, 0)
+TINY_IDLE = (4, 2, 8)
+
+
+def yardsticks(bench):
+    """F, W, the two costs of a signature, LMDB alone, and E."""
+    results, programs = bench.results, bench.programs
+    results.head('yardsticks')
+    echo = Engine(programs, 'echo', (1, 1, 0))
+    seconds = bench.seconds / 2
+    batches = (1, 100, 10000) if bench.quick or bench.tiny else (1, 10, 100, 1000, 10000)
+    echo.start()
+    try:
+        for _ in range(bench.rounds):
+            watch, flush = Watch(), bench.flush_ms()
+            sign = programs.json('yardstick', 'sign', seconds)
+            work = programs.json('yardstick', 'work', seconds)['reports_per_second']
+            trip = echo.run(f'closed {seconds}')['p50_us']
+            stores = {batch: store_rate(bench, batch, seconds) for batch in batches}
+            share = watch.other_share()
+            results.add('F', flush, 'ms', share)
+            results.add('E', trip / 1000, 'ms', share)
+            results.add('W', work, '1/s', share)
+            results.add('signatures made', sign['signed_per_second'], '1/s', share)
+            results.add('signatures checked', sign['verified_per_second'], '1/s', share)
+            for batch, rate in stores.items():
+                results.add(f'LMDB append, {batch} a commit', rate, '1/s', share)
+    finally:
+        echo.stop()
+    for name in ('F', 'E', 'W', 'signatures made', 'signatures checked',
+                 *(f'LMDB append, {batch} a commit' for batch in batches)):
+        results.show(name)
+
+
+def store_rate(bench, batch, seconds):
+    for path in bench.programs.parent.glob('yardstick.mdb*'):
+        path.unlink()
+    return bench.programs.json('yardstick', 'lmdb', bench.programs.parent, batch,
+                               seconds)['reports_per_second']
+
+
+def shapes(bench, mix):
+    if bench.tiny:
+        return {'64x16': TINY if mix == 'deadline' else TINY_IDLE}
+    names = ('64x16', '1000x1') if bench.quick else SHAPES
+    return {name: SHAPES[name] for name in names}
+
+
+def modes(bench, mix, shape):
+    """With ten thousand silent connections each node is measured alone."""
+    wanted = [mode for mode in MODES if bench.wants('intake', mix, mode, shape)]
+    if bench.tiny and mix == 'spread':
+        return [wanted[:1]]
+    if shape == '64x16+idle':
+        return [[mode] for mode in wanted]
+    return [wanted] if wanted else []
+
+
+def intake(bench):
+    for mix in ('deadline', 'spread'):
+        for shape, sizes in shapes(bench, mix).items():
+            for wanted in modes(bench, mix, shape):
+                bench.results.head(f'intake, {mix}, {shape}')
+                with bench.row(f'intake {mix} {shape}'):
+                    Group(bench, mix, shape, sizes, wanted).measure()
+
+
+class Group:
+    """Nodes, their yardsticks and peers, measured in turn, so that what else the machine does falls
+    on all of them alike."""
+
+    def __init__(self, bench, mix, shape, sizes, wanted):
+        self.bench, self.results = bench, bench.results
+        self.mix, self.shape, self.wanted = mix, shape, wanted
+        self.nodes = {mode: Node(bench.programs, mode, sizes, mix) for mode in wanted}
+        quiet = (*sizes[:2], 0)
+        self.engines = {}
+        if 'plain' in wanted:
+            self.engines['R'] = Engine(bench.programs, 'log', quiet)
+        if set(wanted) & {'curve', 'signed', 'bundles'}:
+            self.engines['CURVE echo'] = Engine(bench.programs, 'echo', quiet, curve=True)
+        self.engines['echo'] = Engine(bench.programs, 'echo', (1, 1, 0))
+        self.peers = {}
+        if bench.peers and 'plain' in wanted and not sizes[2]:
+            self.peers = peers.made_for(bench, mix, sizes)
+        self.maximum = {}
+
+    def name(self, what, detail=''):
+        kind = {**dict.fromkeys(self.nodes, 'intake'), **dict.fromkeys(self.peers, 'peer')}
+        alone = '' if kind.get(what) or len(self.wanted) > 1 else f'for {self.wanted[0]}'
+        words = (kind.get(what, 'yardstick'), self.mix, what, self.shape, alone, detail)
+        return ' '.join(word for word in words if word)
+
+    def every(self):
+        return {**self.engines, **self.nodes, **self.peers}
+
+    def start(self):
+        for what, served in list(self.every().items()):
+            try:
+                served.start()
+            except (Failed, OSError) as error:
+                self.drop(what, error)
+
+    def drop(self, what, error):
+        """One that fails is not measured any more; the others are."""
+        self.results.fail(self.name(what), error)
+        for some in (self.engines, self.nodes, self.peers):
+            if what in some:
+                some.pop(what).stop()
+
+    def measure(self):
+        try:
+            self.start()
+            for _ in range(self.bench.rounds):
+                self.closed_round()
+            self.show_closed()
+            if self.shape == '64x16':
+                for _ in range(self.bench.rounds):
+                    self.open_round()
+                self.show_open()
+            self.check()
+        finally:
+            for served in self.every().values():
+                served.stop()
+
+    def run(self, what, served, command):
+        """A run of one of them, or None where it fails."""
+        before, watch = None, Watch()
+        try:
+            if what == 'signed':
+                self.prepare(served, command)
+            before = served.stored() if what in self.nodes else 0
+            watch = Watch()
+            answer = served.run(command)
+        except (Failed, OSError) as error:
+            self.drop(what, error)
+            return None
+        answer['share'] = watch.other_share()
+        answer['stored'] = served.stored() - before if what in self.nodes else 0
+        return answer
+
+    def prepare(self, served, command):
+        """Signs what a run can send at most: two cores check fewer than 50,000 signatures a second."""
+        words = command.split()
+        rate = 50000 if words[0] == 'closed' else float(words[2]) * 1.1
+        served.load.ask(f'prepare {int(float(words[1]) * rate) + served.clients}')
+
+    def add(self, what, detail, value, unit, answer, flush):
+        self.results.add(self.name(what, detail), value, unit, answer['share'], flush)
+
+    def closed_round(self):
+        flush = self.bench.flush_ms()
+        ceiling = {}
+        for what, served in list(self.every().items()):
+            answer = self.run(what, served, f'closed {self.bench.seconds}')
+            if not answer or not answer['reports']:
+                continue
+            rate = answer['reports'] / answer['seconds']
+            each = 1e6 / answer['reports']
+            self.maximum.setdefault(what, []).append(rate)
+            if what == 'echo':
+                self.add(what, 'p50', answer['p50_us'] / 1000, 'ms', answer, flush)
+                continue
+            ceiling[what] = rate
+            self.add(what, '', rate, '1/s', answer, flush)
+            self.add(what, 'p99', answer['p99_us'] / 1000, 'ms', answer, flush)
+            self.add(what, 'cpu', answer['server_cpu'] * each, 'us', answer, flush)
+            self.add(what, 'cpu of load', answer['cpu_seconds'] * each, 'us', answer, flush)
+            if what in self.nodes:
+                self.add(what, 'written', answer['written'] / answer['reports'], 'bytes', answer, flush)
+                self.add(what, 'stored', answer['stored'] / answer['reports'], 'bytes', answer, flush)
+            if what not in self.engines:
+                self.add(what, 'memory', served.memory()[1] / 1e6, 'MB', answer, flush)
+        if 'signed' in ceiling and 'CURVE echo' in ceiling:
+            self.add_signature_ceiling(ceiling['CURVE echo'], flush)
+
+    def add_signature_ceiling(self, echo, flush):
+        """What two cores can encrypt and check; the signatures were made before."""
+        watch = Watch()
+        checked = self.bench.programs.json('yardstick', 'sign', self.bench.seconds / 2)
+        rate = 1 / (1 / echo + 1 / (2 * checked['verified_per_second']))
+        self.add('CURVE echo and checking', '', rate, '1/s', {'share': watch.other_share()}, flush)
+
+    def against(self, mode):
+        bounds = {'plain': 'R', 'curve': 'CURVE echo', 'signed': 'CURVE echo and checking',
+                  'bundles': 'curve'}
+        return [self.name(bounds[mode]), *(self.name(peer) for peer in self.peers if mode == 'plain')]
+
+    def show_closed(self):
+        for what in ('R', 'CURVE echo', 'CURVE echo and checking'):
+            self.results.show(self.name(what))
+        for what in self.peers:
+            for detail in ('', 'p99', 'cpu', 'memory'):
+                self.results.show(self.name(what, detail))
+        for mode in self.nodes:
+            self.results.show(self.name(mode), *self.against(mode))
+            for detail in ('p99', 'cpu', 'cpu of load', 'memory', 'written', 'stored'):
+                self.results.show(self.name(mode, detail))
+
+    def rates(self, what):
+        """Half of its own maximum, and those of RATES that it can do, in messages a second."""
+        most = statistics.median(self.maximum[what])
+        wanted = [('half', most / 2), *((f'{rate}/s', rate) for rate in RATES)]
+        size = REPORTS.get(what, 1)
+        return [(name, rate / size) for name, rate in wanted if rate <= 0.95 * most]
+
+    def open_round(self):
+        flush = self.bench.flush_ms()
+        trip = self.run('echo', self.engines['echo'], f'closed {self.bench.seconds / 4}')
+        if trip:
+            self.add('F + E', '', flush + trip['p50_us'] / 1000, 'ms', trip, flush)
+        for what, served in [*self.nodes.items(), *self.peers.items()]:
+            for name, rate in self.rates(what):
+                answer = self.run(what, served, f'open {self.bench.seconds} {rate}')
+                if not answer:
+                    break
+                for part in ('p50', 'p99', 'p999'):
+                    self.add(what, f'{name} {part}', answer[f'{part}_us'] / 1000, 'ms', answer, flush)
+
+    def show_open(self):
+        self.results.show(self.name('F + E'))
+        for what in [*self.peers, *self.nodes]:
+            for name, _ in self.rates(what):
+                for part in ('p50', 'p99', 'p999'):
+                    detail = f'{name} {part}'
+                    against = [self.name('F + E')] if part == 'p99' and name != 'half' else []
+                    against += [self.name(peer, detail) for peer in self.peers
+                                if what == 'plain' and part == 'p99']
+                    self.results.show(self.name(what, detail), *against)
+
+    def check(self):
+        """No speed counts that loses a receipted report."""
+        for what, node in list(self.nodes.items()):
+            try:
+                found = node.check(self.bench.seconds)
+            except (Failed, OSError) as error:
+                self.drop(what, error)
+                continue
+            self.results.add(self.name(what, 'receipted before a kill, all found once'),
+                             found['receipted'], 'messages')
+            self.results.show(self.name(what, 'receipted before a kill, all found once'))

@@ -1,0 +1,186 @@
+"""Processes of a benchmark, and what they and the machine did meanwhile: figures of /proc."""
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+TICKS = os.sysconf('SC_CLK_TCK')
+WAIT = 60  # seconds for a process to be ready
+
+
+class Failed(Exception):
+    """A row cannot be measured, and why."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def proc_text(pid, name):
+    try:
+        return pathlib.Path(f'/proc/{pid}/{name}').read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ''
+
+
+def proc_field(pid, name, field):
+    for line in proc_text(pid, name).splitlines():
+        if line.startswith(field + ':'):
+            return int(line.split()[1])
+    return 0
+
+
+def family(pid):
+    """A process and all below it."""
+    pids = [pid]
+    for one in pids:
+        for task in pathlib.Path(f'/proc/{one}/task').glob('*'):
+            pids += map(int, proc_text(f'{one}/task/{task.name}', 'children').split())
+    return pids
+
+
+def cpu_seconds(pid):
+    """Of a process and all below it, with those that have ended."""
+    ticks = 0
+    for one in family(pid):
+        fields = proc_text(one, 'stat').rpartition(')')[2].split()
+        ticks += sum(map(int, fields[11:15])) if fields else 0
+    return ticks / TICKS
+
+
+def memory(pid):
+    """(anonymous bytes now, peak bytes) of a process and all below it."""
+    pids = family(pid)
+    return (sum(proc_field(one, 'status', 'RssAnon') for one in pids) * 1024,
+            sum(proc_field(one, 'status', 'VmHWM') for one in pids) * 1024)
+
+
+def bytes_written(pid):
+    return sum(proc_field(one, 'io', 'write_bytes') for one in family(pid))
+
+
+def bytes_stored(folder):
+    return sum(path.stat().st_blocks * 512
+               for path in pathlib.Path(folder).rglob('*') if path.is_file())
+
+
+def busy_seconds():
+    """What all processors have worked since the start, and what they could have."""
+    user, nice, system, idle, wait, *rest = map(
+        int, pathlib.Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:9])
+    busy = user + nice + system + sum(rest)
+    return busy / TICKS, (busy + idle + wait) / TICKS
+
+
+class Watch:
+    """The share of the machine that went to neither this benchmark nor idling."""
+
+    def __init__(self):
+        self.own = cpu_seconds(os.getpid())
+        self.busy, self.all = busy_seconds()
+
+    def other_share(self):
+        busy, possible = busy_seconds()
+        other = busy - self.busy - (cpu_seconds(os.getpid()) - self.own)
+        return max(0.0, other / max(possible - self.all, 0.01))
+
+
+class Process:
+    """A program that is ended with us."""
+
+    def __init__(self, command, *, log, user=None, env=None, cwd=None, notify=False, **pipes):
+        self.command = list(map(str, command))
+        self.log = log
+        self.notified = None
+        env = dict(os.environ, **(env or {}))
+        if notify:
+            self.notify_folder = tempfile.mkdtemp()
+            self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.notified.bind(f'{self.notify_folder}/notify')
+            env['NOTIFY_SOCKET'] = f'{self.notify_folder}/notify'
+        with open(log, 'a', encoding='utf-8') as file:
+            self.popen = subprocess.Popen(self.command, stderr=file, cwd=cwd, env=env,
+                                          user=user, **{'stdout': file, **pipes})
+        self.pid = self.popen.pid
+
+    def fail(self, what):
+        tail = pathlib.Path(self.log).read_text(errors='replace').strip().splitlines()[-3:]
+        raise Failed(f'{pathlib.Path(self.command[0]).name}: {what}: {" / ".join(tail)}')
+
+    def wait_ready(self):
+        """Until the program says READY to its service manager, which is us."""
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            if select.select([self.notified], [], [], 0.1)[0]:
+                if b'READY=1' in self.notified.recv(4096):
+                    return
+            elif self.popen.poll() is not None:
+                self.fail(f'ended with {self.popen.returncode}')
+        self.fail('is not ready')
+
+    def kill(self, number=signal.SIGKILL):
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        try:
+            self.popen.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+        if self.notified:
+            self.notified.close()
+            shutil.rmtree(self.notify_folder, ignore_errors=True)
+            self.notified = None
+        return self.popen.returncode
+
+    def stop(self):
+        return self.kill(signal.SIGTERM)
+
+
+class Load(Process):
+    """A program that takes commands and answers each with a line of JSON."""
+
+    def __init__(self, command, log):
+        super().__init__(command, log=log, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def send(self, line):
+        try:
+            self.popen.stdin.write(line + '\n')
+            self.popen.stdin.flush()
+        except BrokenPipeError:
+            self.fail('has ended')
+
+    def answer(self):
+        line = self.popen.stdout.readline()
+        if not line:
+            self.popen.wait()
+            self.fail('has ended')
+        return json.loads(line)
+
+    def ask(self, line):
+        self.send(line)
+        return self.answer()
+
+    def end(self):
+        try:
+            self.popen.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.popen.stdout.close()
+        return self.kill()
+
+
+def run_json(command):
+    """The answer of a program that prints one line of JSON."""
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Failed(done.stderr.strip())
+    return json.loads(done.stdout)
