@@ -56,16 +56,34 @@ static query_fn *const queries[MESSAGE_TYPE_COUNT] = {
 	/* clang-format on */
 };
 
-static const struct {
+struct refusal {
 	enum judgement code;
 	const char *detail;
-} query_outcomes[] = {
+};
+
+static const struct refusal query_outcomes[] = {
 	[QUERY_E_BODY] = { REFUSED_MALFORMED, "the body is not one of its type" },
 	[QUERY_E_PLAN] = { REFUSED_UNKNOWN_PLAN, "no such plan is published at this node" },
 	[QUERY_E_FORM] = { REFUSED_UNKNOWN_FORM, "the plan has no such form" },
 	[QUERY_E_PERIOD] = { REFUSED_UNKNOWN_PERIOD, "no such period" },
 	[QUERY_E_NOT_FOUND] = { REFUSED_NOT_FOUND, "nothing of that name is held" },
 };
+
+/* What a question is refused with that ended otherwise than well. */
+static struct refusal refusal_of(int r)
+{
+	if (r > 0 && (size_t)r < ARRAY_SIZE(query_outcomes)) {
+		return query_outcomes[r];
+	}
+	if (r == -ETIMEDOUT) {
+		return (struct refusal){ REFUSED_BUSY, "it takes too long; ask for less of it" };
+	}
+	if (r == -ESTALE) {
+		return (struct refusal){ REFUSED_BUSY,
+			"the store grew too much meanwhile; ask when less is sent" };
+	}
+	return (struct refusal){ REFUSED_STORE_FAILED, "the store cannot be read" };
+}
 
 /* A reporter reads the reports of its own unit only. */
 static bool may_read(const struct catalog_key *key, int64_t type, struct bytes body)
@@ -102,17 +120,19 @@ static void handle_query(struct node *node, struct peer *peer, const struct cata
 			.now = intake_instant(node->intake, node_now(node)),
 		};
 
+		txn_bound(txn, LIMIT_READ_MS, 0);
 		answer_begin(node, envelope->request);
 		r = queries[envelope->type](&query, envelope->body, &node->reply);
+		if (txn_error(txn)) { /* a read that failed looks like one that found nothing */
+			r = txn_error(txn) == -ETIMEDOUT ? -ETIMEDOUT : -EIO;
+		}
 	}
 	if (r == 0) {
 		peer_answer(node, peer, writer_bytes(&node->reply));
-	} else if (r > 0 && (size_t)r < ARRAY_SIZE(query_outcomes)) {
-		peer_refuse(node, peer, envelope->request, query_outcomes[r].code,
-			query_outcomes[r].detail);
 	} else {
-		peer_refuse(node, peer, envelope->request, REFUSED_STORE_FAILED,
-			"the store cannot be read");
+		struct refusal refusal = refusal_of(r);
+
+		peer_refuse(node, peer, envelope->request, refusal.code, refusal.detail);
 	}
 }
 
@@ -371,7 +391,31 @@ static void *recount_thread(void *data)
 	return NULL;
 }
 
-/* Starts the thread for peer; refuses where one is running. */
+/*
+ * The thread is another's, or this key has just had it and others were refused meanwhile: then it
+ * is theirs first.
+ */
+static bool recount_is_taken(struct node *node, struct peer *peer, int64_t request)
+{
+	struct recount *recount = &node->recount;
+	bool same = memcmp(recount->key.data, peer->key.data, KEY_SIZE) == 0;
+	int64_t wait_ms = recount->ended_ms + LIMIT_RECOUNT_TURN_MS - monotonic_ms();
+	char text[64];
+
+	if (recount->running) {
+		recount->is_wanted |= !same;
+		peer_refuse(node, peer, request, REFUSED_BUSY, "a recount is running");
+		return true;
+	}
+	if (recount->is_wanted && same && wait_ms > 0) {
+		snprintf(text, sizeof(text), "%" PRId64 " ms to wait: others come first", wait_ms);
+		peer_refuse(node, peer, request, REFUSED_LATER, text);
+		return true;
+	}
+	return false;
+}
+
+/* Starts the thread for peer. */
 static void recount_start(struct node *node, struct peer *peer, int64_t request)
 {
 	struct recount *recount = &node->recount;
@@ -387,6 +431,7 @@ static void recount_start(struct node *node, struct peer *peer, int64_t request)
 	recount->map_bytes = (size_t)node->settings->map_bytes;
 	recount->request = request;
 	recount->stop = false;
+	recount->is_wanted = false;
 	zmq_msg_init(&recount->peer);
 	zmq_msg_copy(&recount->peer, &peer->id);
 	recount->key = peer->key;
@@ -405,12 +450,10 @@ static void handle_verify(struct node *node, struct peer *peer, const struct cat
 	const struct envelope *envelope)
 {
 	(void)key;
-	if (node->recount.running) {
-		peer_refuse(node, peer, envelope->request, REFUSED_BUSY, "a recount is running");
-		return;
+	if (!recount_is_taken(node, peer, envelope->request)) {
+		node->recount.is_question = false;
+		recount_start(node, peer, envelope->request);
 	}
-	node->recount.is_question = false;
-	recount_start(node, peer, envelope->request);
 }
 
 /* [ms, type, body] */
@@ -432,9 +475,7 @@ static void handle_as_of(struct node *node, struct peer *peer, const struct cata
 	} else if (!(message_row(type)->roles & ROLE_BIT(key->role))) {
 		peer_refuse(node, peer, envelope->request, REFUSED_NOT_PERMITTED,
 			"the role may not ask that");
-	} else if (recount->running) {
-		peer_refuse(node, peer, envelope->request, REFUSED_BUSY, "a recount is running");
-	} else {
+	} else if (!recount_is_taken(node, peer, envelope->request)) {
 		recount->is_question = true;
 		recount->until.ms = ms;
 		recount->type = type;
@@ -464,6 +505,7 @@ void recount_end(struct node *node)
 	txn_abort(recount->txn);
 	recount->txn = NULL;
 	recount->running = false;
+	recount->ended_ms = monotonic_ms();
 }
 
 void recount_answer(struct node *node)
@@ -474,17 +516,13 @@ void recount_answer(struct node *node)
 	recount_end(node);
 	writer_reset(&node->reply);
 	if (recount->error) {
-		bool outcome =
-			recount->error > 0 && (size_t)recount->error < ARRAY_SIZE(query_outcomes);
-		enum judgement code =
-			outcome ? query_outcomes[recount->error].code : REFUSED_STORE_FAILED;
+		struct refusal refusal = refusal_of(recount->error);
 
-		intake_count_refusal(node->intake, code);
+		intake_count_refusal(node->intake, refusal.code);
 		envelope_begin(&node->reply, MESSAGE_REFUSED, recount->request);
 		writer_array(&node->reply, 2);
-		writer_str(&node->reply, judgement_name(code));
-		writer_str(&node->reply, outcome ? query_outcomes[recount->error].detail
-						 : strerror(-recount->error));
+		writer_str(&node->reply, judgement_name(refusal.code));
+		writer_str(&node->reply, refusal.detail);
 	} else if (recount->is_question) {
 		answer_begin(node, recount->request);
 		writer_raw(&node->reply, writer_bytes(&recount->answer));

@@ -41,6 +41,8 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_VERIFIED] = { "verified", "ba85678029074f5298380f334ed03b5b", LOG_NOTICE },
 	[EVENT_KEY_ACT] = { "key-act", "6d0f3f1b0a5b4d0e9a51a2f5d6d7c1e4", LOG_NOTICE },
 	[EVENT_KEY_ACT_REFUSED] = { "key-act-refused", "b7c8f0d2e13a4f6a8d4be29a70c6519f", LOG_WARNING },
+	[EVENT_READER_ENDED] = { "reader-ended", "51433fca433449be87be5ac0500522f4", LOG_WARNING },
+	[EVENT_READER_STUCK] = { "reader-stuck", "c1d6809112f744a299e1097038c573da", LOG_ERR },
 	[EVENT_VERIFY_DIFFERS] = { "verify-differs", "130c9f545c354761a92c4a107e63a3fe", LOG_CRIT },
 };
 /* clang-format on */

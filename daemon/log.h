@@ -32,6 +32,8 @@ enum log_event {
 	EVENT_VERIFY_DIFFERS,      /* a recount found differences: DIFFERENCES */
 	EVENT_KEY_ACT,         /* a key was invited, replaced or revoked: ACT, KEY, SEQ, SENDER */
 	EVENT_KEY_ACT_REFUSED, /* it was not: CODE, PLACE, SENDER */
+	EVENT_READER_ENDED,    /* a process that held an old state of the store was ended: PID */
+	EVENT_READER_STUCK,    /* it could not be ended: PID, ERRNO */
 	EVENT_COUNT,
 };
 

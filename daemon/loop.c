@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #include "daemon/log.h"
@@ -20,7 +21,6 @@
 
 enum {
 	EVENT_MS = 100,     /* at most ten events a second */
-	READERS_MS = 60000, /* between checks for dead readers */
 	TURN_MS_MAX = 1000, /* the loop turns at least this often */
 };
 
@@ -276,6 +276,36 @@ static void update_status(struct node *node)
 		intake_identity(node->intake)->synthetic ? ", SYNTHETIC" : "");
 }
 
+/*
+ * Ends a process that holds a snapshot (mdb_copy, or a program that was stopped) before what is
+ * freed meanwhile fills the map. Milliseconds until it is to be called again.
+ */
+static int64_t check_readers(struct node *node)
+{
+	uint64_t growth = (uint64_t)node->settings->map_bytes / LIMIT_GROWTH_SHARE;
+	int pid;
+
+	if (store_check_readers(node->store, growth, &pid) != STORE_E_HELD) {
+		node->reader_told = 0;
+		return LIMIT_READERS_MS;
+	}
+	if (kill(pid, SIGKILL) == 0) {
+		log_event(EVENT_READER_ENDED, LOG_FIELDS(LOG_NUMBER("PID", pid)),
+			"process %d held an old state of the store while it grew by %" PRIu64
+			" MiB, and was ended",
+			pid, growth >> 20);
+		return LIMIT_READERS_MS / 10; /* its slot is free once it has died */
+	}
+	if (node->reader_told != pid) {
+		node->reader_told = pid;
+		log_event(EVENT_READER_STUCK,
+			LOG_FIELDS(LOG_NUMBER("PID", pid), LOG_NUMBER("ERRNO", errno)),
+			"process %d holds an old state of the store, which grows for it: end it (%s)",
+			pid, strerror(errno));
+	}
+	return LIMIT_READERS_MS;
+}
+
 /* How long the loop may sleep. */
 static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at)
 {
@@ -363,8 +393,7 @@ int node_run(struct node *node)
 			watchdog_at = now_ms + interval;
 		}
 		if (now_ms >= readers_at) {
-			store_check_readers(node->store);
-			readers_at = now_ms + READERS_MS;
+			readers_at = now_ms + check_readers(node);
 		}
 		if (now_ms >= status_at) {
 			update_status(node);

@@ -50,6 +50,8 @@ struct recount {
 	int done; /* eventfd */
 	zmq_msg_t peer;
 	struct public_key key; /* of who asked */
+	bool is_wanted;        /* another key was refused meanwhile */
+	int64_t ended_ms;
 	int64_t request;
 	bool is_question; /* as of until, of that type and body; otherwise a recount */
 	struct instant until;
@@ -85,20 +87,13 @@ struct node {
 	bool events_due;
 	uint64_t status_seq; /* of the status told last */
 	int64_t next_event_ms;
+	int reader_told; /* a process that could not be ended, once it is in the log */
 	struct recount recount;
 	int64_t log_second;
 	unsigned logged;
 	struct writer reply;
 	char endpoint[256];
 };
-
-static inline int64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static inline int64_t monotonic_ms(void)
 {

@@ -7,6 +7,8 @@
  */
 #include "daemon/store.h"
 
+#include "proto/instant.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,10 @@ struct store {
 	MDB_env *env;
 	MDB_dbi tables[TABLE_COUNT];
 	int lock;
-	struct txn *idle; /* a reader that has ended: the next one goes on with its slot */
+	struct txn *idle;   /* a reader that has ended: the next one goes on with its slot */
+	int holder;         /* another process that holds a snapshot; 0: none */
+	size_t held;        /* which snapshot */
+	uint64_t held_used; /* bytes in use when it was seen first */
 };
 
 struct txn {
@@ -32,6 +37,13 @@ struct txn {
 	MDB_txn *mdb;
 	int error; /* the first MDB or errno value; 0 while fine */
 	bool write;
+	unsigned steps;      /* reads since the bounds were looked at */
+	int64_t until_us;    /* 0: no bound */
+	uint64_t used_bytes; /* of the store at most; 0: no bound */
+};
+
+enum {
+	STEPS = 256, /* reads between two looks at the bounds; each takes a microsecond or so */
 };
 
 struct cursor {
@@ -224,11 +236,68 @@ void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_by
 	*ret_bytes = info.me_mapsize;
 }
 
-void store_check_readers(struct store *store)
+static uint64_t used_bytes(const struct store *store)
 {
+	uint64_t used, bytes;
+
+	store_usage(store, &used, &bytes);
+	return used;
+}
+
+struct oldest {
+	int pid; /* 0: no other process holds a snapshot */
+	size_t snapshot;
+};
+
+/* One line of mdb_reader_list: process, thread and snapshot, or "-" where it holds none. */
+static int take_reader(const char *line, void *data)
+{
+	struct oldest *oldest = data;
+	size_t thread, snapshot;
+	int pid;
+
+	if (sscanf(line, "%d %zx %zu", &pid, &thread, &snapshot) == 3 && pid != getpid() &&
+		(oldest->pid == 0 || snapshot < oldest->snapshot)) {
+		*oldest = (struct oldest){ pid, snapshot };
+	}
+	return 0;
+}
+
+int store_check_readers(struct store *store, uint64_t growth_bytes, int *ret_pid)
+{
+	struct oldest oldest = { 0 };
 	int dead;
 
 	mdb_reader_check(store->env, &dead);
+	mdb_reader_list(store->env, take_reader, &oldest);
+	if (oldest.pid != store->holder || oldest.snapshot != store->held) {
+		store->holder = oldest.pid;
+		store->held = oldest.snapshot;
+		store->held_used = used_bytes(store);
+	}
+	if (oldest.pid == 0 || used_bytes(store) - store->held_used <= growth_bytes) {
+		return 0;
+	}
+	*ret_pid = oldest.pid;
+	return STORE_E_HELD;
+}
+
+void txn_bound(struct txn *txn, int64_t ms, uint64_t growth_bytes)
+{
+	txn->until_us = ms > 0 ? monotonic_us() + ms * 1000 : 0;
+	txn->used_bytes = growth_bytes > 0 ? used_bytes(txn->store) + growth_bytes : 0;
+}
+
+int txn_renew(struct txn *txn)
+{
+	int r;
+
+	mdb_txn_reset(txn->mdb);
+	r = mdb_txn_renew(txn->mdb);
+	if (r) {
+		txn->error = r;
+	}
+	return r ? -EIO : 0;
 }
 
 int txn_begin(struct store *store, bool write, struct txn **ret)
@@ -243,6 +312,7 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 			free(txn);
 			return translate(r);
 		}
+		txn_bound(txn, 0, 0);
 		*ret = txn;
 		return 0;
 	}
@@ -308,6 +378,20 @@ void txn_fail(struct txn *txn, int error)
 	remember(txn, error);
 }
 
+/* Has the transaction failed, or reached one of its bounds? */
+static bool is_over(struct txn *txn)
+{
+	if (txn->error == 0 && ++txn->steps >= STEPS && (txn->until_us || txn->used_bytes)) {
+		txn->steps = 0;
+		if (txn->until_us && monotonic_us() > txn->until_us) {
+			remember(txn, ETIMEDOUT);
+		} else if (txn->used_bytes && used_bytes(txn->store) > txn->used_bytes) {
+			remember(txn, ESTALE);
+		}
+	}
+	return txn->error != 0;
+}
+
 static MDB_val val(struct bytes bytes)
 {
 	return (MDB_val){ bytes.size, (void *)bytes.data };
@@ -322,7 +406,7 @@ bool txn_get(struct txn *txn, enum store_table table, struct bytes key, struct b
 {
 	MDB_val k = val(key);
 	MDB_val v;
-	int r = txn->error ? MDB_NOTFOUND : mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
+	int r = is_over(txn) ? MDB_NOTFOUND : mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
 
 	if (r) {
 		remember(txn, r == MDB_NOTFOUND ? 0 : r);
@@ -419,7 +503,7 @@ static bool move(struct cursor *cursor, MDB_cursor_op op, struct bytes key, stru
 {
 	MDB_val k = val(key);
 	MDB_val v;
-	int r = mdb_cursor_get(cursor->mdb, &k, &v, op);
+	int r = is_over(cursor->txn) ? MDB_NOTFOUND : mdb_cursor_get(cursor->mdb, &k, &v, op);
 
 	if (r) {
 		remember(cursor->txn, r == MDB_NOTFOUND ? 0 : r);

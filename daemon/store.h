@@ -35,6 +35,7 @@ enum {
 	STORE_E_FULL = 1, /* the map or the disk has no room; the transaction wrote nothing */
 	STORE_E_FORMAT,   /* made by a newer format, or not a store of ours */
 	STORE_E_LOCKED,   /* another process has it open for writing */
+	STORE_E_HELD,     /* another process has held a snapshot for too long */
 };
 
 struct store_options {
@@ -51,10 +52,23 @@ void store_closep(struct store **store);
 const char *table_name(enum store_table table);
 /* Bytes of the map in use and in all. */
 void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes);
-/* Frees the slots of readers that died. */
-void store_check_readers(struct store *store);
+/*
+ * Frees the slots of readers that died, and looks for another process that holds a snapshot: what
+ * is freed meanwhile cannot be used again, and the store grows. It is seen from its first check on.
+ *
+ * Returns 0, or STORE_E_HELD if the store has grown by more than growth_bytes since then. *ret_pid
+ * is then that process, which is alive: it holds its lock.
+ */
+int store_check_readers(struct store *store, uint64_t growth_bytes, int *ret_pid);
 
 int txn_begin(struct store *store, bool write, struct txn **ret);
+/*
+ * Bounds a read transaction: reads fail with -ETIMEDOUT after so many milliseconds from now, and
+ * with -ESTALE once the store has grown by so many bytes; txn_error says so. 0 is no bound.
+ */
+void txn_bound(struct txn *txn, int64_t ms, uint64_t growth_bytes);
+/* Gives a read transaction, which has no cursor open, the newest snapshot. 0 or -errno. */
+int txn_renew(struct txn *txn);
 /* Commits and frees. 0: it is on disk. Otherwise nothing was written: STORE_E_FULL or -errno. */
 int txn_commit(struct txn *txn);
 void txn_abort(struct txn *txn); /* frees; also ends a read transaction */

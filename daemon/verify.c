@@ -19,12 +19,14 @@ struct verify {
 	struct node_init identity;
 	uint64_t life; /* that the checkpoints are signed for */
 	struct verify_result *result;
-	struct peaks peaks;   /* of the tree so far */
-	struct growth growth; /* by the batch at hand */
-	struct hash *leaves;  /* its leaves, and behind them the nodes of growth */
-	struct hash root;     /* that its checkpoint has */
-	bool lost;            /* something was wrong: roots are not compared any more */
-	struct instant until; /* later batches are left out */
+	struct peaks peaks;    /* of the tree so far */
+	struct growth growth;  /* by the batch at hand */
+	struct hash *leaves;   /* its leaves, and behind them the nodes of growth */
+	struct hash root;      /* that its checkpoint has */
+	bool lost;             /* something was wrong: roots are not compared any more */
+	struct instant until;  /* later batches are left out */
+	int64_t deadline_us;   /* 0: none */
+	uint64_t growth_bytes; /* of the store while it is compared */
 	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
 	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
 };
@@ -267,24 +269,68 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 	return r == 0 && reload ? reload_catalog(verify) : r;
 }
 
-static int fold_ledger(struct verify *verify, struct txn *txn, const bool *stop)
+/*
+ * Folds what lies from *next on, under one snapshot and not for long. *ret_more if there may be
+ * more, behind *next, for a newer snapshot.
+ */
+static int fold_slice(
+	struct verify *verify, struct txn *txn, const bool *stop, uint64_t *next, bool *ret_more)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	int64_t until_us = monotonic_us() + (int64_t)LIMIT_SNAPSHOT_MS * 1000;
 	struct bytes key, record;
+	uint8_t from[8];
 	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
 
-	for (bool more = r == 0 && cursor_first(cursor, &key, &record); r == 0 && more;
-		more = cursor_next(cursor, &key, &record)) {
+	put_be64(from, *next);
+	*ret_more = false;
+	for (bool more = r == 0 && cursor_seek(cursor, (struct bytes){ from, 8 }, &key, &record);
+		r == 0 && more; more = cursor_next(cursor, &key, &record)) {
+		uint64_t seq = key.size == 8 ? get_be64(key.data) : 0;
+
 		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 			return -ECANCELED;
 		}
-		uint64_t seq = key.size == 8 ? get_be64(key.data) : 0;
-
+		if (verify->deadline_us && monotonic_us() > verify->deadline_us) {
+			return -ETIMEDOUT;
+		}
 		if (is_later(verify, seq, record)) {
 			break;
 		}
 		r = fold_batch(verify, seq, record);
+		if (seq >= *next && monotonic_us() > until_us) {
+			*next = seq + 1;
+			*ret_more = true;
+			break;
+		}
 	}
+	return r > 0 ? -EIO : r;
+}
+
+/*
+ * The ledger only grows, so it can be folded under one snapshot after the other: none is held for
+ * long, and what is freed meanwhile is used again. What was folded is committed to the scratch
+ * store, which needs no memory for it then.
+ */
+static int fold_ledger(struct verify *verify, struct txn *txn, const bool *stop)
+{
+	uint64_t next = 0;
+	bool more;
+	int r;
+
+	do {
+		r = fold_slice(verify, txn, stop, &next, &more);
+		if (r == 0 && more) {
+			r = txn_commit(verify->out);
+			verify->out = NULL;
+			if (r == 0) {
+				r = txn_begin(verify->scratch, true, &verify->out);
+			}
+			if (r == 0) {
+				r = txn_renew(txn);
+			}
+		}
+	} while (r == 0 && more);
 	return r > 0 ? -EIO : r;
 }
 
@@ -371,8 +417,11 @@ static int compare_all(struct verify *verify, struct txn *txn, void *data)
 	int r = 0;
 
 	(void)data;
+	txn_bound(txn, 0, verify->growth_bytes);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(derived); i++) {
 		r = compare_table(verify, txn, derived[i]);
+		r = r == 0 ? txn_error(txn) : r;
+		r = r > 0 ? -EIO : r;
 	}
 	return r;
 }
@@ -406,7 +455,13 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 		.create = true,
 		.scratch = true,
 	};
-	struct verify verify = { .result = result, .until = until };
+	struct verify verify = {
+		.result = result,
+		.until = until,
+		.deadline_us =
+			until.ms == INT64_MAX ? 0 : monotonic_us() + (int64_t)LIMIT_AS_OF_MS * 1000,
+		.growth_bytes = map_bytes / LIMIT_GROWTH_SHARE,
+	};
 	int r;
 
 	*result = (struct verify_result){ 0 };

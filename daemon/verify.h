@@ -27,14 +27,15 @@ struct verify_result {
  * scratch_folder an existing folder for the scratch store; what is made there is removed
  * stop           becomes true to end early (-ECANCELED)
  *
- * Returns 0 with *ret filled, or -errno when it could not be done.
+ * Returns 0 with *ret filled, -ESTALE if the store grew too much while it was compared, or -errno
+ * when it could not be done. The transaction's snapshot is a later one afterwards.
  */
 int verify_run(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,
 	struct verify_result *ret);
 
 /*
  * Folds the ledger up to the last commit not later than until into a scratch store, and asks a
- * question of that state. What fn returns is returned, or -errno.
+ * question of that state. What fn returns is returned, -ETIMEDOUT after LIMIT_AS_OF_MS, or -errno.
  */
 typedef int verify_question_fn(void *data, const struct query *query);
 int verify_as_of(struct txn *txn, const char *scratch_folder, size_t map_bytes, const bool *stop,

@@ -18,6 +18,14 @@ enum {
 	YEAR_MAX = 2200,
 };
 
+int64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 struct instant instant_now(void)
 {
 	struct timespec now;

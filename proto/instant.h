@@ -1,7 +1,7 @@
 /*
  * instant.h - points in time and civil dates in Asia/Ho_Chi_Minh (UTC+7, no daylight saving).
  *
- * Never reads a clock except in instant_now(); libraries get instants passed in.
+ * Never reads a clock except in instant_now() and monotonic_us(); libraries get instants passed in.
  */
 #pragma once
 
@@ -26,6 +26,9 @@ enum {
 };
 
 struct instant instant_now(void);
+
+/* Of a clock that never goes back, for waits and bounds; its zero means nothing. */
+int64_t monotonic_us(void);
 
 /* Writes RFC 3339 with the offset +07:00; size at least INSTANT_TEXT_SIZE. */
 void instant_format(struct instant instant, char *ret, size_t size);

@@ -43,5 +43,13 @@ enum {
 		1 << 16,             /* failed handshakes that wait to be counted; 128 bytes each */
 	LIMIT_TURN_HANDSHAKES = 256, /* keys of connections looked up before messages get a turn */
 	LIMIT_REFUSALS_LOGGED = 20,  /* refused messages and keys logged in one second */
+	LIMIT_READ_MS = 2000,        /* one question in the loop; then it is refused as busy */
+	LIMIT_SNAPSHOT_MS = 100,     /* of the recount; then it goes on with a newer snapshot */
+	LIMIT_AS_OF_MS =
+		600 * 1000, /* a question as of a past instant; then it is refused as busy */
+	LIMIT_RECOUNT_TURN_MS =
+		3000,            /* others come first so long, if they were refused meanwhile */
+	LIMIT_GROWTH_SHARE = 8,  /* a snapshot ends when the store grew by this part of the map */
+	LIMIT_READERS_MS = 1000, /* between looks for who holds a snapshot */
 	LIMIT_TURN_MS = 50, /* after so long what was taken is committed and others get a turn */
 };

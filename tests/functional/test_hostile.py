@@ -7,6 +7,8 @@ stays below the MemoryMax of its unit. BAOCAO_ATTACK_SECONDS makes each attack l
 import os
 import re
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -345,6 +347,70 @@ class Ended(harness.NodeCase):
         late = Honest(self.city, key_of('ward 12'), 12)
         late.session.close()
         self.assertEqual(len(late.receipts), 1)
+
+
+class Readers(harness.NodeCase):
+    """Who reads for long holds up neither the store nor other readers."""
+
+    def setUp(self):
+        self.city = self.node(f'city{len(self.daemons)}', CITY, clock='2022-06-01T08:00:00+07:00',
+                              settings={'map_size': '16M'})
+        harness.furnish(self.city)
+
+    def used(self):
+        with self.city.session() as session:
+            return session.status()['map_used']
+
+    def test_a_process_that_holds_a_snapshot_is_ended_before_the_map_is_full(self):
+        if not shutil.which('mdb_dump'):
+            self.skipTest('lmdb-utils is not installed')
+        rows = [(client.Key(i.to_bytes(32, 'big')).hex, 11, 'reporter', '2010-01-01', '', 'x' * 60)
+                for i in range(1, 2001)]  # more than a pipe holds
+        harness.publish(self.city, 'keys', 'many', client.keys_text(rows))
+        reader = subprocess.Popen(
+            ['mdb_dump', '-n', '-a', os.path.join(self.city.state, 'baocao.mdb')],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.addCleanup(reader.stdout.close)
+        self.addCleanup(reader.wait)
+        self.addCleanup(reader.kill)
+        reader.stdout.read(1)  # it has its snapshot, and now waits for a pipe that nobody reads
+        begun = self.used()
+        honest = Honest(self.city, key_of('ward 11'), 11)
+        try:
+            harness.wait_until(lambda: honest.hand_in() or reader.poll() is not None, 60)
+        finally:
+            honest.session.close()
+        self.assertEqual(reader.wait(), -signal.SIGKILL)
+        self.assertLess(self.used() - begun, 6 << 20)  # an eighth of the map, and a second's more
+        self.assertIn('reader-ended', self.city.log())
+        honest = Honest(self.city, key_of('ward 11'), 11)
+        growth = [1 << 20]
+        while growth[-1] > 64 << 10 and len(growth) < 20:  # until its slot is free
+            before = self.used()
+            for _ in range(50):
+                honest.hand_in()
+            growth.append(self.used() - before)
+        honest.session.close()
+        self.assertLessEqual(growth[-1], 64 << 10, growth)
+
+    def test_one_reader_cannot_keep_the_thread_of_past_questions(self):
+        moment = harness.ms_of('2022-06-02T08:00:00+07:00')
+        question = [moment, client.TYPES['figures'], [PLAN, '', '2022', 0, 0]]
+        with self.city.session(key_of('reader')) as greedy, self.city.session() as other:
+            waits, answers = 0, 0
+            for _ in range(2000):
+                greedy.send('as-of', question)  # its next one is always there first
+                try:
+                    other.query('as-of', *question)
+                    answers += 1
+                except client.Refused as refused:
+                    self.assertEqual(refused.code, 'busy')
+                while greedy.socket.poll(0):
+                    message = greedy.receive()
+                    waits += message.name == 'refused' and message.body[0] == 'later'
+                if waits and answers:
+                    break
+            self.assertTrue(waits and answers, (waits, answers))
 
 
 if __name__ == '__main__':

@@ -1,6 +1,9 @@
 #include "tests/unit/fixture.h"
 
+#include <limits.h>
 #include <lmdb.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 struct place {
 	char folder[64];
@@ -289,7 +292,131 @@ static void a_reader_sees_its_snapshot(void **state)
 	assert_int_equal(txn_commit(writer), 0);
 	assert_false(txn_get(reader, TABLE_LOCAL, text("a"), &value));
 	txn_abort(reader);
-	store_check_readers(store);
+	store_close(store);
+}
+
+/* Changes the store until it has grown by so much, at most times times. */
+static uint64_t change(struct store *store, unsigned times, uint64_t growth)
+{
+	uint64_t before, after, bytes;
+	uint8_t value[4096] = { 0 };
+
+	store_usage(store, &before, &bytes);
+	after = before;
+	for (unsigned i = 0; i < times && after - before < growth; i++) {
+		struct txn *txn;
+
+		memcpy(value, &i, sizeof(i));
+		assert_int_equal(txn_begin(store, true, &txn), 0);
+		txn_put(txn, TABLE_LOCAL, text("a"), (struct bytes){ value, sizeof(value) });
+		assert_int_equal(txn_commit(txn), 0);
+		store_usage(store, &after, &bytes);
+	}
+	return after - before;
+}
+
+/* Another process that reads the store and does not end; what it says on ret means that it reads. */
+static pid_t start_reader(const char *folder)
+{
+	int said[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(said), 0);
+	pid = fork();
+	if (pid == 0) {
+		char path[PATH_MAX];
+		MDB_env *env;
+		MDB_txn *txn;
+
+		snprintf(path, sizeof(path), "%s/baocao.mdb", folder);
+		if (mdb_env_create(&env) == 0 &&
+			mdb_env_open(env, path, MDB_NOSUBDIR | MDB_RDONLY, 0) == 0 &&
+			mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 &&
+			write(said[1], "r", 1) == 1) {
+			pause();
+		}
+		_exit(1);
+	}
+	close(said[1]);
+	assert_int_equal(read(said[0], &byte, 1), 1);
+	close(said[0]);
+	return pid;
+}
+
+static void a_process_that_holds_a_snapshot_is_named_once_the_store_has_grown(void **state)
+{
+	static const uint64_t bound = 256 << 10;
+	struct store *store;
+	uint64_t grown;
+	int found = 0;
+	pid_t pid;
+
+	assert_int_equal(open_at(*state, true, 16 << 20, &store), 0);
+	change(store, 100, UINT64_MAX);
+	assert_true(change(store, 1000, UINT64_MAX) < bound); /* what is freed is used again */
+	pid = start_reader(((struct place *)*state)->folder);
+	assert_int_equal(store_check_readers(store, bound, &found), 0);
+	assert_true(change(store, 1000, bound + 4096) > bound);
+	assert_int_equal(store_check_readers(store, bound, &found), STORE_E_HELD);
+	assert_int_equal(found, pid);
+	assert_int_equal(kill(found, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(store_check_readers(store, bound, &found), 0);
+	grown = change(store, 1000, UINT64_MAX);
+	assert_true(grown < bound);
+	store_close(store);
+}
+
+static void a_snapshot_of_our_own_ends_once_the_store_has_grown(void **state)
+{
+	struct txn *reader;
+	struct store *store;
+	struct bytes value;
+	int reads = 0;
+
+	assert_int_equal(open_at(*state, true, 16 << 20, &store), 0);
+	change(store, 1, UINT64_MAX);
+	assert_int_equal(txn_begin(store, false, &reader), 0);
+	txn_bound(reader, 0, 256 << 10);
+	for (int i = 0; i < 1000; i++) {
+		assert_true(txn_get(reader, TABLE_LOCAL, text("a"), &value));
+	}
+	change(store, 1000, (256 << 10) + 4096);
+	while (txn_get(reader, TABLE_LOCAL, text("a"), &value)) {
+		assert_true(reads++ < 1000);
+	}
+	assert_int_equal(txn_error(reader), -ESTALE);
+	txn_abort(reader);
+	assert_int_equal(txn_begin(store, false, &reader), 0); /* the next one has no bound */
+	for (int i = 0; i < 1000; i++) {
+		assert_true(txn_get(reader, TABLE_LOCAL, text("a"), &value));
+	}
+	assert_int_equal(txn_renew(reader), 0);
+	txn_abort(reader);
+	store_close(store);
+}
+
+static void a_read_ends_at_its_deadline_in_a_cursor_too(void **state)
+{
+	struct bytes key, value;
+	struct cursor *cursor;
+	struct store *store;
+	struct txn *txn;
+	int steps = 0;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	change(store, 1, UINT64_MAX);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	txn_bound(txn, 1, 0);
+	assert_int_equal(cursor_open(txn, TABLE_LOCAL, &cursor), 0);
+	usleep(2000);
+	while (cursor_first(cursor, &key, &value)) {
+		assert_true(steps++ < 1000);
+	}
+	assert_int_equal(txn_error(txn), -ETIMEDOUT);
+	cursor_close(cursor);
+	txn_abort(txn);
 	store_close(store);
 }
 
@@ -327,6 +454,9 @@ int main(void)
 		TEST(cursors_walk_in_key_order_and_seek_to_both_sides),
 		TEST(a_key_that_is_not_the_greatest_cannot_be_appended),
 		TEST(a_reader_sees_its_snapshot),
+		TEST(a_process_that_holds_a_snapshot_is_named_once_the_store_has_grown),
+		TEST(a_snapshot_of_our_own_ends_once_the_store_has_grown),
+		TEST(a_read_ends_at_its_deadline_in_a_cursor_too),
 		TEST(numbers_in_keys_order_as_numbers),
 	};
 

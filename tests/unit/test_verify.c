@@ -1,5 +1,7 @@
 #include "tests/unit/fixture.h"
 
+#include <pthread.h>
+
 static const uint32_t wards[] = { 101, 102, 103, 201, 202 };
 
 struct history {
@@ -265,6 +267,45 @@ static void a_recount_stops_when_it_is_told_to(void **state)
 	txn_abort(txn);
 }
 
+struct recount {
+	struct world *world;
+	struct verify_result result;
+	bool done;
+};
+
+static void *recount_run(void *data)
+{
+	struct recount *recount = data;
+
+	world_verify(recount->world, &recount->result);
+	__atomic_store_n(&recount->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void a_recount_takes_newer_snapshots_while_the_ledger_grows(void **state)
+{
+	struct world *world = *state;
+	struct recount recount = { .world = world };
+	uint32_t seed = 20220601;
+	uint64_t begun = 0;
+
+	/* More and more, until folding takes longer than one snapshot is held. */
+	for (size_t count = 500; recount.result.entries <= begun && count < 20000; count *= 2) {
+		pthread_t thread;
+
+		history_run(world, seed++, count);
+		begun = intake_seq(world->intake);
+		recount.done = false;
+		assert_int_equal(pthread_create(&thread, NULL, recount_run, &recount), 0);
+		while (!__atomic_load_n(&recount.done, __ATOMIC_ACQUIRE)) {
+			history_run(world, seed++, 5);
+		}
+		pthread_join(thread, NULL);
+		assert_int_equal(recount.result.differences, 0);
+	}
+	assert_true(recount.result.entries > begun);
+}
+
 /* Takes the record of that number in a table; the caller frees both. */
 static void record_take(struct world *world, enum store_table table, size_t number,
 	struct buffer *ret_key, struct buffer *ret_value)
@@ -380,6 +421,9 @@ int main(void)
 			a_recount_changes_nothing, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_recount_stops_when_it_is_told_to, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_recount_takes_newer_snapshots_while_the_ledger_grows, world_set_up,
+			world_tear_down),
 		cmocka_unit_test_setup_teardown(
 			damage_of_any_derived_table_is_found, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(
