@@ -90,19 +90,14 @@ void bytes_to_hex(const uint8_t *data, size_t size, char *ret)
 	*ret = '\0';
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	if (c >= 'a' && c <= 'f') {
-		return c - 'a' + 10;
-	}
-	if (c >= 'A' && c <= 'F') {
-		return c - 'A' + 10;
-	}
-	return -1;
-}
+/* One more than the digit's value; 0 for what is none. */
+static const uint8_t hex_digits[UINT8_MAX + 1] = {
+	/* clang-format off */
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8,
+	['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+	['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+	/* clang-format on */
+};
 
 bool bytes_from_hex(const char *text, uint8_t *ret, size_t size)
 {
@@ -110,13 +105,13 @@ bool bytes_from_hex(const char *text, uint8_t *ret, size_t size)
 		return false;
 	}
 	for (size_t i = 0; i < size; i++) {
-		int high = hex_digit(text[2 * i]);
-		int low = hex_digit(text[2 * i + 1]);
+		unsigned high = hex_digits[(uint8_t)text[2 * i]];
+		unsigned low = hex_digits[(uint8_t)text[2 * i + 1]];
 
-		if (high < 0 || low < 0) {
+		if (!high || !low) {
 			return false;
 		}
-		ret[i] = (uint8_t)(high << 4 | low);
+		ret[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
 	return true;
 }

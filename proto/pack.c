@@ -7,10 +7,6 @@
 
 #include "proto/limits.h"
 
-enum {
-	KEYS_MAX = 256, /* keys of one map whose uniqueness is checked */
-};
-
 static const uint8_t zeros[64];
 
 struct head {
@@ -135,13 +131,7 @@ static inline const char *head_read(const uint8_t *at, const uint8_t *end, struc
 	return NULL;
 }
 
-/* Insertion into a small set of the keys seen in one map: open addressing on the stack. */
-struct key_set {
-	uint32_t mask; /* of the slots in use: a small map clears few */
-	struct bytes keys[2 * KEYS_MAX];
-};
-
-static void key_set_init(struct key_set *set, uint64_t count)
+void key_set_init(struct key_set *set, uint32_t count)
 {
 	uint32_t slots = 4;
 
@@ -181,7 +171,7 @@ static uint32_t key_hash(struct bytes key)
 	return (uint32_t)(hash * odd >> 32);
 }
 
-static bool key_set_add(struct key_set *set, struct bytes key)
+bool key_set_add(struct key_set *set, struct bytes key)
 {
 	for (uint32_t i = key_hash(key);; i++) {
 		struct bytes *slot = &set->keys[i & set->mask];
@@ -203,11 +193,11 @@ static const char *check_map(const uint8_t **at, const uint8_t *end, uint64_t co
 	struct key_set set;
 	struct bytes first = { 0 };
 
-	if (count > KEYS_MAX) {
+	if (count > KEY_SET_MAX) {
 		return "a map with too many keys";
 	}
 	if (count > 1) {
-		key_set_init(&set, count);
+		key_set_init(&set, (uint32_t)count);
 	}
 	for (uint64_t i = 0; i < count; i++) {
 		struct head head;
@@ -331,7 +321,7 @@ static bool take(struct reader *reader, enum pack_type type, const char *wanted,
 	return true;
 }
 
-int64_t reader_int(struct reader *reader)
+int64_t reader_int_any(struct reader *reader)
 {
 	struct head head;
 
@@ -379,7 +369,7 @@ static struct bytes take_bytes(struct reader *reader, enum pack_type type, const
 	return bytes;
 }
 
-struct bytes reader_str(struct reader *reader)
+struct bytes reader_str_any(struct reader *reader)
 {
 	return take_bytes(reader, PACK_STR, "a string was expected");
 }
@@ -423,7 +413,7 @@ static uint32_t take_count(struct reader *reader, enum pack_type type, const cha
 	return (uint32_t)head.count;
 }
 
-uint32_t reader_array(struct reader *reader)
+uint32_t reader_array_any(struct reader *reader)
 {
 	return take_count(reader, PACK_ARRAY, "an array was expected");
 }
@@ -468,23 +458,6 @@ struct pack_item reader_item(struct reader *reader)
 		item.number = (int64_t)head.count;
 	}
 	return item;
-}
-
-bool map_keys_differ(struct reader map, uint32_t count)
-{
-	struct key_set set;
-
-	if (count < 2 || count > KEYS_MAX) {
-		return count < 2;
-	}
-	key_set_init(&set, count);
-	for (uint32_t i = 0; i < count; i++) {
-		if (!key_set_add(&set, reader_str(&map))) {
-			return false;
-		}
-		reader_skip(&map);
-	}
-	return true;
 }
 
 /* Skips without recursion: count the values still owed. */
@@ -548,15 +521,32 @@ void writer_reset(struct writer *writer)
 	msgpack_sbuffer_clear(&writer->buffer);
 }
 
+/* Room for size more bytes, which are counted as written; NULL where there is no memory. */
+static char *writer_take(struct writer *writer, size_t size)
+{
+	msgpack_sbuffer *buffer = &writer->buffer;
+
+	if (size > buffer->alloc - buffer->size) {
+		size_t alloc = 2 * buffer->alloc + size + 256;
+		char *data = realloc(buffer->data, alloc);
+
+		if (!data) {
+			return NULL;
+		}
+		buffer->data = data;
+		buffer->alloc = alloc;
+	}
+	buffer->size += size;
+	return buffer->data + buffer->size - size;
+}
+
 /* Most of what an answer has are values of one byte; calling the packer for each is half of its cost. */
 static void write_byte(struct writer *writer, int byte)
 {
-	char c = (char)byte;
+	char *at = writer_take(writer, 1);
 
-	if (writer->buffer.size < writer->buffer.alloc) {
-		writer->buffer.data[writer->buffer.size++] = c;
-	} else {
-		msgpack_sbuffer_write(&writer->buffer, &c, 1);
+	if (at) {
+		*at = (char)byte;
 	}
 }
 
@@ -596,8 +586,16 @@ void writer_str(struct writer *writer, const char *text)
 
 void writer_bin(struct writer *writer, const void *data, size_t size)
 {
-	msgpack_pack_bin(&writer->packer, size);
-	msgpack_pack_bin_body(&writer->packer, data, size);
+	char *at = size <= UINT8_MAX ? writer_take(writer, 2 + size) : NULL;
+
+	if (at) {
+		at[0] = (char)0xc4;
+		at[1] = (char)size;
+		memcpy(at + 2, data, size);
+	} else {
+		msgpack_pack_bin(&writer->packer, size);
+		msgpack_pack_bin_body(&writer->packer, data, size);
+	}
 }
 
 void writer_array(struct writer *writer, size_t count)

@@ -37,16 +37,16 @@ const char *pack_check(struct bytes bytes);
 
 struct reader reader_make(struct bytes bytes);
 enum pack_type reader_peek(const struct reader *reader);
-int64_t reader_int(struct reader *reader);
+int64_t reader_int_any(struct reader *reader); /* what reader_int does not do in line */
 int64_t reader_int_between(struct reader *reader, int64_t min, int64_t max);
 bool reader_bool(struct reader *reader);
 void reader_nil(struct reader *reader);
-struct bytes reader_str(struct reader *reader);
-struct bytes reader_text(struct reader *reader); /* a string that is UTF-8 */
+struct bytes reader_str_any(struct reader *reader); /* what reader_str does not do in line */
+struct bytes reader_text(struct reader *reader);    /* a string that is UTF-8 */
 struct bytes reader_bin(struct reader *reader);
 /* A bin of exactly size bytes; on error a pointer to zeros of at least 64 bytes. */
 const uint8_t *reader_bin_exact(struct reader *reader, size_t size);
-uint32_t reader_array(struct reader *reader); /* the number of elements that follow */
+uint32_t reader_array_any(struct reader *reader); /* what reader_array does not do in line */
 void reader_array_exact(struct reader *reader, uint32_t count);
 uint32_t reader_map(struct reader *reader); /* the number of key-value pairs that follow */
 /*
@@ -59,8 +59,6 @@ struct pack_item {
 	struct bytes bytes;
 };
 struct pack_item reader_item(struct reader *reader);
-/* Do the keys of a map differ? It was read before; the reader stands at its first key. */
-bool map_keys_differ(struct reader map, uint32_t count);
 void reader_skip(struct reader *reader);        /* one value, whatever it is */
 struct bytes reader_raw(struct reader *reader); /* one value, as its bytes */
 void reader_fail(struct reader *reader, const char *error);
@@ -72,7 +70,71 @@ static inline bool reader_ok(const struct reader *reader)
 	return reader->error == NULL;
 }
 
-/* The writer is msgpack-c's packer on a growing buffer. */
+/* An integer of one byte, or of three without a sign, as most are. False: nothing was read. */
+static inline bool reader_small(struct reader *reader, int64_t *ret)
+{
+	const uint8_t *at = reader->at;
+
+	if (at < reader->end && *at < 0x80) {
+		*ret = *at;
+		reader->at += 1;
+		return true;
+	}
+	if (reader->end - at >= 3 && at[0] == 0xcd && at[1] != 0) {
+		*ret = at[1] << 8 | at[2];
+		reader->at += 3;
+		return true;
+	}
+	return false;
+}
+
+static inline int64_t reader_int(struct reader *reader)
+{
+	int64_t value;
+
+	return reader_small(reader, &value) ? value : reader_int_any(reader);
+}
+
+/* The number of elements that follow. */
+static inline uint32_t reader_array(struct reader *reader)
+{
+	const uint8_t *at = reader->at;
+
+	if (at < reader->end && (*at & 0xf0) == 0x90 && (*at & 0x0f) < reader->end - at) {
+		reader->at += 1;
+		return *at & 0x0f;
+	}
+	return reader_array_any(reader);
+}
+
+static inline struct bytes reader_str(struct reader *reader)
+{
+	const uint8_t *at = reader->at;
+
+	if (at < reader->end && (*at & 0xe0) == 0xa0 && (*at & 0x1f) < reader->end - at) {
+		struct bytes text = { at + 1, *at & 0x1f };
+
+		reader->at += 1 + text.size;
+		return text;
+	}
+	return reader_str_any(reader);
+}
+
+enum {
+	KEY_SET_MAX = 256,
+};
+
+/* The keys seen in one map, to find one that is there twice; its memory is the caller's. */
+struct key_set {
+	uint32_t mask; /* of the slots in use: a small map clears few */
+	struct bytes keys[2 * KEY_SET_MAX];
+};
+
+void key_set_init(struct key_set *set, uint32_t count); /* count: at most KEY_SET_MAX */
+/* False if it is there. */
+bool key_set_add(struct key_set *set, struct bytes key);
+
+/* The writer is msgpack-c's packer on a growing buffer, which heads of one byte do not wait for. */
 struct writer {
 	msgpack_sbuffer buffer;
 	msgpack_packer packer;
