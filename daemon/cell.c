@@ -125,6 +125,13 @@ void own_copy(struct own *to, const struct own *from)
 	memcpy(to->pending, from->pending, from->pending_count * sizeof(from->pending[0]));
 }
 
+const uint8_t *own_record_signer(struct bytes record)
+{
+	return record.size < sizeof(struct own_head)
+		       ? NULL
+		       : record.data + offsetof(struct own_head, signer);
+}
+
 static size_t own_write(const struct own *own, uint8_t *ret)
 {
 	struct own_head head = {

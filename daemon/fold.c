@@ -3,8 +3,6 @@
  * each sum, and each count of how the units below stand, by exactly the difference between what is
  * new and what it replaces. All sums of a report are checked before the first is changed, so an
  * overflow refuses the report whole. What no duty asks for changes no cell.
- *
- * table id: big-endian u32 party, u64 counter -> u64 sequence.
  */
 #include "daemon/fold.h"
 
@@ -39,12 +37,14 @@ int fold_begin(
 	fold->instant = instant;
 	fold->next_change = change + 1;
 	cells_reset(fold->cells, txn);
+	ids_reset(fold->ids, txn);
 	return 0;
 }
 
 void fold_end(struct fold *fold)
 {
 	cells_flush(fold->cells, &fold->next_change);
+	ids_flush(fold->ids);
 }
 
 bool fold_signer_find(const struct fold *fold, const struct public_key *key,
@@ -65,43 +65,6 @@ bool fold_signer_find(const struct fold *fold, const struct public_key *key,
 		problems_add(problems, -1, judgement, "key %.16s… %s", text, why);
 	}
 	return judgement == JUDGEMENT_ACCEPTED;
-}
-
-static void id_key(uint32_t party, uint64_t counter, uint8_t ret[12])
-{
-	put_be32(ret, party);
-	put_be64(ret + 4, counter);
-}
-
-uint64_t fold_id_find(const struct fold *fold, uint32_t party, uint64_t counter)
-{
-	uint8_t key[12];
-	struct bytes value;
-	uint64_t seq;
-
-	id_key(party, counter, key);
-	if (!txn_get(fold->txn, TABLE_ID, (struct bytes){ key, sizeof(key) }, &value) ||
-		value.size != sizeof(seq)) {
-		return 0;
-	}
-	memcpy(&seq, value.data, sizeof(seq));
-	return seq;
-}
-
-uint64_t fold_id_highest(const struct fold *fold, uint32_t party)
-{
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	struct bytes key, value;
-	uint8_t wanted[12];
-
-	id_key(party, UINT64_MAX, wanted);
-	if (cursor_open(fold->txn, TABLE_ID, &cursor) < 0 ||
-		!cursor_seek_before(
-			cursor, (struct bytes){ wanted, sizeof(wanted) }, &key, &value) ||
-		key.size != sizeof(wanted) || get_be32(key.data) != party) {
-		return 0;
-	}
-	return get_be64(key.data + 4);
 }
 
 static const char *text_of(struct bytes bytes, char space[LIMIT_CODE_BYTES + 1])
@@ -175,8 +138,10 @@ int subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
 			problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
 		return REFUSED_UNKNOWN_UNIT;
 	}
-	if (signer->role == ROLE_REPORTER ? unit != signer->unit
-					  : !unit_was_within(units, unit, signer->unit)) {
+	if (signer->role == ROLE_REPORTER
+			? unit != signer->unit
+			: !(at >= 0 && expected_is_within(expected, (size_t)at, signer->unit)) &&
+				  !unit_was_within(units, unit, signer->unit)) {
 		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
 			"the key speaks for unit %u, not for %u", signer->unit, unit);
 		return REFUSED_NOT_YOUR_UNIT;
@@ -683,15 +648,6 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	return r < 0 ? r : JUDGEMENT_ACCEPTED + (int)next.timeliness;
 }
 
-void fold_id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t seq)
-{
-	uint8_t key[12];
-
-	id_key(party, counter, key);
-	txn_put(fold->txn, TABLE_ID, (struct bytes){ key, sizeof(key) },
-		(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
-}
-
 int fold_submission(struct fold *fold, const struct submission *submission,
 	const struct report *reports, const struct hash *digest, const struct fold_signer *signer,
 	uint64_t seq, uint8_t *judgements, uint32_t *ret_counted, struct problems *problems)
@@ -707,9 +663,6 @@ int fold_submission(struct fold *fold, const struct submission *submission,
 		judgements[i] = (uint8_t)judgement;
 		counted += judgement < JUDGEMENT_REFUSED_FIRST;
 	}
-	if (counted > 0) {
-		fold_id_put(fold, signer->party, submission->counter, seq);
-	}
 	*ret_counted = counted;
-	return 0;
+	return counted ? ids_put(fold->ids, signer->party, submission->counter, seq) : 0;
 }

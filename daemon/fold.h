@@ -9,12 +9,14 @@
 
 #include "daemon/catalog.h"
 #include "daemon/cell.h"
+#include "daemon/ids.h"
 #include "proto/receipt.h"
 
 struct fold {
 	struct txn *txn;
 	const struct catalog *catalog; /* as of the beginning of the commit */
 	struct cells *cells;
+	struct ids *ids;
 	uint32_t node_unit;     /* the unit whose subtree this node serves; from entry 1 */
 	struct instant instant; /* of the commit */
 	uint64_t next_change;
@@ -39,11 +41,6 @@ struct fold_signer {
  */
 bool fold_signer_find(const struct fold *fold, const struct public_key *key,
 	struct fold_signer *ret, struct problems *problems);
-
-/* The entry that holds this id, or 0. */
-uint64_t fold_id_find(const struct fold *fold, uint32_t party, uint64_t counter);
-/* The highest counter that was taken from a party, or 0. */
-uint64_t fold_id_highest(const struct fold *fold, uint32_t party);
 
 /*
  * Judges each report and folds those that count.

@@ -241,9 +241,6 @@ int fold_review(struct fold *fold, const struct submission *review, const struct
 		judgements[i] = (uint8_t)judgement;
 		counted += judgement < JUDGEMENT_REFUSED_FIRST;
 	}
-	if (counted > 0) {
-		fold_id_put(fold, signer->party, review->counter, seq);
-	}
 	*ret_counted = counted;
-	return 0;
+	return counted ? ids_put(fold->ids, signer->party, review->counter, seq) : 0;
 }

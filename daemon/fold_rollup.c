@@ -80,14 +80,14 @@ static bool is_held(const struct own *current, const struct rollup *rollup,
 
 /*
  * Must a cell wait for other definitions here? It is passed over then: one plan or unit that this
- * node does not have, or has otherwise, holds up nothing else. Each publication of units or of a
- * plan forgets how far the children have come, so that everything is sent again and judged anew.
+ * node does not have, or has otherwise, or one sum that leaves the range only here, holds up
+ * nothing else. Each publication of units or of a plan forgets how far the children have come, so
+ * that everything is sent again and judged anew.
  */
 static bool is_waiting(enum judgement judgement)
 {
-	return judgement == REFUSED_UNKNOWN_PLAN || judgement == REFUSED_UNKNOWN_FORM ||
-	       judgement == REFUSED_UNKNOWN_PERIOD || judgement == REFUSED_UNKNOWN_UNIT ||
-	       judgement == REFUSED_UNIT_NOT_VALID || judgement == REFUSED_NO_OBLIGATION;
+	return judgement == REFUSED_UNKNOWN_UNIT || judgement == REFUSED_UNIT_NOT_VALID ||
+	       judgement == REFUSED_NO_OBLIGATION;
 }
 
 /* Takes one cell. 0, 1 if it is refused, or -errno. */
@@ -145,6 +145,7 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 		problems_add(problems, index, REFUSED_OVERFLOW,
 			"a sum of form '%s' above unit %u would be too large", subject->form->code,
 			cell->unit);
+		return 0; /* passed over: see is_waiting */
 	}
 	*changed += r == 0;
 	return r;
@@ -166,25 +167,24 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fol
 		return 1;
 	}
 	for (uint32_t i = 0; i < rollup->slice_count; i++) {
-		struct bytes plan, form;
-		uint32_t cell_count;
+		struct rollup_slice slice;
+		struct subject subject;
+		enum judgement judgement;
 
-		if (!rollup_slice_read(&reader, &plan, &form, &cell_count)) {
+		if (!rollup_slice_read(&reader, &slice)) {
 			return -EBADMSG;
 		}
-		for (uint32_t j = 0; j < cell_count; j++, index++) {
-			struct subject subject;
+		judgement = subject_find_form(
+			fold, index, slice.plan, slice.form, slice.period, &subject, problems);
+		for (uint32_t j = 0; j < slice.cell_count; j++, index++) {
 			struct rollup_cell cell;
-			enum judgement judgement;
 			int r;
 
-			if (!rollup_cell_read(&reader, &cell)) {
+			if (!rollup_cell_read(rollup, &reader, &cell)) {
 				return -EBADMSG;
 			}
-			judgement = subject_find_form(
-				fold, index, plan, form, cell.period, &subject, problems);
-			if (is_waiting(judgement)) {
-				continue;
+			if (judgement != JUDGEMENT_ACCEPTED) {
+				continue; /* the whole slice waits */
 			}
 			r = fold_cell(fold, rollup, &cell, &subject, index, signer, seq,
 				ret_changed, problems);

@@ -1,11 +1,13 @@
 /*
  * The table of changes has one row per own report: its latest change. Sending it in order from
  * the parent's cursor on therefore sends every report once, however often it changed meanwhile,
- * and a month offline costs no more than what is different at its end. One rollup is in flight:
- * after silence or a refusal the next welcome says where to go on. A rollup says after which change
- * it goes on, and a parent that does not have everything up to there refuses it as a gap: nothing is
- * ever passed over, also not by a parent that has lost its store. An idle link says hello now and
- * then, so that such a parent is filled again before anything new happens.
+ * and a month offline costs no more than what is different at its end. A few rollups are in flight,
+ * so that the parent has work while its answers travel; what does not fill one waits until all are
+ * answered, so that a parent gets few rollups and not many small ones. After silence or a refusal
+ * the next welcome says where to go on. A rollup says after which change it goes on, and a parent
+ * that does not have everything up to there refuses it as a gap, with all that were sent behind it:
+ * nothing is ever passed over, also not by a parent that has lost its store. An idle link says hello
+ * now and then, so that such a parent is filled again before anything new happens.
  */
 #include "daemon/forward.h"
 
@@ -21,10 +23,17 @@ enum {
 	SILENCE_MS = 4000,      /* no answer to a rollup: say hello again */
 	REFUSED_FIRST_MS = 500, /* after a refusal; doubles up to the last */
 	REFUSED_LAST_MS = 30000,
-	CELL_BYTES = 220, /* of a packed cell without its figures, at most */
-	FIGURE_BYTES = 10,
+	WINDOW = 8, /* rollups in flight */
+	FIGURE_BYTES =
+		10, /* of 9 bytes in a record, at most; its head covers the rest of a cell likewise */
 	ROLLUP_BYTES = LIMIT_MESSAGE_BYTES / 2,
 	PENDING_MAX = 1000000, /* counted no further */
+};
+
+/* A rollup that has not been answered. */
+struct flight {
+	int64_t request;
+	uint64_t up_to;
 };
 
 struct forward {
@@ -34,11 +43,12 @@ struct forward {
 	bool was_ready; /* to log each change of state once */
 	uint64_t acknowledged;
 	uint64_t sent;
-	bool in_flight;
+	struct flight flights[WINDOW]; /* in the order in which they were sent */
+	size_t flight_count;
+	bool more; /* there is something to send, and room for it */
 	int64_t request;
-	int64_t rollup_request; /* only the answer to the latest rollup counts */
-	int64_t hello_request;  /* only the answer to the latest hello counts */
-	bool hello_open;        /* it has not been answered */
+	int64_t hello_request; /* only the answer to the latest hello counts */
+	bool hello_open;       /* it has not been answered */
 	int64_t next_hello_ms;
 	int64_t deadline_ms;
 	int64_t refused_wait_ms;
@@ -130,7 +140,7 @@ static void say_hello(struct forward *forward, int64_t now_ms)
 static void start_again(struct forward *forward, int64_t hello_ms)
 {
 	forward->state = FORWARD_CONNECTING;
-	forward->in_flight = false;
+	forward->flight_count = 0;
 	forward->hello_open = false;
 	forward->next_hello_ms = hello_ms;
 }
@@ -142,7 +152,7 @@ static void refuse(struct forward *forward, struct bytes code, struct bytes plac
 	snprintf(forward->detail, sizeof(forward->detail), "%.*s: %.*s", (int)code.size, code.data,
 		(int)place.size, place.data);
 	forward->state = FORWARD_REFUSED;
-	forward->in_flight = false;
+	forward->flight_count = 0;
 	forward->next_hello_ms = now_ms + forward->refused_wait_ms;
 	forward->refused_wait_ms *= 2;
 	if (forward->refused_wait_ms > REFUSED_LAST_MS) {
@@ -169,7 +179,7 @@ static void on_welcome(
 		return;
 	}
 	forward->hello_open = false;
-	if (forward->state == FORWARD_READY && forward->in_flight) {
+	if (forward->state == FORWARD_READY && forward->flight_count > 0) {
 		return; /* the answer to what is in flight says more */
 	}
 	if (up_to > changes) {
@@ -184,7 +194,7 @@ static void on_welcome(
 	}
 	forward->acknowledged = (uint64_t)up_to;
 	forward->sent = (uint64_t)up_to;
-	forward->in_flight = false;
+	forward->flight_count = 0;
 	forward->state = FORWARD_READY;
 	forward->next_hello_ms = now_ms + IDLE_HELLO_MS;
 	if (!forward->was_ready) {
@@ -213,9 +223,21 @@ static void tell_waiting(struct forward *forward, struct bytes code, struct byte
 	}
 }
 
+/* The place of a request among those in flight; flight_count if it is not among them. */
+static size_t flight_of(const struct forward *forward, int64_t request)
+{
+	size_t at = 0;
+
+	while (at < forward->flight_count && forward->flights[at].request != request) {
+		at++;
+	}
+	return at;
+}
+
 static void on_ack(struct forward *forward, const struct envelope *envelope, int64_t now_ms)
 {
 	struct reader reader = reader_make(envelope->body);
+	size_t at = flight_of(forward, envelope->request);
 	uint64_t epoch, up_to;
 	bool taken;
 
@@ -224,8 +246,7 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 	up_to = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	taken = reader_peek(&reader) == PACK_BIN; /* with a receipt, problems are cells that wait */
 	reader_skip(&reader);
-	if (forward->state != FORWARD_READY || !reader_ok(&reader) || !forward->in_flight ||
-		envelope->request != forward->rollup_request) {
+	if (!reader_ok(&reader) || at == forward->flight_count) {
 		return;
 	}
 	if (reader_array(&reader) > 0) {
@@ -245,10 +266,14 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 		}
 		tell_waiting(forward, code, place);
 	}
-	if (!reader_ok(&reader) || epoch != forward->options.epoch || up_to > forward->sent) {
+	if (!reader_ok(&reader) || epoch != forward->options.epoch ||
+		up_to > forward->flights[at].up_to) {
 		return;
 	}
-	forward->in_flight = false;
+	/* A parent that took this one has those before it: it goes on after them. */
+	forward->flight_count -= at + 1;
+	memmove(forward->flights, forward->flights + at + 1,
+		forward->flight_count * sizeof(forward->flights[0]));
 	forward->deadline_ms = now_ms + SILENCE_MS;
 	forward->refused_wait_ms = REFUSED_FIRST_MS;
 	if (up_to > forward->acknowledged) {
@@ -300,7 +325,15 @@ static void receive(struct forward *forward, int64_t changes, int64_t now_ms)
 struct item {
 	struct cell_key key;
 	struct bytes record;
+	uint16_t signer; /* its place among the rollup's */
 };
+
+/* Of one slice? */
+static bool is_together(const struct item *a, const struct item *b)
+{
+	return a->key.plan == b->key.plan && a->key.form == b->key.form &&
+	       a->key.period == b->key.period;
+}
 
 static int compare_items(const void *a, const void *b)
 {
@@ -310,7 +343,45 @@ static int compare_items(const void *a, const void *b)
 	if (left->plan != right->plan) {
 		return left->plan < right->plan ? -1 : 1;
 	}
-	return (left->form > right->form) - (left->form < right->form);
+	if (left->form != right->form) {
+		return left->form < right->form ? -1 : 1;
+	}
+	if (left->period != right->period) {
+		return left->period < right->period ? -1 : 1;
+	}
+	return (left->unit > right->unit) - (left->unit < right->unit);
+}
+
+enum {
+	SIGNER_SLOTS = 2 * LIMIT_CELLS_PER_ROLLUP, /* a power of two */
+};
+
+/* The signers of a rollup, each once. */
+struct signers {
+	uint16_t slots[SIGNER_SLOTS]; /* open addressing: place + 1 */
+	const uint8_t *keys[LIMIT_CELLS_PER_ROLLUP];
+	uint16_t count;
+};
+
+static void signers_add(struct signers *signers, struct item *item)
+{
+	static const uint8_t none[KEY_SIZE];
+	const uint8_t *key = own_record_signer(item->record);
+	uint16_t first;
+	size_t slot;
+
+	key = key ? key : none;
+	memcpy(&first, key, sizeof(first)); /* public keys are as good as random */
+	for (slot = first % SIGNER_SLOTS; signers->slots[slot]; slot = (slot + 1) % SIGNER_SLOTS) {
+		if (memcmp(signers->keys[signers->slots[slot] - 1], key, KEY_SIZE) == 0) {
+			break;
+		}
+	}
+	if (!signers->slots[slot]) {
+		signers->keys[signers->count++] = key;
+		signers->slots[slot] = signers->count;
+	}
+	item->signer = (uint16_t)(signers->slots[slot] - 1);
 }
 
 /* Collects what changed after forward->sent; *ret_up_to is the last change among it. */
@@ -337,7 +408,7 @@ static size_t collect(
 		}
 		cell_key_read(value.data, &item->key);
 		*ret_up_to = get_be64(key.data);
-		bytes += CELL_BYTES + FIGURE_BYTES * item->record.size / 9;
+		bytes += FIGURE_BYTES * item->record.size / 9;
 		count++;
 	}
 	return count;
@@ -345,7 +416,6 @@ static size_t collect(
 
 static void write_cell(struct writer *writer, const struct item *item)
 {
-	char label[PERIOD_LABEL_SIZE];
 	struct own own;
 
 	if (!own_read(item->record, &own)) {
@@ -353,9 +423,7 @@ static void write_cell(struct writer *writer, const struct item *item)
 			0
 		}; /* a damaged record: the parent refuses the cell and says so */
 	}
-	period_label(item->key.period, label);
-	writer_array(writer, 15);
-	writer_str(writer, label);
+	writer_array(writer, 14);
 	writer_int(writer, item->key.unit);
 	writer_int(writer, (int64_t)own.version);
 	writer_int(writer, own.revision);
@@ -366,7 +434,7 @@ static void write_cell(struct writer *writer, const struct item *item)
 	writer_int(writer, own.extended_ms);
 	writer_int(writer, own.origin_unit);
 	writer_int(writer, (int64_t)own.origin_seq);
-	writer_bin(writer, own.signer.data, KEY_SIZE);
+	writer_int(writer, item->signer);
 	writer_bin(writer, own.digest.data, HASH_SIZE);
 	writer_int(writer, own.counted);
 	writer_array(writer, own.count);
@@ -382,7 +450,7 @@ static size_t slice_end(const struct item *items, size_t count, size_t from)
 {
 	size_t to = from + 1;
 
-	while (to < count && compare_items(&items[from], &items[to]) == 0) {
+	while (to < count && is_together(&items[from], &items[to])) {
 		to++;
 	}
 	return to;
@@ -392,29 +460,40 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 	size_t count, uint64_t up_to)
 {
 	struct writer *body = &forward->body;
+	struct signers signers = { .count = 0 };
+	char label[PERIOD_LABEL_SIZE];
 	size_t slices = 0;
 
 	qsort(items, count, sizeof(*items), compare_items);
 	for (size_t i = 0; i < count; i = slice_end(items, count, i)) {
 		slices++;
 	}
+	for (size_t i = 0; i < count; i++) {
+		signers_add(&signers, &items[i]);
+	}
 	writer_reset(body);
-	writer_array(body, 7);
+	writer_array(body, 8);
 	writer_str(body, "baocao-rollup");
 	writer_int(body, 1);
 	writer_bin(body, forward->options.pair->public.data, KEY_SIZE);
 	writer_int(body, (int64_t)forward->options.epoch);
 	writer_int(body, (int64_t)forward->sent);
 	writer_int(body, (int64_t)up_to);
+	writer_array(body, signers.count);
+	for (size_t i = 0; i < signers.count; i++) {
+		writer_bin(body, signers.keys[i], KEY_SIZE);
+	}
 	writer_array(body, slices);
 	for (size_t i = 0; i < count;) {
 		const struct catalog_plan *plan =
 			catalog_plan_by_number(catalog, items[i].key.plan);
 		size_t to = slice_end(items, count, i);
 
-		writer_array(body, 3);
+		writer_array(body, 4);
 		writer_str(body, plan->code);
 		writer_str(body, plan->plan->forms[items[i].key.form].code);
+		period_label(items[i].key.period, label);
+		writer_str(body, label);
 		writer_array(body, to - i);
 		for (; i < to; i++) {
 			write_cell(body, &items[i]);
@@ -422,8 +501,17 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 	}
 }
 
-/* Sends one rollup if there is something to send, and room to send it. */
-static void send_rollup(struct forward *forward, struct txn *txn, const struct catalog *catalog,
+/* Is there a rollup to be sent now? One that is not full waits until none is in flight. */
+static bool has_more(const struct forward *forward, uint64_t changes)
+{
+	uint64_t waiting = forward->flight_count > 0 ? LIMIT_CELLS_PER_ROLLUP : 1;
+
+	return forward->state == FORWARD_READY && forward->flight_count < WINDOW &&
+	       changes >= forward->sent + waiting;
+}
+
+/* Sends one rollup; false if there was nothing to send, or no room. */
+static bool send_rollup(struct forward *forward, struct txn *txn, const struct catalog *catalog,
 	struct item *items, int64_t now_ms)
 {
 	struct signature signature;
@@ -431,33 +519,36 @@ static void send_rollup(struct forward *forward, struct txn *txn, const struct c
 	size_t count = collect(forward, txn, items, &up_to);
 
 	if (count == 0) {
-		return;
+		return false;
 	}
 	write_rollup(forward, catalog, items, count, up_to);
 	sign_bytes(forward->options.pair, writer_bytes(&forward->body), &signature);
 	writer_reset(&forward->frame);
-	forward->rollup_request = ++forward->request;
-	envelope_begin(&forward->frame, MESSAGE_ROLLUP, forward->rollup_request);
+	envelope_begin(&forward->frame, MESSAGE_ROLLUP, ++forward->request);
 	writer_array(&forward->frame, 2);
 	writer_bin(&forward->frame, forward->body.buffer.data, forward->body.buffer.size);
 	writer_bin(&forward->frame, signature.data, SIGNATURE_SIZE);
 	if (link_send(forward->link, writer_bytes(&forward->frame)) < 0) {
-		return;
+		return false;
 	}
-	forward->deadline_ms = now_ms + SILENCE_MS;
-	forward->in_flight = true;
+	if (forward->flight_count == 0) {
+		forward->deadline_ms = now_ms + SILENCE_MS;
+	}
+	forward->flights[forward->flight_count++] = (struct flight){ forward->request, up_to };
 	forward->sent = up_to;
+	return true;
 }
 
-static int send_changes(
-	struct forward *forward, struct txn *txn, const struct catalog *catalog, int64_t now_ms)
+static int send_changes(struct forward *forward, struct txn *txn, const struct catalog *catalog,
+	uint64_t changes, int64_t now_ms)
 {
 	CLEANUP(freep) struct item *items = malloc(LIMIT_CELLS_PER_ROLLUP * sizeof(*items));
 
 	if (!items) {
 		return -ENOMEM;
 	}
-	send_rollup(forward, txn, catalog, items, now_ms);
+	forward->more =
+		send_rollup(forward, txn, catalog, items, now_ms) && has_more(forward, changes);
 	return 0;
 }
 
@@ -474,8 +565,9 @@ int forward_step(
 	changes = last_change(txn);
 	receive(forward, changes, now_ms);
 	if (forward->state == FORWARD_READY &&
-		(forward->in_flight ? now_ms >= forward->deadline_ms
-				    : forward->hello_open && now_ms >= forward->next_hello_ms)) {
+		(forward->flight_count > 0
+				? now_ms >= forward->deadline_ms
+				: forward->hello_open && now_ms >= forward->next_hello_ms)) {
 		start_again(forward, now_ms);
 		forward->was_ready = false;
 		log_event(EVENT_UPSTREAM_LOST,
@@ -483,25 +575,26 @@ int forward_step(
 			"the parent at %s does not answer; what changed waits here",
 			forward->options.endpoint);
 	}
-	if (!(forward->state == FORWARD_READY && forward->in_flight) &&
+	if (!(forward->state == FORWARD_READY && forward->flight_count > 0) &&
 		now_ms >= forward->next_hello_ms) {
 		say_hello(forward, now_ms);
 		if (forward->state == FORWARD_REFUSED) {
 			forward->next_hello_ms = now_ms + forward->refused_wait_ms;
 		}
 	}
-	if (forward->state == FORWARD_READY && !forward->in_flight &&
-		forward->sent < (uint64_t)changes) {
-		r = send_changes(forward, txn, catalog, now_ms);
+	forward->more = false;
+	if (has_more(
+		    forward, (uint64_t)changes)) { /* one in a step: the loop has others to serve */
+		r = send_changes(forward, txn, catalog, (uint64_t)changes, now_ms);
 	}
 	return r;
 }
 
 int64_t forward_timeout_ms(const struct forward *forward, int64_t now_ms)
 {
-	int64_t at = forward->next_hello_ms;
+	int64_t at = forward->more ? now_ms : forward->next_hello_ms;
 
-	if (forward->state == FORWARD_READY && forward->in_flight) {
+	if (!forward->more && forward->state == FORWARD_READY && forward->flight_count > 0) {
 		at = forward->deadline_ms;
 	}
 	return at > now_ms ? at - now_ms : 0;

@@ -139,6 +139,9 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 		r = cells_new(&intake->fold.cells);
 	}
 	if (r == 0) {
+		r = ids_new(&intake->fold.ids);
+	}
+	if (r == 0) {
 		r = read_state(intake);
 	}
 	if (r) {
@@ -165,6 +168,7 @@ void intake_free(struct intake *intake)
 		free(intake->outcomes);
 		batch_free(intake->batch);
 		cells_free(intake->fold.cells);
+		ids_free(intake->fold.ids);
 		catalog_free(intake->catalog);
 		writer_free(&intake->reply);
 		free(intake);
@@ -327,15 +331,15 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 	const struct fold_signer *signer, struct bytes bytes, struct outcome *outcome,
 	struct problems *problems, bool *ret_found)
 {
-	uint64_t seq = fold_id_find(&intake->fold, signer->party, submission->counter);
+	uint64_t seq = 0;
 	uint64_t first = batch_next_seq(intake->batch) - batch_count(intake->batch);
 	struct bytes held;
 	struct entry entry;
-	int r;
+	int r = ids_find(intake->fold.ids, signer->party, submission->counter, &seq);
 
 	*ret_found = seq > 0;
-	if (seq == 0) {
-		return 0;
+	if (r < 0 || seq == 0) {
+		return r;
 	}
 	if (seq >= first) {
 		held = batch_body(intake->batch, (uint32_t)(seq - first));
@@ -347,10 +351,9 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 		held = entry.body;
 	}
 	if (!bytes_equal(bytes, held)) {
-		outcome->highest = fold_id_highest(&intake->fold, signer->party);
 		problems_add(problems, -1, REFUSED_ID_CONFLICT,
 			"counter %" PRIu64 " was used for other bytes", submission->counter);
-		return 0;
+		return ids_highest(intake->fold.ids, signer->party, &outcome->highest);
 	}
 	outcome->kind = seq >= first ? OUTCOME_ENTRY : OUTCOME_HELD;
 	outcome->index = (uint32_t)(seq - first);
@@ -486,14 +489,14 @@ static bool rollup_check(struct bytes bytes, struct rollup *ret, struct problems
 	if (!why) {
 		reader = ret->slices;
 		for (uint32_t i = 0; i < ret->slice_count && reader_ok(&reader); i++) {
-			struct bytes plan, form;
-			uint32_t count = 0;
+			struct rollup_slice slice = { 0 };
 
-			rollup_slice_read(&reader, &plan, &form, &count);
-			for (uint32_t j = 0; j < count && reader_ok(&reader); j++, cells++) {
+			rollup_slice_read(&reader, &slice);
+			for (uint32_t j = 0; j < slice.cell_count && reader_ok(&reader);
+				j++, cells++) {
 				struct rollup_cell cell;
 
-				rollup_cell_read(&reader, &cell);
+				rollup_cell_read(ret, &reader, &cell);
 			}
 		}
 		if (reader_ok(&reader) && !reader_done(&reader)) {
@@ -1063,15 +1066,15 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct proofs proofs;
-	struct fold fold;
 	uint64_t seq;
 	int r = txn_begin(intake->store, false, &txn);
 
+	if (r == 0) {
+		r = ids_get(txn, party, counter, &seq);
+	}
 	if (r) {
 		return r;
 	}
-	fold.txn = txn;
-	seq = fold_id_find(&fold, party, counter);
 	proofs_init(&proofs, txn);
 	return seq ? proofs_receipt(&proofs, seq, writer) : -ENOENT;
 }
@@ -1091,6 +1094,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 {
 	CLEANUP(batch_freep) struct batch *batch = NULL;
 	CLEANUP(cells_freep) struct cells *cells = NULL;
+	CLEANUP(ids_freep) struct ids *ids = NULL;
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct statement statement = {
 		.kind = ENTRY_INIT,
@@ -1107,6 +1111,9 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 
 	if (r == 0) {
 		r = cells_new(&cells);
+	}
+	if (r == 0) {
+		r = ids_new(&ids);
 	}
 	if (r == 0) {
 		r = txn_begin(store, true, &txn);
@@ -1128,6 +1135,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 		return r;
 	}
 	fold.cells = cells;
+	fold.ids = ids;
 	r = fold_begin(&fold, txn, NULL, now);
 	if (r == 0 && peaks.size == 0) {
 		r = fold_init(&fold, init);

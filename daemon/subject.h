@@ -91,5 +91,3 @@ enum timeliness subject_timeliness(
  */
 uint32_t fold_party(const struct catalog *catalog, const struct key_rows *rows, size_t upto,
 	const uint32_t *given, const struct catalog_key *key);
-
-void fold_id_put(struct fold *fold, uint32_t party, uint64_t counter, uint64_t seq);

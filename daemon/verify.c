@@ -474,11 +474,15 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 		(LIMIT_BATCH_ENTRIES + GROWTH_NODES(LIMIT_BATCH_ENTRIES)) * sizeof(*verify.leaves));
 	r = verify.leaves ? cells_new(&verify.fold.cells) : -ENOMEM;
 	if (r == 0) {
+		r = ids_new(&verify.fold.ids);
+	}
+	if (r == 0) {
 		verify.growth.nodes = verify.leaves + LIMIT_BATCH_ENTRIES;
 		r = fold_and(&verify, txn, stop, then, data);
 	}
 	free(verify.leaves);
 	cells_free(verify.fold.cells);
+	ids_free(verify.fold.ids);
 	catalog_free(verify.catalog);
 	store_close(verify.scratch);
 	remove_scratch(scratch_folder);

@@ -493,30 +493,36 @@ const char *rollup_read(struct bytes bytes, struct rollup *ret)
 {
 	struct reader reader = reader_make(bytes);
 
-	signed_head_read(&reader, "baocao-rollup", 7, &ret->sender);
+	signed_head_read(&reader, "baocao-rollup", 8, &ret->sender);
 	ret->epoch = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
 	ret->after = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	ret->up_to = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	ret->signer_count = reader_array(&reader);
+	ret->signers = reader.at;
+	for (uint32_t i = 0; i < ret->signer_count && !reader.error; i++) {
+		reader_bin_exact(&reader, KEY_SIZE);
+	}
 	ret->slice_count = reader_array(&reader);
 	ret->slices = reader;
 	return reader.error;
 }
 
-bool rollup_slice_read(struct reader *slices, struct bytes *ret_plan, struct bytes *ret_form,
-	uint32_t *ret_cell_count)
+bool rollup_slice_read(struct reader *slices, struct rollup_slice *ret)
 {
-	reader_array_exact(slices, 3);
-	*ret_plan = code_read(slices);
-	*ret_form = code_read(slices);
-	*ret_cell_count = reader_array(slices);
+	reader_array_exact(slices, 4);
+	ret->plan = code_read(slices);
+	ret->form = code_read(slices);
+	ret->period = code_read(slices);
+	ret->cell_count = reader_array(slices);
 	return !slices->error;
 }
 
-bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret)
+bool rollup_cell_read(const struct rollup *rollup, struct reader *cells, struct rollup_cell *ret)
 {
+	size_t signer;
+
 	*ret = (struct rollup_cell){ 0 };
-	reader_array_exact(cells, 15);
-	ret->period = code_read(cells);
+	reader_array_exact(cells, 14);
 	ret->unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
 	ret->version = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
 	ret->revision = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
@@ -528,7 +534,7 @@ bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret)
 	ret->extended.ms = reader_int_between(cells, 0, INT64_MAX);
 	ret->origin_unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
 	ret->origin_seq = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
-	memcpy(ret->signer.data, reader_bin_exact(cells, KEY_SIZE), KEY_SIZE);
+	signer = (size_t)reader_int_between(cells, 0, (int64_t)rollup->signer_count - 1);
 	memcpy(ret->digest.data, reader_bin_exact(cells, HASH_SIZE), HASH_SIZE);
 	ret->counted = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
 	ret->value_count = reader_array(cells);
@@ -547,6 +553,9 @@ bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret)
 	if (!cells->error && (ret->counted > ret->revision ||
 				     (ret->status == OBLIGATION_NONE) != (ret->revision == 0))) {
 		reader_fail(cells, "a cell whose status or figures are of no revision");
+	}
+	if (!cells->error) { /* a packed key has one form: two bytes before it, and its own */
+		memcpy(ret->signer.data, rollup->signers + signer * (2 + KEY_SIZE) + 2, KEY_SIZE);
 	}
 	return !cells->error;
 }

@@ -287,12 +287,21 @@ struct rollup {
 	uint64_t epoch;
 	uint64_t after; /* the change up to which the parent is taken to have everything */
 	uint64_t up_to;
+	uint32_t signer_count;
+	const uint8_t *signers; /* as they are packed; cells name them by their place */
 	uint32_t slice_count;
 	struct reader slices;
 };
 
-struct rollup_cell {
+/* What the cells that follow have in common. */
+struct rollup_slice {
+	struct bytes plan;
+	struct bytes form;
 	struct bytes period;
+	uint32_t cell_count;
+};
+
+struct rollup_cell {
 	uint32_t unit;
 	uint64_t version;
 	uint32_t revision; /* the latest; 0 where only acts have happened */
@@ -311,10 +320,9 @@ struct rollup_cell {
 };
 
 const char *rollup_read(struct bytes bytes, struct rollup *ret);
-/* Reads [plan, form, [cell, …]] up to its first cell; false if it is not one. */
-bool rollup_slice_read(struct reader *slices, struct bytes *ret_plan, struct bytes *ret_form,
-	uint32_t *ret_cell_count);
-bool rollup_cell_read(struct reader *cells, struct rollup_cell *ret);
+/* Reads [plan, form, period, [cell, …]] up to its first cell; false if it is not one. */
+bool rollup_slice_read(struct reader *slices, struct rollup_slice *ret);
+bool rollup_cell_read(const struct rollup *rollup, struct reader *cells, struct rollup_cell *ret);
 
 enum publication_kind {
 	PUBLICATION_UNITS = 0,

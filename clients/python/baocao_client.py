@@ -301,9 +301,16 @@ def publication(key, kind, name, text, issued=None):
                         now_ms() if issued is None else issued, kind, name, text])
 
 
-def rollup(key, epoch, up_to, forms, after=0):
-    """forms: [[plan, form, [cell, …]], …]"""
-    return signed(key, ['baocao-rollup', 1, key.public, epoch, after, up_to, forms])
+def rollup(key, epoch, up_to, slices, after=0):
+    """slices: [[plan, form, period, [cell, …]], …]; a cell's signer is the key itself."""
+    signers, packed = [], []
+    for plan, form, period, cells in slices:
+        for cell in cells:
+            if cell[10] not in signers:
+                signers.append(cell[10])
+        packed.append([plan, form, period,
+                       [[*cell[:10], signers.index(cell[10]), *cell[11:]] for cell in cells]])
+    return signed(key, ['baocao-rollup', 1, key.public, epoch, after, up_to, signers, packed])
 
 
 def keys_text(rows):

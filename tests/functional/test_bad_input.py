@@ -400,13 +400,14 @@ class BadInput(harness.NodeCase):
 
     # Rollups.
 
-    def cell(self, unit=11, period='2022-08', values=(1, None, None, None, None, None)):
-        return [period, unit, 1, 1, 1, 0, 1654045200000, 1, 0, DISTRICT_A, 1, bytes(32),
+    def cell(self, unit=11, values=(1, None, None, None, None, None)):
+        return [unit, 1, 1, 1, 0, 1654045200000, 1, 0, DISTRICT_A, 1, bytes(32),
                 bytes(32), 1, list(values)]
 
     def assert_rollup_refused(self, code, *cells, form='thang', plan=PLAN, made=None):
         key = key_of('fake node')
-        made = made or client.rollup(key, 1654045200000, 1, [[plan, form, list(cells)]])
+        made = made or client.rollup(key, 1654045200000, 1,
+                                     [[plan, form, '2022-08', list(cells)]])
         with self.city.session(key) as session:
             _, _, outcome = session.roll_up(made)
         self.assertIsNone(outcome.receipt)
@@ -415,7 +416,7 @@ class BadInput(harness.NodeCase):
 
     def test_a_cell_of_an_unknown_plan_is_passed_over_and_told(self):
         key = key_of('fake node')
-        made = client.rollup(key, 1654045200000, 1, [['kt-1999', 'thang', [self.cell()]]])
+        made = client.rollup(key, 1654045200000, 1, [['kt-1999', 'thang', '2022-08', [self.cell()]]])
         with self.city.session(key) as session:
             _, _, outcome = session.roll_up(made)
         self.assertIsNotNone(outcome.receipt)  # the link's cursor moved
@@ -435,15 +436,25 @@ class BadInput(harness.NodeCase):
         self.assert_rollup_refused('wrong-type', self.cell(
             values=(1, None, None, None, 7, None)))
 
-    def test_a_rollup_that_overflows_a_sum_is_refused_whole(self):
+    def test_a_cell_that_overflows_a_sum_is_passed_over_and_told(self):
+        key = key_of('fake node')
         harness.submit(self.city, 12, month_report(12, '2022-09', 1, values={'hoc-vien': TOP}))
-        self.before = self.snapshot()
-        self.assert_rollup_refused('overflow', self.cell(period='2022-10'), self.cell(
-            unit=13, period='2022-09', values=(1, 1, None, None, None, None)))
+        made = client.rollup(key, 1654045200000, 1, [
+            [PLAN, 'thang', '2022-09', [self.cell(13, (1, 1, None, None, None, None)),
+                                        self.cell(11, (1, 0, None, None, None, None))]]])
+        with self.city.session(key) as session:
+            _, _, outcome = session.roll_up(made)
+        self.assertIsNotNone(outcome.receipt)
+        self.assertEqual(outcome.codes, ['overflow'])
+        with self.city.session() as session:
+            received = {row.unit: row.received
+                        for row in session.figures(PLAN, 'thang', '2022-09')}
+            self.assertEqual((received[11], received[13]), (1, 0))
+            self.assertEqual(session.verify()['differences'], 0)
 
     def test_a_rollup_with_a_bad_signature_is_refused(self):
         made = client.rollup(key_of('fake node'), 1654045200000, 1,
-                             [[PLAN, 'thang', [self.cell()]]])
+                             [[PLAN, 'thang', '2022-08', [self.cell()]]])
         self.assert_rollup_refused('bad-signature', made=client.Signed(made.data, bytes(64)))
 
     def test_a_hello_for_a_unit_outside_the_childs_subtree_is_refused(self):

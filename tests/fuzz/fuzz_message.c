@@ -82,18 +82,17 @@ static void read_rollup(struct bytes bytes)
 		return;
 	}
 	for (uint32_t i = 0; i < rollup.slice_count && reader_ok(&rollup.slices); i++) {
-		struct bytes plan, form;
-		uint32_t count = 0;
+		struct rollup_slice slice;
 
-		if (!rollup_slice_read(&rollup.slices, &plan, &form, &count)) {
+		if (!rollup_slice_read(&rollup.slices, &slice)) {
 			return;
 		}
-		FUZZ_CHECK(is_inside(plan, bytes) && is_inside(form, bytes));
-		for (uint32_t j = 0; j < count && reader_ok(&rollup.slices); j++) {
+		FUZZ_CHECK(is_inside(slice.plan, bytes) && is_inside(slice.form, bytes) &&
+			   is_inside(slice.period, bytes));
+		for (uint32_t j = 0; j < slice.cell_count && reader_ok(&rollup.slices); j++) {
 			struct rollup_cell cell;
 
-			if (rollup_cell_read(&rollup.slices, &cell)) {
-				FUZZ_CHECK(is_inside(cell.period, bytes));
+			if (rollup_cell_read(&rollup, &rollup.slices, &cell)) {
 				read_values(&cell.values, cell.value_count, false, bytes);
 			}
 		}

@@ -86,12 +86,13 @@ def review(counter, *acts):
 
 
 def cell(period, version, revision, counted, values, status=1, flags=0, unit=26890):
-    return [period, unit, version, revision, status, flags, 1654336800500, 1, 0, 764, version,
-            examples.WARD.public, b'\x07' * 32, counted, values]
+    return [PLAN, 'month', period, [[unit, version, revision, status, flags, 1654336800500, 1, 0,
+                                     764, version, examples.WARD.public, b'\x07' * 32, counted,
+                                     values]]]
 
 
-def rollup(epoch, up_to, *cells):
-    return client.rollup(examples.CHILD, epoch, up_to, [[PLAN, 'month', list(cells)]])
+def rollup(epoch, up_to, *slices):
+    return client.rollup(examples.CHILD, epoch, up_to, list(slices))
 
 
 def questions():

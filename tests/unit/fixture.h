@@ -245,24 +245,26 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 	struct writer writer;
 
 	writer_init(&writer);
-	writer_array(&writer, 7);
+	writer_array(&writer, 8);
 	writer_str(&writer, "baocao-rollup");
 	writer_int(&writer, 1);
 	writer_bin(&writer, pair.public.data, KEY_SIZE);
 	writer_int(&writer, (int64_t)epoch);
 	writer_int(&writer, 0);
 	writer_int(&writer, (int64_t)up_to);
+	writer_array(&writer, 1);
+	writer_bin(&writer, pair.public.data, KEY_SIZE);
 	writer_array(&writer, count);
 	for (size_t i = 0; i < count; i++) {
 		const struct cell_spec *spec = &specs[i];
 		uint32_t revision = spec->acts ? 0 : spec->revision ? spec->revision : 1;
 
-		writer_array(&writer, 3);
+		writer_array(&writer, 4);
 		writer_str(&writer, "p");
 		writer_str(&writer, spec->form ? spec->form : "m");
-		writer_array(&writer, 1);
-		writer_array(&writer, 15);
 		writer_str(&writer, spec->period ? spec->period : "2022-05");
+		writer_array(&writer, 1);
+		writer_array(&writer, 14);
 		writer_int(&writer, spec->unit ? spec->unit : 201);
 		writer_int(&writer, spec->version ? (int64_t)spec->version : 1);
 		writer_int(&writer, revision);
@@ -273,7 +275,7 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 		writer_int(&writer, 0);
 		writer_int(&writer, 20);
 		writer_int(&writer, 5);
-		writer_bin(&writer, pair.public.data, KEY_SIZE);
+		writer_int(&writer, 0);
 		writer_bin(&writer, digest.data, HASH_SIZE);
 		writer_int(&writer, spec->counted ? spec->counted : revision);
 		writer_array(&writer, spec->value_count);

@@ -154,9 +154,9 @@ static void say_welcome(struct pairing *pairing, int64_t up_to)
 static size_t read_rollup(struct pairing *pairing, struct rollup *ret)
 {
 	struct reader reader = reader_make(pairing->envelope.body);
-	struct bytes bytes, plan, form;
 	struct signature signature;
-	uint32_t count;
+	struct rollup_slice slice;
+	struct bytes bytes;
 
 	assert_int_equal(pairing->envelope.type, MESSAGE_ROLLUP);
 	reader_array_exact(&reader, 2);
@@ -166,10 +166,11 @@ static size_t read_rollup(struct pairing *pairing, struct rollup *ret)
 	assert_null(pack_check(bytes));
 	assert_null(rollup_read(bytes, ret));
 	assert_int_equal(ret->slice_count, 1);
-	assert_true(rollup_slice_read(&ret->slices, &plan, &form, &count));
-	assert_true(bytes_equal_text(plan, "p"));
-	assert_true(bytes_equal_text(form, "m"));
-	return count;
+	assert_true(rollup_slice_read(&ret->slices, &slice));
+	assert_true(bytes_equal_text(slice.plan, "p"));
+	assert_true(bytes_equal_text(slice.form, "m"));
+	assert_true(bytes_equal_text(slice.period, "2022-05"));
+	return slice.cell_count;
 }
 
 static void say_ack(struct pairing *pairing, int64_t request, uint64_t up_to, const char *problem)
@@ -200,31 +201,70 @@ static struct forward_status status_of(struct pairing *pairing)
 	return status;
 }
 
-static void everything_goes_up_in_order_one_rollup_at_a_time(void **state)
+static void full_rollups_go_up_behind_each_other_and_the_rest_when_they_are_answered(void **state)
 {
 	struct pairing *pairing = *state;
 	uint64_t last = 0;
-	size_t cells = 0;
+	int64_t requests[8];
+	uint64_t up_to[8];
 	struct rollup rollup;
 
-	put_reports(pairing->world, 1000, REPORTS);
+	/* Eight full rollups in flight, one more full one, and a rest. */
+	put_reports(pairing->world, 1000, 9 * LIMIT_CELLS_PER_ROLLUP + 10);
 	hear_hello(pairing);
 	say_welcome(pairing, 0);
-	assert_int_equal(status_of(pairing).state, FORWARD_READY);
-	assert_int_equal(status_of(pairing).pending, REPORTS);
-	while (cells < REPORTS) {
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
 		assert_true(parent_hears(pairing, PATIENCE_MS));
-		cells += read_rollup(pairing, &rollup);
-		assert_true(rollup.up_to > last);
+		assert_int_equal(read_rollup(pairing, &rollup), LIMIT_CELLS_PER_ROLLUP);
+		assert_int_equal(rollup.after, last);
 		last = rollup.up_to;
+		requests[i] = pairing->envelope.request;
+		up_to[i] = last;
+		assert_int_equal(forward_timeout_ms(pairing->forward, pairing->now_ms) == 0,
+			i + 1 < ARRAY_SIZE(requests));
 		step(pairing);
-		assert_false(parent_hears(pairing, 20)); /* nothing more before the answer */
-		say_ack(pairing, pairing->envelope.request, last, NULL);
 	}
-	assert_int_equal(cells, REPORTS);
+	assert_false(parent_hears(pairing, 20));       /* no more than eight before an answer */
+	say_ack(pairing, requests[2], up_to[2], NULL); /* so the two before it are there, too */
+	assert_int_equal(status_of(pairing).acknowledged, up_to[2]);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_int_equal(read_rollup(pairing, &rollup), LIMIT_CELLS_PER_ROLLUP);
+	assert_int_equal(rollup.after, last);
+	say_ack(pairing, requests[7], up_to[7], NULL);
+	step(pairing);
+	assert_false(parent_hears(pairing, 20)); /* the rest does not fill one */
+	say_ack(pairing, pairing->envelope.request, rollup.up_to, NULL);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_int_equal(read_rollup(pairing, &rollup), 10);
+	say_ack(pairing, pairing->envelope.request, rollup.up_to, NULL);
 	assert_int_equal(status_of(pairing).pending, 0);
-	assert_int_equal(status_of(pairing).acknowledged, last);
 	assert_in_range(forward_timeout_ms(pairing->forward, pairing->now_ms), 1, 5000);
+}
+
+static void a_gap_starts_all_that_is_in_flight_again(void **state)
+{
+	struct pairing *pairing = *state;
+	struct rollup first, second;
+	int64_t request;
+
+	put_reports(pairing->world, 1000, 2 * LIMIT_CELLS_PER_ROLLUP);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &first);
+	step(pairing);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &second);
+	request = pairing->envelope.request;
+	say_ack(pairing, request - 1, first.up_to, "gap");
+	say_ack(pairing, request, second.up_to, "gap"); /* it follows from the first */
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_int_equal(pairing->envelope.type, MESSAGE_HELLO);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	read_rollup(pairing, &second);
+	assert_int_equal(second.after, 0);
+	assert_int_equal(second.up_to, first.up_to);
 }
 
 static void a_rollup_that_was_lost_is_sent_again(void **state)
@@ -360,7 +400,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(everything_goes_up_in_order_one_rollup_at_a_time),
+		TEST(full_rollups_go_up_behind_each_other_and_the_rest_when_they_are_answered),
+		TEST(a_gap_starts_all_that_is_in_flight_again),
 		TEST(a_rollup_that_was_lost_is_sent_again),
 		TEST(what_was_refused_is_sent_again_before_anything_later),
 		TEST(an_old_answer_does_not_count),

@@ -235,26 +235,31 @@ static void the_example_rollup_says_what_the_document_says(void **state)
 {
 	CLEANUP(buffer_free) struct buffer text = document();
 	CLEANUP(buffer_free) struct buffer bytes = example(&text, "rollup");
-	struct bytes plan, form;
+	struct rollup_slice slice;
 	struct rollup_cell cell;
 	struct rollup rollup;
-	uint32_t count;
+	struct reader reader;
 
 	(void)state;
 	assert_null(rollup_read(buffer_bytes(&bytes), &rollup));
 	assert_int_equal(rollup.epoch, 1640995200000);
 	assert_int_equal(rollup.up_to, 58);
-	assert_int_equal(rollup.slice_count, 1);
-	assert_true(rollup_slice_read(&rollup.slices, &plan, &form, &count));
-	assert_int_equal(count, 2);
-	assert_true(rollup_cell_read(&rollup.slices, &cell));
+	assert_int_equal(rollup.signer_count, 1);
+	assert_int_equal(rollup.slice_count, 2);
+	reader = rollup.slices;
+	assert_true(rollup_slice_read(&reader, &slice));
+	assert_int_equal(slice.cell_count, 1);
+	assert_true(bytes_equal_text(slice.period, "2022-04"));
+	assert_true(rollup_cell_read(&rollup, &reader, &cell));
+	assert_int_equal(cell.revision, 2);
+	assert_int_equal(cell.timeliness, TIMELINESS_LATE);
+	assert_true(rollup_slice_read(&reader, &slice));
+	assert_true(rollup_cell_read(&rollup, &reader, &cell));
+	assert_memory_equal(cell.signer.data, rollup.signers + 2, KEY_SIZE);
 	assert_int_equal(cell.version, 57);
 	assert_int_equal(cell.timeliness, TIMELINESS_ON_TIME);
 	assert_int_equal(cell.value_count, 4);
-	assert_true(rollup_cell_read(&rollup.slices, &cell));
-	assert_int_equal(cell.revision, 2);
-	assert_int_equal(cell.timeliness, TIMELINESS_LATE);
-	assert_true(reader_done(&rollup.slices));
+	assert_true(reader_done(&reader));
 }
 
 static void the_example_publication_says_what_the_document_says(void **state)

@@ -308,13 +308,13 @@ static void read_all(struct bytes bytes)
 		}
 	}
 	if (!rollup_read(bytes, &rollup)) {
-		struct bytes plan, form;
-		uint32_t count;
+		struct rollup_slice slice;
 
-		while (rollup_slice_read(&rollup.slices, &plan, &form, &count)) {
+		while (rollup_slice_read(&rollup.slices, &slice)) {
 			struct rollup_cell cell;
 
-			while (count-- > 0 && rollup_cell_read(&rollup.slices, &cell)) {
+			while (slice.cell_count-- > 0 &&
+				rollup_cell_read(&rollup, &rollup.slices, &cell)) {
 			}
 		}
 	}
