@@ -1,0 +1,85 @@
+/*
+ * outcome.h - the intake in the making, and what became of each message of a commit: shared by
+ * the files of the intake (intake.c, take.c, take_definitions.c, answer.c) and by nothing else.
+ */
+#pragma once
+
+#include "daemon/intake.h"
+#include "daemon/proof.h"
+
+enum outcome_kind {
+	OUTCOME_REFUSED = 0,
+	OUTCOME_ENTRY,       /* in this commit, at index */
+	OUTCOME_HELD,        /* in the ledger before this commit, at seq */
+	OUTCOME_NOTHING_NEW, /* a rollup that changed nothing: no receipt, and no problem */
+};
+
+struct outcome {
+	enum outcome_kind kind;
+	uint32_t index;
+	uint64_t seq;
+	uint64_t counter;          /* a submission's; a rollup's up_to */
+	uint64_t highest;          /* a submission's; a rollup's epoch */
+	struct problems *problems; /* NULL if there are none; owned */
+};
+
+struct intake {
+	struct store *store;
+	const struct key_pair *pair;
+	struct node_init identity;
+	char name[NOTE_NAME_SIZE]; /* that checkpoints are signed with */
+	struct catalog *catalog;
+	struct fold fold;
+	struct batch *batch;
+	struct peaks peaks; /* of the tree over all entries */
+	struct instant last_instant;
+	uint64_t commits;
+	uint64_t refusals[JUDGEMENT_COUNT];
+	struct outcome *outcomes; /* of this run, message by message */
+	size_t outcome_count;
+	size_t outcome_capacity;
+	bool changed;
+	bool reload; /* a publication is in this commit */
+	struct writer reply;
+	struct writer receipt;
+};
+
+/* Where a message's outcomes lie, and whether the run goes on without it. */
+struct slot {
+	size_t first;
+	size_t count;
+	bool refused; /* its outcomes are final */
+};
+
+/*
+ * Takes one message: judges, folds, and appends what counts to the batch. 0; 1 when it is refused
+ * after it may have changed something: the run must start again without it; -EBADMSG for a body
+ * that is not one of its type; -errno.
+ */
+int intake_take(struct intake *intake, const struct intake_message *message);
+int take_publish(struct intake *intake, const struct intake_message *message);
+int take_key_act(struct intake *intake, const struct intake_message *message);
+
+/* Answers every message; after the commit, or after it has failed with code. */
+int intake_answer(struct intake *intake, struct intake_message *messages, const struct slot *slots,
+	size_t count, enum judgement failure, intake_reply_fn *reply, void *data);
+
+/* Another outcome of the message at hand; valid until the next one. 0 or -ENOMEM. */
+int outcome_new(struct intake *intake, struct outcome **ret);
+/* Moves problems to the outcome, if there are any. 0 or -ENOMEM. */
+int outcome_keep(struct outcome *outcome, const struct problems *problems);
+/* Forgets those from `from` on. */
+void outcomes_clear(struct intake *intake, size_t from);
+
+/* Its own, what another key of the same party has signed, or as a carrier anybody's. */
+bool may_deliver(const struct intake *intake, const struct intake_message *message,
+	const struct public_key *sender, struct problems *problems);
+/* Has the commit room for another entry? Asked before anything is folded. */
+bool entry_has_room(const struct intake *intake, struct problems *problems);
+/*
+ * Appends an entry that was folded; its digest may be NULL where it is not known yet, its judgements
+ * for a single "accepted".
+ */
+int entry_add(struct intake *intake, enum entry_kind kind, const struct public_key *sender,
+	const uint8_t *signature, const struct hash *digest, const uint8_t *judgements,
+	uint32_t judgement_count, struct bytes body, struct outcome *outcome);

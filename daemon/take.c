@@ -1,0 +1,413 @@
+/* What submissions, reviews and rollups do, and what the files of the intake share. */
+#include "daemon/outcome.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+int outcome_new(struct intake *intake, struct outcome **ret)
+{
+	if (intake->outcome_count == intake->outcome_capacity) {
+		size_t capacity = intake->outcome_capacity ? 2 * intake->outcome_capacity : 256;
+		struct outcome *outcomes = realloc(intake->outcomes, capacity * sizeof(*outcomes));
+
+		if (!outcomes) {
+			return -ENOMEM;
+		}
+		intake->outcomes = outcomes;
+		intake->outcome_capacity = capacity;
+	}
+	*ret = &intake->outcomes[intake->outcome_count++];
+	**ret = (struct outcome){ 0 };
+	return 0;
+}
+
+int outcome_keep(struct outcome *outcome, const struct problems *problems)
+{
+	if (problems->count == 0) {
+		return 0;
+	}
+	outcome->problems = malloc(sizeof(*problems));
+	if (!outcome->problems) {
+		return -ENOMEM;
+	}
+	memcpy(outcome->problems, problems, sizeof(*problems));
+	return 0;
+}
+
+void outcomes_clear(struct intake *intake, size_t from)
+{
+	for (size_t i = from; i < intake->outcome_count; i++) {
+		free(intake->outcomes[i].problems);
+	}
+	intake->outcome_count = from;
+}
+
+bool entry_has_room(const struct intake *intake, struct problems *problems)
+{
+	if (batch_count(intake->batch) < LIMIT_BATCH_ENTRIES) {
+		return true;
+	}
+	problems_add(problems, -1, REFUSED_BUSY, "a commit has at most %d entries; send it again",
+		LIMIT_BATCH_ENTRIES);
+	return false;
+}
+
+int entry_add(struct intake *intake, enum entry_kind kind, const struct public_key *sender,
+	const uint8_t *signature, const struct hash *digest, const uint8_t *judgements,
+	uint32_t judgement_count, struct bytes body, struct outcome *outcome)
+{
+	static const uint8_t accepted[1] = { JUDGEMENT_ACCEPTED };
+	struct statement statement = {
+		.kind = kind,
+		.sender = *sender,
+		.judgement_count = judgements ? judgement_count : 1,
+		.judgements = judgements ? judgements : accepted,
+	};
+	int index;
+
+	memcpy(statement.signature.data, signature, SIGNATURE_SIZE);
+	if (digest) {
+		statement.digest = *digest;
+	} else {
+		hash_bytes(body, &statement.digest);
+	}
+	index = batch_add(intake->batch, &statement, body);
+	if (index < 0) {
+		return index;
+	}
+	outcome->kind = OUTCOME_ENTRY;
+	outcome->index = (uint32_t)index;
+	outcome->seq = statement.seq;
+	return 0;
+}
+
+bool may_deliver(const struct intake *intake, const struct intake_message *message,
+	const struct public_key *sender, struct problems *problems)
+{
+	const struct catalog_key *signer = catalog_key_find(intake->catalog, sender);
+
+	if (public_key_equal(&message->key.key, sender) || message->key.role == ROLE_CARRIER ||
+		(signer && signer->party == message->key.party)) {
+		return true;
+	}
+	problems_add(problems, -1, REFUSED_WRONG_SENDER,
+		"another key signed this than the one that delivers it");
+	return false;
+}
+
+/* What stands under one signature. */
+union signed_list {
+	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
+	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
+};
+
+/* Reads all of it, so that nothing that is not one is ever signed for. */
+static bool submission_check(int64_t type, struct bytes bytes, struct submission *ret,
+	union signed_list *ret_list, struct problems *problems)
+{
+	const char *why = type == MESSAGE_REVIEW
+				  ? review_read_whole(bytes, ret, ret_list->acts)
+				  : submission_read_whole(bytes, ret, ret_list->reports);
+
+	if (why) {
+		problems_add(
+			problems, -1, REFUSED_MALFORMED, "%s: %s", message_row(type)->name, why);
+	}
+	return !why;
+}
+
+/* Finds a repeat: the same id with the same bytes, in the ledger or in this very commit. */
+static int find_repeat(struct intake *intake, const struct submission *submission,
+	const struct fold_signer *signer, struct bytes bytes, struct outcome *outcome,
+	struct problems *problems, bool *ret_found)
+{
+	uint64_t seq = 0;
+	uint64_t first = batch_next_seq(intake->batch) - batch_count(intake->batch);
+	struct bytes held;
+	struct entry entry;
+	int r = ids_find(intake->fold.ids, signer->party, submission->counter, &seq);
+
+	*ret_found = seq > 0;
+	if (r < 0 || seq == 0) {
+		return r;
+	}
+	if (seq >= first) {
+		held = batch_body(intake->batch, (uint32_t)(seq - first));
+	} else {
+		r = ledger_entry(intake->fold.txn, seq, &entry);
+		if (r < 0) {
+			return r;
+		}
+		held = entry.body;
+	}
+	if (!bytes_equal(bytes, held)) {
+		problems_add(problems, -1, REFUSED_ID_CONFLICT,
+			"counter %" PRIu64 " was used for other bytes", submission->counter);
+		return ids_highest(intake->fold.ids, signer->party, &outcome->highest);
+	}
+	outcome->kind = seq >= first ? OUTCOME_ENTRY : OUTCOME_HELD;
+	outcome->index = (uint32_t)(seq - first);
+	outcome->seq = seq;
+	return 0;
+}
+
+static int take_submission(struct intake *intake, const struct intake_message *message,
+	struct bytes bytes, const uint8_t *signature, struct outcome *outcome,
+	struct problems *problems)
+{
+	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
+	bool review = message->type == MESSAGE_REVIEW;
+	union signed_list list;
+	struct submission submission;
+	struct fold_signer signer = { 0 };
+	struct hash digest;
+	uint32_t counted;
+	bool found = false;
+	bool valid;
+	int r = 0;
+
+	if (!submission_check(message->type, bytes, &submission, &list, problems)) {
+		return 0;
+	}
+	outcome->counter = submission.counter;
+	if (!may_deliver(intake, message, &submission.sender, problems)) {
+		return 0;
+	}
+	/* A key that has ended still gets the receipts of what it sent before. */
+	valid = fold_signer_find(&intake->fold, &submission.sender, &signer, problems);
+	if (signer.party) {
+		r = find_repeat(intake, &submission, &signer, bytes, outcome, problems, &found);
+	}
+	if (r == 0 && found && outcome->kind != OUTCOME_REFUSED) {
+		problems->count = 0;
+	}
+	if (r < 0 || found || !valid) {
+		return r;
+	}
+	if (signer.role != ROLE_REPORTER && signer.role != ROLE_COLLECTOR &&
+		!(review && signer.role == ROLE_REVIEWER)) {
+		problems_add(problems, -1, REFUSED_NOT_PERMITTED, "a key of role %s signs no %s",
+			role_name(signer.role), review ? "acts" : "reports");
+		return 0;
+	}
+	if (!sign_check(&submission.sender, bytes, (const struct signature *)signature)) {
+		problems_add(problems, -1, REFUSED_BAD_SIGNATURE,
+			"the signature does not fit the bytes and the sender");
+		return 0;
+	}
+	if (!entry_has_room(intake, problems)) {
+		return 0;
+	}
+	hash_bytes(bytes, &digest);
+	r = review ? fold_review(&intake->fold, &submission, list.acts, &signer,
+			     batch_next_seq(intake->batch), judgements, &counted, problems)
+		   : fold_submission(&intake->fold, &submission, list.reports, &digest, &signer,
+			     batch_next_seq(intake->batch), judgements, &counted, problems);
+	if (r < 0 || counted == 0) {
+		return r;
+	}
+	intake->changed = true;
+	return entry_add(intake, review ? ENTRY_REVIEW : ENTRY_SUBMISSION, &submission.sender,
+		signature, &digest, judgements, submission.report_count, bytes, outcome);
+}
+
+/* Reads one element of a submit and moves on; false if it is not one. */
+static bool submit_read(
+	struct reader *reader, struct bytes *ret_bytes, const uint8_t **ret_signature)
+{
+	reader_array_exact(reader, 3);
+	*ret_bytes = reader_bin(reader);
+	*ret_signature = reader_bin_exact(reader, SIGNATURE_SIZE);
+	reader_int_between(reader, 0, INT64_MAX);
+	return reader_ok(reader);
+}
+
+/* Is the body a submit to its end? Asked before any of it is folded. */
+static bool submit_check(struct bytes body)
+{
+	struct reader reader = reader_make(body);
+	uint32_t count = reader_array(&reader);
+	const uint8_t *signature;
+	struct bytes bytes;
+
+	if (count == 0 || count > LIMIT_SUBMISSIONS_PER_MESSAGE) {
+		return false;
+	}
+	for (uint32_t i = 0; i < count && submit_read(&reader, &bytes, &signature); i++) {
+	}
+	return reader_ok(&reader);
+}
+
+/* [[bytes, signature, attempts], …] */
+static int take_submit(struct intake *intake, const struct intake_message *message)
+{
+	struct reader reader = reader_make(message->body);
+	uint32_t count = reader_array(&reader);
+
+	if (!submit_check(message->body)) {
+		return -EBADMSG;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct problems problems;
+		struct outcome *outcome;
+		struct bytes bytes;
+		const uint8_t *signature;
+		int r;
+
+		problems_init(&problems);
+		submit_read(&reader, &bytes, &signature);
+		r = outcome_new(intake, &outcome);
+		if (r == 0) {
+			r = take_submission(intake, message, bytes, signature, outcome, &problems);
+		}
+		if (r == 0) {
+			r = outcome_keep(outcome, &problems);
+		}
+		if (r < 0) {
+			return r == -EBADMSG ? -EIO : r;
+		}
+	}
+	return 0;
+}
+
+static bool rollup_check(struct bytes bytes, struct rollup *ret, struct problems *problems)
+{
+	const char *why = rollup_read(bytes, ret);
+	struct reader reader;
+	size_t cells = 0;
+
+	if (!why) {
+		reader = ret->slices;
+		for (uint32_t i = 0; i < ret->slice_count && reader_ok(&reader); i++) {
+			struct rollup_slice slice = { 0 };
+
+			rollup_slice_read(&reader, &slice);
+			for (uint32_t j = 0; j < slice.cell_count && reader_ok(&reader);
+				j++, cells++) {
+				struct rollup_cell cell;
+
+				rollup_cell_read(ret, &reader, &cell);
+			}
+		}
+		if (reader_ok(&reader) && !reader_done(&reader)) {
+			reader_fail(&reader, "bytes after the rollup");
+		}
+		if (cells > LIMIT_CELLS_PER_ROLLUP) {
+			reader_fail(&reader, "too many cells");
+		}
+		why = reader.error;
+	}
+	if (why) {
+		problems_add(problems, -1, REFUSED_MALFORMED, "rollup: %s", why);
+	}
+	return !why;
+}
+
+/* [bytes, signature]. Returns 1 where the run must start again without this message. */
+static int take_rollup(struct intake *intake, const struct intake_message *message)
+{
+	struct reader reader = reader_make(message->body);
+	struct problems problems;
+	struct rollup rollup = { 0 };
+	struct fold_signer signer;
+	struct outcome *outcome;
+	const uint8_t *signature;
+	struct bytes bytes;
+	uint32_t changed = 0;
+	bool new = false;
+	bool taken = false; /* with problems where cells wait */
+	int refused = 0;
+	int r;
+
+	problems_init(&problems);
+	reader_array_exact(&reader, 2);
+	bytes = reader_bin(&reader);
+	signature = reader_bin_exact(&reader, SIGNATURE_SIZE);
+	if (!reader_ok(&reader)) {
+		return -EBADMSG;
+	}
+	r = outcome_new(intake, &outcome);
+	if (r < 0) {
+		return r;
+	}
+	if (rollup_check(bytes, &rollup, &problems) &&
+		may_deliver(intake, message, &rollup.sender, &problems) &&
+		fold_signer_find(&intake->fold, &rollup.sender, &signer, &problems)) {
+		if (signer.role != ROLE_NODE) {
+			problems_add(&problems, -1, REFUSED_NOT_PERMITTED,
+				"a key of role %s signs no rollups", role_name(signer.role));
+		} else if (!sign_check(
+				   &rollup.sender, bytes, (const struct signature *)signature)) {
+			problems_add(&problems, -1, REFUSED_BAD_SIGNATURE,
+				"the signature does not fit the bytes and the sender");
+		} else if (entry_has_room(intake, &problems)) {
+			refused = fold_rollup(&intake->fold, &rollup, &signer,
+				batch_next_seq(intake->batch), &changed, &new, &problems);
+			taken = refused == 0;
+		}
+	}
+	outcome->counter = rollup.up_to;
+	outcome->highest = rollup.epoch;
+	if (refused < 0) {
+		return refused == -EBADMSG ? -EIO : refused;
+	}
+	if (taken) {
+		outcome->kind = OUTCOME_NOTHING_NEW;
+		if (new) {
+			intake->changed |= changed > 0;
+			r = entry_add(intake, ENTRY_ROLLUP, &rollup.sender, signature, NULL, NULL,
+				0, bytes, outcome);
+		}
+	}
+	if (r == 0) {
+		r = outcome_keep(outcome, &problems);
+	}
+	return r < 0 ? r : refused;
+}
+
+bool intake_is_alone(int64_t type)
+{
+	return type == MESSAGE_PUBLISH || type == MESSAGE_KEY_ACT;
+}
+
+int intake_take(struct intake *intake, const struct intake_message *message)
+{
+	switch (message->type) {
+	case MESSAGE_SUBMIT:
+	case MESSAGE_REVIEW:
+		return take_submit(intake, message);
+	case MESSAGE_ROLLUP:
+		return take_rollup(intake, message);
+	case MESSAGE_KEY_ACT:
+		return take_key_act(intake, message);
+	default:
+		return take_publish(intake, message);
+	}
+}
+
+size_t intake_weight(int64_t type, struct bytes body)
+{
+	struct reader reader = reader_make(body);
+	struct submission submission;
+	size_t weight = 0;
+	uint32_t count;
+
+	if (type == MESSAGE_ROLLUP) {
+		return LIMIT_CELLS_PER_ROLLUP / 2; /* not worth a walk */
+	}
+	count = reader_array(&reader);
+	for (uint32_t i = 0; i < count && reader_ok(&reader); i++) {
+		struct bytes bytes;
+		const char *error;
+
+		reader_array(&reader);
+		bytes = reader_bin(&reader);
+		reader_skip(&reader);
+		reader_skip(&reader);
+		error = type == MESSAGE_REVIEW ? review_read(bytes, &submission)
+					       : submission_read(bytes, &submission);
+		/* At least two, so that the bound on weight keeps below LIMIT_BATCH_ENTRIES. */
+		weight += error || submission.report_count < 2 ? 2 : submission.report_count;
+	}
+	return weight + 1;
+}
