@@ -240,7 +240,7 @@ static bool dispatch(struct node *node, struct peer *peer)
 		return false;
 	}
 	r = envelope_read(frame, &envelope, &why);
-	if (judgement != JUDGEMENT_ACCEPTED) {
+	if (!key || judgement != JUDGEMENT_ACCEPTED) {
 		snprintf(text, sizeof(text), "the key %s", why_not);
 		peer_refuse(node, peer, r ? 0 : envelope.request, judgement, text);
 		return false;
