@@ -221,7 +221,7 @@ static void deliver(void)
 	CLEANUP(writer_free) struct writer writer;
 	struct key_pair pair = fuzz_pair(0x33);
 	struct context context = { .name = "c", .key = "k", .node = fuzz_pair(0x11).public };
-	struct home home;
+	struct home home = { 0 };
 	struct delivery_options options = {
 		.home = &home, .timeout_ms = 5000, .answered = answered, .refused = refused
 	};
@@ -256,7 +256,7 @@ static void open_outbox(void)
 	CLEANUP(outbox_freep) struct outbox *outbox = NULL;
 	CLEANUP(history_freep) struct history *history = NULL;
 	struct key_pair node = fuzz_pair(0x11);
-	struct home home;
+	struct home home = { 0 };
 	char path[HOME_PATH_SIZE], file[PATH_MAX];
 	uint64_t first = 0;
 
