@@ -183,6 +183,9 @@ class Sender:
 
     def take(self, message):
         """An answer, perhaps for the second time or of before the copy came back."""
+        if message.name == 'refused' and message.body[0] == 'later':
+            self.wait(message.request, client.Refused(*message.body).wait)
+            return
         if message.name != 'receipts':
             raise AssertionError(f'the node said {message.name}: {message.body}')
         flight = self.flights.pop(message.request, None)
@@ -207,6 +210,12 @@ class Sender:
             else:
                 raise AssertionError(f'counter {counter}: {problems}')
         self.outbox.done(done)
+
+    def wait(self, request, seconds):
+        """The node has put these bytes off for so long."""
+        if request in self.flights:
+            counters, _, repeat = self.flights[request]
+            self.flights[request] = counters, time.monotonic() + seconds, repeat
 
     def take_receipt(self, data):
         """Whatever bytes have a receipt have always had the same one."""
