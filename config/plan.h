@@ -121,13 +121,6 @@ struct note {
 
 /* Tables that are read into this: their own bounds, since no message carries them. */
 enum {
-	PLAN_CONSTRAINTS_MAX = 256,
-	PLAN_INDICATORS_MAX = 128,
-	PLAN_TARGETS_MAX = 128,
-	PLAN_SCORES_MAX = 64,
-	PLAN_NOTES_MAX = 64,
-	CONSTRAINT_TERMS_MAX = 16, /* of one side */
-	CONDITION_TERMS_MAX = 16,
 	SCORE_SCALE = 2, /* points are hundredths */
 };
 

@@ -235,8 +235,8 @@ static void read_note(const struct row_reading *row)
 	struct plan_reading *reading = row->reading;
 	struct note_entry *entry;
 
-	if (reading->note_count == PLAN_NOTES_MAX) {
-		row_error(row, NOTE_CODE, "more than %d notes", PLAN_NOTES_MAX);
+	if (reading->note_count == LIMIT_NOTES_PER_PLAN) {
+		row_error(row, NOTE_CODE, "more than %d notes", LIMIT_NOTES_PER_PLAN);
 		return;
 	}
 	entry = row_take(row, sizeof(*entry));

@@ -85,14 +85,14 @@ static size_t side_read(const struct row_reading *row, size_t column, size_t for
 {
 	const char *const *words = NULL;
 	size_t count = row_words(row, column, row_cell(row, column), &words, ret_text);
-	struct term *terms = row_take(row, CONSTRAINT_TERMS_MAX * sizeof(*terms));
+	struct term *terms = row_take(row, LIMIT_CONSTRAINT_TERMS * sizeof(*terms));
 
 	if (!terms) {
 		return 0;
 	}
-	if (count % 2 == 0 || count / 2 >= CONSTRAINT_TERMS_MAX) {
+	if (count % 2 == 0 || count / 2 >= LIMIT_CONSTRAINT_TERMS) {
 		row_error(row, column, "not 1 to %d fields or numbers joined by \" + \"",
-			CONSTRAINT_TERMS_MAX);
+			LIMIT_CONSTRAINT_TERMS);
 		return 0;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -135,8 +135,9 @@ static void constraint_add(const struct row_reading *row, size_t form, struct co
 		row_error(row, CONSTRAINT_LEFT, "no side names a field");
 		return;
 	}
-	if (reading->constraint_count == PLAN_CONSTRAINTS_MAX) {
-		row_error(row, CONSTRAINT_FORM, "more than %d constraints", PLAN_CONSTRAINTS_MAX);
+	if (reading->constraint_count == LIMIT_CONSTRAINTS_PER_PLAN) {
+		row_error(row, CONSTRAINT_FORM, "more than %d constraints",
+			LIMIT_CONSTRAINTS_PER_PLAN);
 		return;
 	}
 	reading->constraints[reading->constraint_count++] = constraint;
@@ -200,15 +201,15 @@ static void condition_read(const struct row_reading *row, size_t form, struct co
 	const char *const *words = NULL;
 	size_t count = row_words(
 		row, INDICATOR_CONDITION, row_cell(row, INDICATOR_CONDITION), &words, &ret->text);
-	struct condition_term *terms = row_take(row, CONDITION_TERMS_MAX * sizeof(*terms));
+	struct condition_term *terms = row_take(row, LIMIT_CONDITION_TERMS * sizeof(*terms));
 
 	if (!terms || count == 0) {
 		return;
 	}
-	if (count % 4 != 3 || count / 4 >= CONDITION_TERMS_MAX) {
+	if (count % 4 != 3 || count / 4 >= LIMIT_CONDITION_TERMS) {
 		row_error(row, INDICATOR_CONDITION,
 			"not 1 to %d comparisons, as \"mo_hinh >= 3\", joined by and or or",
-			CONDITION_TERMS_MAX);
+			LIMIT_CONDITION_TERMS);
 		return;
 	}
 	for (size_t i = 0; i < count; i += 4) {
@@ -425,8 +426,9 @@ void read_indicator(const struct row_reading *row)
 	if (indicator_is_second(row, &indicator)) {
 		return;
 	}
-	if (reading->indicator_count == PLAN_INDICATORS_MAX) {
-		row_error(row, INDICATOR_CODE, "more than %d indicators", PLAN_INDICATORS_MAX);
+	if (reading->indicator_count == LIMIT_INDICATORS_PER_PLAN) {
+		row_error(
+			row, INDICATOR_CODE, "more than %d indicators", LIMIT_INDICATORS_PER_PLAN);
 		return;
 	}
 	reading->indicators[reading->indicator_count++] = indicator;
@@ -479,7 +481,7 @@ static int target_index(const struct plan_reading *reading, const char *code)
 static int row_indicator(const struct row_reading *row, size_t column)
 {
 	const struct plan_reading *reading = row->reading;
-	const char *names[PLAN_INDICATORS_MAX];
+	const char *names[LIMIT_INDICATORS_PER_PLAN];
 	int index = indicator_index(reading, row_cell(row, column));
 
 	for (size_t i = 0; i < reading->indicator_count; i++) {
@@ -522,8 +524,8 @@ void read_target(const struct row_reading *row)
 			reading->targets[other].line);
 		return;
 	}
-	if (reading->target_count == PLAN_TARGETS_MAX) {
-		row_error(row, TARGET_CODE, "more than %d targets", PLAN_TARGETS_MAX);
+	if (reading->target_count == LIMIT_TARGETS_PER_PLAN) {
+		row_error(row, TARGET_CODE, "more than %d targets", LIMIT_TARGETS_PER_PLAN);
 		return;
 	}
 	reading->targets[reading->target_count++] = target;
@@ -532,7 +534,7 @@ void read_target(const struct row_reading *row)
 static void score_target(const struct row_reading *row, struct score *score)
 {
 	const struct plan_reading *reading = row->reading;
-	const char *names[PLAN_TARGETS_MAX];
+	const char *names[LIMIT_TARGETS_PER_PLAN];
 	int index = target_index(reading, score->ref);
 
 	for (size_t i = 0; i < reading->target_count; i++) {
@@ -584,8 +586,8 @@ void read_score(const struct row_reading *row)
 			return;
 		}
 	}
-	if (reading->score_count == PLAN_SCORES_MAX) {
-		row_error(row, SCORE_TERM, "more than %d terms", PLAN_SCORES_MAX);
+	if (reading->score_count == LIMIT_SCORES_PER_PLAN) {
+		row_error(row, SCORE_TERM, "more than %d terms", LIMIT_SCORES_PER_PLAN);
 		return;
 	}
 	reading->scores[reading->score_count++] = score;

@@ -50,13 +50,13 @@ struct plan_reading {
 	struct note_entry *notes;
 	struct note_entry **notes_end;
 	size_t note_count;
-	struct constraint constraints[PLAN_CONSTRAINTS_MAX];
+	struct constraint constraints[LIMIT_CONSTRAINTS_PER_PLAN];
 	size_t constraint_count;
-	struct indicator indicators[PLAN_INDICATORS_MAX];
+	struct indicator indicators[LIMIT_INDICATORS_PER_PLAN];
 	size_t indicator_count;
-	struct target targets[PLAN_TARGETS_MAX];
+	struct target targets[LIMIT_TARGETS_PER_PLAN];
 	size_t target_count;
-	struct score scores[PLAN_SCORES_MAX];
+	struct score scores[LIMIT_SCORES_PER_PLAN];
 	size_t score_count;
 	bool failed; /* no memory */
 };

@@ -6,10 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum {
-	WORDS_MAX = 128, /* words of one cell that is a list */
-};
-
 void row_error(const struct row_reading *row, size_t column, const char *format, ...)
 {
 	char text[LIMIT_PLACE_BYTES];
@@ -107,7 +103,7 @@ void row_date(const struct row_reading *row, size_t column, struct date *ret)
 size_t row_words(const struct row_reading *row, size_t column, const char *cell,
 	const char *const **ret_words, const char **ret_text)
 {
-	const char *words[WORDS_MAX];
+	const char *words[LIMIT_CELL_WORDS];
 	const char **list;
 	size_t size = strlen(cell) + 1;
 	char *text = row_take(row, size);
@@ -125,8 +121,8 @@ size_t row_words(const struct row_reading *row, size_t column, const char *cell,
 		if (word[0] == '\0') {
 			continue;
 		}
-		if (count == WORDS_MAX) {
-			row_error(row, column, "more than %d words", WORDS_MAX);
+		if (count == LIMIT_CELL_WORDS) {
+			row_error(row, column, "more than %d words", LIMIT_CELL_WORDS);
 			break;
 		}
 		used += (size_t)snprintf(

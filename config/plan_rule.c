@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-static_assert(CONSTRAINT_TERMS_MAX <= 1 << 16, "a side's sum fits 128 bits");
+static_assert(LIMIT_CONSTRAINT_TERMS <= 1 << 16, "a side's sum fits 128 bits");
 
 bool comparison_holds(enum comparison comparison, __int128 left, __int128 right)
 {

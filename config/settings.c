@@ -11,8 +11,7 @@
 #include <stdio.h>
 
 enum {
-	SETTINGS_FILE_BYTES_MAX = 256 << 10, /* far above any sensible file; bounds what is read */
-	NAME_BYTES_SHOWN_MAX = 40,           /* of an unknown name in an error */
+	NAME_BYTES_SHOWN_MAX = 40, /* of an unknown name in an error */
 };
 
 enum row {
@@ -454,7 +453,7 @@ static int lines_read(struct parser *parser, struct bytes content)
 int settings_read(const char *path, struct table_errors *errors, struct settings *ret)
 {
 	CLEANUP(buffer_free) struct buffer content = { 0 };
-	int result = file_read(path, SETTINGS_FILE_BYTES_MAX, &content);
+	int result = file_read(path, LIMIT_SETTINGS_BYTES, &content);
 	if (result < 0) {
 		return result;
 	}

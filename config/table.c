@@ -21,7 +21,6 @@
 #include <utf8proc.h>
 
 enum {
-	CELLS_MAX = 256, /* of one record */
 	NAME_BYTES_MAX = 64,
 	CODE_QUOTED_MAX = 64, /* bytes of a foreign text repeated in an error */
 };
@@ -70,7 +69,7 @@ struct csv {
 	size_t line_next; /* where the record returned last begins */
 	size_t cell_count;
 	size_t used;
-	const char *cells[CELLS_MAX];
+	const char *cells[LIMIT_ROW_CELLS];
 	char scratch[LIMIT_LINE_BYTES];
 };
 
@@ -157,7 +156,7 @@ static const char *csv_read_cell(struct csv *csv)
 {
 	bool quoted = csv->at < csv->end && *csv->at == '"';
 
-	if (csv->cell_count >= CELLS_MAX) {
+	if (csv->cell_count >= LIMIT_ROW_CELLS) {
 		return "more than 256 cells in one row";
 	}
 	csv->cells[csv->cell_count++] = csv->scratch + csv->used;
@@ -310,7 +309,7 @@ struct reading {
 	bool needs_header;
 	size_t table_line;
 	size_t width;
-	size_t column_of[CELLS_MAX]; /* CELLS_MAX: an unknown column */
+	size_t column_of[LIMIT_ROW_CELLS]; /* LIMIT_ROW_CELLS: an unknown column */
 	table_row_fn *row;
 	void *data;
 	struct table_errors *errors;
@@ -466,17 +465,17 @@ static size_t schema_column(const struct table_schema *schema, const char *name)
 			return i;
 		}
 	}
-	return CELLS_MAX;
+	return LIMIT_ROW_CELLS;
 }
 
 static void report_unknown_column(
 	const struct reading *reading, size_t line, const char *name, size_t position)
 {
-	const char *names[CELLS_MAX];
+	const char *names[LIMIT_ROW_CELLS];
 	const char *nearest;
 	char cut[CODE_QUOTED_MAX + 1];
 
-	for (size_t i = 0; i < reading->schema->column_count && i < CELLS_MAX; i++) {
+	for (size_t i = 0; i < reading->schema->column_count && i < LIMIT_ROW_CELLS; i++) {
 		names[i] = reading->schema->columns[i].name;
 	}
 	nearest = nearest_name(name, names, reading->schema->column_count);
@@ -495,7 +494,7 @@ static void report_unknown_column(
 static void reading_header(
 	struct reading *reading, const char *const *cells, size_t count, size_t line)
 {
-	bool seen[CELLS_MAX] = { false };
+	bool seen[LIMIT_ROW_CELLS] = { false };
 
 	reading->needs_header = false;
 	reading->width = count;
@@ -503,12 +502,12 @@ static void reading_header(
 		size_t column = schema_column(reading->schema, cells[i]);
 
 		reading->column_of[i] = column;
-		if (column == CELLS_MAX) {
+		if (column == LIMIT_ROW_CELLS) {
 			report_unknown_column(reading, line, cells[i], i);
 		} else if (seen[column]) {
 			table_errors_add(reading->errors, line, reading->schema->name, cells[i],
 				"the header names this column twice");
-			reading->column_of[i] = CELLS_MAX;
+			reading->column_of[i] = LIMIT_ROW_CELLS;
 		} else {
 			seen[column] = true;
 		}
@@ -558,7 +557,7 @@ static void reading_row(
 	struct reading *reading, const char *const *cells, size_t count, size_t line)
 {
 	const struct table_schema *schema = reading->schema;
-	const char *ordered[CELLS_MAX];
+	const char *ordered[LIMIT_ROW_CELLS];
 	bool whole = true;
 
 	if (count != reading->width) {
@@ -570,7 +569,7 @@ static void reading_row(
 		ordered[i] = "";
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (reading->column_of[i] != CELLS_MAX) {
+		if (reading->column_of[i] != LIMIT_ROW_CELLS) {
 			ordered[reading->column_of[i]] = cells[i];
 		}
 	}

@@ -236,14 +236,10 @@ static int add_plan(struct catalog *catalog, const struct publication_record *re
 	return 0;
 }
 
-enum {
-	UNIT_TEXTS_MAX = 64,
-};
-
 static int load_publications(struct catalog *catalog, struct txn *txn)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	struct bytes texts[UNIT_TEXTS_MAX];
+	struct bytes texts[LIMIT_UNIT_TEXTS];
 	size_t text_count = 0;
 	struct table_errors errors = { 0 };
 	struct bytes key, value;
@@ -261,7 +257,7 @@ static int load_publications(struct catalog *catalog, struct txn *txn)
 		}
 		if (record.kind == PUBLICATION_PLAN) {
 			r = add_plan(catalog, &record);
-		} else if (record.kind == PUBLICATION_UNITS && text_count < UNIT_TEXTS_MAX) {
+		} else if (record.kind == PUBLICATION_UNITS && text_count < LIMIT_UNIT_TEXTS) {
 			texts[text_count++] = record.text;
 		}
 		if (r) {

@@ -24,10 +24,6 @@ static void write_aggregate(
 	writer_int(writer, aggregate->estimated);
 }
 
-enum {
-	WINDOWS_MAX = 64, /* windows computed for one answer */
-};
-
 /* What a figures query asks, and how far it has come. */
 struct figures {
 	const struct catalog_plan *plan;
@@ -177,7 +173,7 @@ static int figures_window(const struct query *query, struct figures *figures, si
 
 static int figures_longer(const struct query *query, struct figures *figures, size_t form)
 {
-	CLEANUP(freep) struct period *periods = malloc(ROLLUP_PERIODS_MAX * sizeof(*periods));
+	CLEANUP(freep) struct period *periods = malloc(LIMIT_ROLLUP_PERIODS * sizeof(*periods));
 	const struct plan *plan = figures->plan->plan;
 	uint64_t first = cursor_make(form, 0, 0);
 	size_t count;
@@ -186,7 +182,7 @@ static int figures_longer(const struct query *query, struct figures *figures, si
 		return -ENOMEM;
 	}
 	count = rollup_periods(
-		plan, &plan->forms[form], &figures->window, periods, ROLLUP_PERIODS_MAX);
+		plan, &plan->forms[form], &figures->window, periods, LIMIT_ROLLUP_PERIODS);
 	return count == 0 ? 0
 			  : figures_window(query, figures, form, periods, count,
 				    figures->cursor > first ? figures->cursor - first : 0);
@@ -213,7 +209,7 @@ static int figures_form(const struct query *query, struct figures *figures, size
 			cursor_make(form, number + 1, 0) <= figures->cursor) {
 			continue;
 		}
-		if (figures->windows++ == WINDOWS_MAX) {
+		if (figures->windows++ == LIMIT_WINDOWS) {
 			figures->next = (int64_t)first;
 			return 0;
 		}
@@ -376,7 +372,7 @@ static int obligations_form(const struct query *query, struct figures *figures, 
 			cursor_make(form, number + 1, 0) <= figures->cursor) {
 			continue;
 		}
-		if (figures->windows++ == WINDOWS_MAX) {
+		if (figures->windows++ == LIMIT_WINDOWS) {
 			figures->next = (int64_t)first;
 			return 0;
 		}
@@ -513,7 +509,7 @@ static int write_contributions(const struct query *query, const struct explain *
 
 int query_explain(const struct query *query, struct bytes body, struct writer *writer)
 {
-	CLEANUP(freep) struct period *periods = malloc(ROLLUP_PERIODS_MAX * sizeof(*periods));
+	CLEANUP(freep) struct period *periods = malloc(LIMIT_ROLLUP_PERIODS * sizeof(*periods));
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	const struct rollup_row *row;
 	const struct plan *plan;
@@ -529,7 +525,7 @@ int query_explain(const struct query *query, struct bytes body, struct writer *w
 	}
 	plan = explain.plan->plan;
 	count = rollup_periods(
-		plan, &plan->forms[explain.form], &explain.window, periods, ROLLUP_PERIODS_MAX);
+		plan, &plan->forms[explain.form], &explain.window, periods, LIMIT_ROLLUP_PERIODS);
 	if (count == 0) {
 		return QUERY_E_PERIOD;
 	}

@@ -23,11 +23,8 @@ enum {
 	SILENCE_MS = 4000,      /* no answer to a rollup: say hello again */
 	REFUSED_FIRST_MS = 500, /* after a refusal; doubles up to the last */
 	REFUSED_LAST_MS = 30000,
-	WINDOW = 8, /* rollups in flight */
 	FIGURE_BYTES =
 		10, /* of 9 bytes in a record, at most; its head covers the rest of a cell likewise */
-	ROLLUP_BYTES = LIMIT_MESSAGE_BYTES / 2,
-	PENDING_MAX = 1000000, /* counted no further */
 };
 
 /* A rollup that has not been answered. */
@@ -43,7 +40,7 @@ struct forward {
 	bool was_ready; /* to log each change of state once */
 	uint64_t acknowledged;
 	uint64_t sent;
-	struct flight flights[WINDOW]; /* in the order in which they were sent */
+	struct flight flights[LIMIT_ROLLUP_WINDOW]; /* in the order in which they were sent */
 	size_t flight_count;
 	bool more; /* there is something to send, and room for it */
 	int64_t request;
@@ -399,7 +396,7 @@ static size_t collect(
 	}
 	put_be64(wanted, forward->sent + 1);
 	for (bool more = cursor_seek(cursor, (struct bytes){ wanted, 8 }, &key, &value);
-		more && count < LIMIT_CELLS_PER_ROLLUP && bytes < ROLLUP_BYTES;
+		more && count < LIMIT_CELLS_PER_ROLLUP && bytes < LIMIT_ROLLUP_BYTES;
 		more = cursor_next(cursor, &key, &value)) {
 		struct item *item = &items[count];
 
@@ -506,7 +503,7 @@ static bool has_more(const struct forward *forward, uint64_t changes)
 {
 	uint64_t waiting = forward->flight_count > 0 ? LIMIT_CELLS_PER_ROLLUP : 1;
 
-	return forward->state == FORWARD_READY && forward->flight_count < WINDOW &&
+	return forward->state == FORWARD_READY && forward->flight_count < LIMIT_ROLLUP_WINDOW &&
 	       changes >= forward->sent + waiting;
 }
 
@@ -621,7 +618,8 @@ int forward_status(const struct forward *forward, struct store *store, struct fo
 	};
 	put_be64(wanted, forward->acknowledged + 1);
 	for (bool more = cursor_seek(cursor, (struct bytes){ wanted, 8 }, &key, &value);
-		more && ret->pending < PENDING_MAX; more = cursor_next(cursor, &key, &value)) {
+		more && ret->pending < LIMIT_PENDING_COUNTED;
+		more = cursor_next(cursor, &key, &value)) {
 		ret->pending++;
 	}
 	return 0;

@@ -14,10 +14,6 @@
 #include "daemon/log.h"
 #include "daemon/target.h"
 
-enum {
-	WATCH_MS = 60000,
-};
-
 void answer_begin(struct node *node, int64_t request)
 {
 	writer_reset(&node->reply);
@@ -321,7 +317,8 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 		}
 	}
 	if (!watcher) {
-		if ((!ended && node->watcher_count == LIMIT_WATCHERS) || size > ROUTING_ID_BYTES) {
+		if ((!ended && node->watcher_count == LIMIT_WATCHERS) ||
+			size > LIMIT_ROUTING_ID_BYTES) {
 			peer_refuse(node, peer, envelope->request, REFUSED_BUSY,
 				"too many watchers; try again later");
 			return;
@@ -331,7 +328,7 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 		memcpy(watcher->id, zmq_msg_data(&peer->id), size);
 	}
 	watcher->key = key->key;
-	watcher->until_ms = monotonic_ms() + WATCH_MS;
+	watcher->until_ms = monotonic_ms() + LIMIT_WATCH_MS;
 	answer_begin(node, envelope->request);
 	writer_int(&node->reply, (int64_t)intake_seq(node->intake));
 	peer_answer(node, peer, writer_bytes(&node->reply));

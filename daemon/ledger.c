@@ -46,7 +46,7 @@ struct batch {
 	uint32_t count;
 	struct growth growth;
 	struct hash nodes[GROWTH_NODES(LIMIT_BATCH_ENTRIES)];
-	char note[NOTE_BYTES_MAX];
+	char note[LIMIT_NOTE_BYTES];
 	size_t note_size;
 	uint8_t head[HEAD_SIZE];
 	struct hash hash;

@@ -19,6 +19,8 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
+
 /* clang-format off */
 const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_STARTED] = { "started", "185f54a3f35e4021b3673b3715bfbcb5", LOG_NOTICE },
@@ -49,7 +51,7 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 
 enum {
 	FIXED_FIELDS = 4, /* MESSAGE, PRIORITY, MESSAGE_ID, BAOCAO_EVENT */
-	ELEMENTS_MAX = FIXED_FIELDS + LOG_FIELDS_MAX,
+	ELEMENTS_MAX = FIXED_FIELDS + LIMIT_LOG_FIELDS,
 };
 
 /* Set once by log_open; standard error until then. */
@@ -80,14 +82,14 @@ static void make_printable(char *text)
 }
 
 /* "NAME=value" in room, as one element for the journal. */
-static struct iovec field_format(char room[LOG_MESSAGE_BYTES], const char *format, ...)
+static struct iovec field_format(char room[LIMIT_LOG_BYTES], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static struct iovec field_format(char room[LOG_MESSAGE_BYTES], const char *format, ...)
+static struct iovec field_format(char room[LIMIT_LOG_BYTES], const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(room, LOG_MESSAGE_BYTES, format, arguments);
+	vsnprintf(room, LIMIT_LOG_BYTES, format, arguments);
 	va_end(arguments);
 	make_printable(room);
 	return (struct iovec){ room, strlen(room) };
@@ -96,7 +98,7 @@ static struct iovec field_format(char room[LOG_MESSAGE_BYTES], const char *forma
 static bool journal_write(
 	const struct log_event_row *row, const struct log_field *fields, const char *message)
 {
-	char rooms[ELEMENTS_MAX][LOG_MESSAGE_BYTES];
+	char rooms[ELEMENTS_MAX][LIMIT_LOG_BYTES];
 	struct iovec elements[ELEMENTS_MAX];
 	int count = 0;
 	elements[count] = field_format(rooms[count], "MESSAGE=%s", message);
@@ -123,7 +125,7 @@ void log_event(enum log_event event, const struct log_field *fields, const char 
 		"warning", "notice", "info", "debug" };
 	const struct log_event_row *row = &log_event_rows[event];
 	int error = errno;
-	char message[LOG_MESSAGE_BYTES];
+	char message[LIMIT_LOG_BYTES];
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(message, sizeof(message), format, arguments);

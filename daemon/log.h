@@ -52,11 +52,6 @@ struct log_field {
 	int64_t number;
 };
 
-enum {
-	LOG_FIELDS_MAX = 12,      /* more are left out */
-	LOG_MESSAGE_BYTES = 1024, /* a longer line is cut */
-};
-
 /* LOG_FIELDS(LOG_TEXT("NAME", name), LOG_NUMBER("SEQ", seq)) */
 #define LOG_FIELDS(...) ((const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0 } })
 /* clang-format off */

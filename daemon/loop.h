@@ -16,10 +16,6 @@
 #include "daemon/rate.h"
 #include "daemon/verify.h"
 
-enum {
-	ROUTING_ID_BYTES = 255,
-};
-
 /* One message as it came: routing id and body, kept until it is answered. */
 struct peer {
 	zmq_msg_t id;
@@ -31,7 +27,7 @@ struct peer {
 
 struct watcher {
 	struct public_key key;
-	uint8_t id[ROUTING_ID_BYTES];
+	uint8_t id[LIMIT_ROUTING_ID_BYTES];
 	size_t id_size;
 	int64_t until_ms;
 };

@@ -14,10 +14,6 @@
 #include "daemon/monitor.h"
 #include "daemon/transport.h"
 
-enum {
-	LINGER_MS = 2000, /* for answers on their way at a stop */
-};
-
 static int fail_config(const char *what, const char *why)
 {
 	log_event(EVENT_FAILED, NULL, "%s: %s", what, why);
@@ -119,13 +115,13 @@ static bool configure_router(struct node *node)
 		{ ZMQ_SNDHWM, LIMIT_QUEUE_MESSAGES },
 		{ ZMQ_ROUTER_MANDATORY, 1 },
 		{ ZMQ_ROUTER_HANDOVER, 0 },
-		{ ZMQ_HANDSHAKE_IVL, 2000 },
+		{ ZMQ_HANDSHAKE_IVL, LIMIT_HANDSHAKE_MS },
 		{ ZMQ_HEARTBEAT_IVL, 5000 },
 		{ ZMQ_HEARTBEAT_TIMEOUT, 10000 },
 		{ ZMQ_HEARTBEAT_TTL, 15000 },
 		{ ZMQ_TCP_KEEPALIVE, 1 },
-		{ ZMQ_BACKLOG, 512 },
-		{ ZMQ_LINGER, LINGER_MS },
+		{ ZMQ_BACKLOG, LIMIT_BACKLOG },
+		{ ZMQ_LINGER, LIMIT_LINGER_MS },
 	};
 	int64_t bytes_max = LIMIT_FRAME_BYTES;
 	bool ok = transport_secure(node->router, &node->pair) &&
@@ -284,7 +280,8 @@ void node_free(struct node *node)
 		zmq_close(node->zap);
 	}
 	if (node->context) {
-		zmq_ctx_term(node->context); /* waits up to LINGER_MS for answers on their way */
+		zmq_ctx_term(
+			node->context); /* waits up to LIMIT_LINGER_MS for answers on their way */
 	}
 	if (node->intake) {
 		log_event(EVENT_STOPPED,

@@ -11,8 +11,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
+
 enum {
-	STATUS_BYTES = 256, /* one line of `systemctl status` */
 	PATIENCE_MS = 1000, /* for what is said once; the rest is said again or may be missed */
 };
 
@@ -46,12 +47,12 @@ static void tell(const char *text, int wait_ms)
 }
 
 /* The status is one assignment of the notification protocol: a line end would begin another. */
-static void status_format(char ret[STATUS_BYTES], const char *format, va_list arguments)
+static void status_format(char ret[LIMIT_STATUS_BYTES], const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
 
-static void status_format(char ret[STATUS_BYTES], const char *format, va_list arguments)
+static void status_format(char ret[LIMIT_STATUS_BYTES], const char *format, va_list arguments)
 {
-	vsnprintf(ret, STATUS_BYTES, format, arguments);
+	vsnprintf(ret, LIMIT_STATUS_BYTES, format, arguments);
 	for (char *at = ret; *at != '\0'; at++) {
 		if (*at == '\n') {
 			*at = ' ';
@@ -61,7 +62,7 @@ static void status_format(char ret[STATUS_BYTES], const char *format, va_list ar
 
 void notify_ready(const char *format, ...)
 {
-	char status[STATUS_BYTES], text[STATUS_BYTES + 32];
+	char status[LIMIT_STATUS_BYTES], text[LIMIT_STATUS_BYTES + 32];
 	va_list arguments;
 	va_start(arguments, format);
 	status_format(status, format, arguments);
@@ -72,7 +73,7 @@ void notify_ready(const char *format, ...)
 
 void notify_status(const char *format, ...)
 {
-	char status[STATUS_BYTES], text[STATUS_BYTES + 32];
+	char status[LIMIT_STATUS_BYTES], text[LIMIT_STATUS_BYTES + 32];
 	va_list arguments;
 	va_start(arguments, format);
 	status_format(status, format, arguments);

@@ -140,7 +140,7 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 	bool has_right = false, has_both;
 	size_t count = 0;
 	int shorter = rollup_nested_source(
-		plan->plan, form, period, of, periods, ROLLUP_PERIODS_MAX, &count);
+		plan->plan, form, period, of, periods, LIMIT_ROLLUP_PERIODS, &count);
 
 	if (shorter >= 0) {
 		const struct form *source = &plan->plan->forms[shorter];
@@ -168,7 +168,7 @@ static int write_nested(const struct query *query, const struct catalog_plan *pl
 /* [plan, form, period, unit] */
 int query_nested(const struct query *query, struct bytes body, struct writer *writer)
 {
-	CLEANUP(freep) struct period *periods = malloc(ROLLUP_PERIODS_MAX * sizeof(*periods));
+	CLEANUP(freep) struct period *periods = malloc(LIMIT_ROLLUP_PERIODS * sizeof(*periods));
 	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
 	const struct catalog_plan *plan;
 	struct cell_key key;

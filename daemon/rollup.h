@@ -100,7 +100,3 @@ static inline struct cell_key rollup_key(
 {
 	return (struct cell_key){ plan->number, (uint16_t)form, period->code, unit };
 }
-
-enum {
-	ROLLUP_PERIODS_MAX = 1200, /* a hundred years of months */
-};

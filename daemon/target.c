@@ -6,7 +6,6 @@
 
 enum {
 	PERCENT = 100,
-	TARGET_PERIODS_MAX = 64,
 };
 
 const char *target_status_name(enum target_status status)
@@ -93,7 +92,7 @@ static struct figure figure_of(const struct evaluation *evaluation, const struct
 
 	if (plan->forms[form].nested == NESTED_DERIVED) {
 		const struct field *of = &plan->forms[form].fields[field];
-		struct period periods[TARGET_PERIODS_MAX];
+		struct period periods[LIMIT_TARGET_PERIODS];
 		size_t count = 0;
 		int source = rollup_nested_source(
 			plan, form, period, of, periods, ARRAY_SIZE(periods), &count);
@@ -420,17 +419,12 @@ static int latest_period(const struct query *query, const struct catalog_plan *p
 	return 0;
 }
 
-enum {
-	SHORT_UNITS_MAX = 512, /* named in one row; the rest are only counted */
-	WORK_MAX = 2000000,    /* units looked at for one answer: some tenths of a second */
-};
-
 static void write_result(struct writer *writer, const struct target *target,
 	const struct period *period, uint32_t unit, const struct target_result *result)
 {
 	char label[PERIOD_LABEL_SIZE];
 	size_t shown =
-		result->short_count < SHORT_UNITS_MAX ? result->short_count : SHORT_UNITS_MAX;
+		result->short_count < LIMIT_SHORT_UNITS ? result->short_count : LIMIT_SHORT_UNITS;
 
 	period_label(period->code, label);
 	writer_array(writer, 12);
@@ -482,7 +476,7 @@ static bool is_level(
 
 static bool answer_is_full(const struct targets *targets)
 {
-	return targets->rows == LIMIT_FIGURE_ROWS || targets->work > WORK_MAX ||
+	return targets->rows == LIMIT_FIGURE_ROWS || targets->work > LIMIT_TARGET_WORK ||
 	       targets->out->buffer.size > LIMIT_MESSAGE_BYTES / 2;
 }
 
@@ -518,7 +512,7 @@ static int target_at(struct targets *targets, size_t target, uint32_t unit, bool
 {
 	const struct plan *plan = targets->plan->plan;
 	const struct indicator *indicator = &plan->indicators[plan->targets[target].indicator];
-	struct period periods[ROLLUP_PERIODS_MAX];
+	struct period periods[LIMIT_ROLLUP_PERIODS];
 	size_t count = begun_periods(
 		targets->query, targets->plan, indicator->form, periods, ARRAY_SIZE(periods));
 	bool yearly = plan->targets[target].per == TARGET_PER_YEAR;
@@ -731,7 +725,7 @@ static bool is_bound_by_any(
 static int write_score(const struct query *query, const struct catalog_plan *plan, uint32_t unit,
 	struct writer *writer)
 {
-	int64_t points[PLAN_SCORES_MAX];
+	int64_t points[LIMIT_SCORES_PER_PLAN];
 	int64_t total = 0;
 
 	for (size_t i = 0; i < plan->plan->score_count; i++) {

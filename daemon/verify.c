@@ -39,7 +39,7 @@ static void difference(struct verify_result *result, const char *format, ...)
 	va_list arguments;
 
 	result->differences++;
-	if (result->detail_count < VERIFY_DETAILS_MAX) {
+	if (result->detail_count < LIMIT_VERIFY_DETAILS) {
 		va_start(arguments, format);
 		vsnprintf(result->details[result->detail_count++], LIMIT_PLACE_BYTES, format,
 			arguments);

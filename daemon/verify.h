@@ -10,16 +10,12 @@
 #include "daemon/ledger.h"
 #include "daemon/rollup.h"
 
-enum {
-	VERIFY_DETAILS_MAX = 16,
-};
-
 struct verify_result {
 	uint64_t entries;
 	uint64_t cells;       /* records of own reports and sums that were compared */
 	uint64_t differences; /* must be 0 */
 	size_t detail_count;
-	char details[VERIFY_DETAILS_MAX][LIMIT_PLACE_BYTES]; /* the first of them */
+	char details[LIMIT_VERIFY_DETAILS][LIMIT_PLACE_BYTES]; /* the first of them */
 };
 
 /*

@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "proto/limits.h"
+
 enum {
 	NAME_KEY_SIZE = 8, /* of a public key, in a name */
 	KEY_HASH_SIZE = 4,
@@ -76,13 +78,13 @@ size_t checkpoint_sign(const struct key_pair *node, const char *name, uint64_t s
 	int body, head;
 
 	base64(root->data, HASH_SIZE, text, sizeof(text));
-	body = snprintf(ret, NOTE_BYTES_MAX, "%s\n%" PRIu64 "\n%s\n", name, size, text);
+	body = snprintf(ret, LIMIT_NOTE_BYTES, "%s\n%" PRIu64 "\n%s\n", name, size, text);
 	sign_bytes(node, (struct bytes){ (const uint8_t *)ret, (size_t)body }, &signature);
 	key_hash(name, ALGORITHM_ED25519, &node->public, signed_bytes);
 	memcpy(signed_bytes + KEY_HASH_SIZE, signature.data, SIGNATURE_SIZE);
-	head = body + snprintf(ret + body, NOTE_BYTES_MAX - (size_t)body, "\n" DASH "%s ", name);
+	head = body + snprintf(ret + body, LIMIT_NOTE_BYTES - (size_t)body, "\n" DASH "%s ", name);
 	head += (int)base64(
-		signed_bytes, sizeof(signed_bytes), ret + head, NOTE_BYTES_MAX - (size_t)head);
+		signed_bytes, sizeof(signed_bytes), ret + head, LIMIT_NOTE_BYTES - (size_t)head);
 	ret[head] = '\n';
 	return (size_t)head + 1;
 }
@@ -206,7 +208,7 @@ static const char *note_split(
 {
 	struct bytes rest = note, origin, size, root, empty;
 
-	if (note.size > NOTE_BYTES_MAX) {
+	if (note.size > LIMIT_NOTE_BYTES) {
 		return "the checkpoint is too large";
 	}
 	if (!bytes_is_utf8(note) || !line_take(&rest, &origin) || !line_take(&rest, &size) ||

@@ -17,8 +17,7 @@
 #include "proto/sign.h"
 
 enum {
-	NOTE_NAME_SIZE = 56,   /* with NUL */
-	NOTE_BYTES_MAX = 1024, /* of a whole note */
+	NOTE_NAME_SIZE = 56, /* with NUL */
 };
 
 struct checkpoint {
@@ -34,7 +33,7 @@ struct checkpoint {
 void note_name(
 	const struct public_key *node, bool synthetic, uint64_t life, char ret[NOTE_NAME_SIZE]);
 
-/* Signs a checkpoint. Returns the size of the note in ret, which has room for NOTE_BYTES_MAX. */
+/* Signs a checkpoint. Returns the size of the note in ret, which has room for LIMIT_NOTE_BYTES. */
 size_t checkpoint_sign(const struct key_pair *node, const char *name, uint64_t size,
 	const struct hash *root, char *ret);
 

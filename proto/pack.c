@@ -193,7 +193,7 @@ static const char *check_map(const uint8_t **at, const uint8_t *end, uint64_t co
 	struct key_set set;
 	struct bytes first = { 0 };
 
-	if (count > KEY_SET_MAX) {
+	if (count > LIMIT_MAP_KEYS) {
 		return "a map with too many keys";
 	}
 	if (count > 1) {

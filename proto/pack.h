@@ -10,6 +10,7 @@
 
 #include <msgpack.h>
 #include "proto/bytes.h"
+#include "proto/limits.h"
 
 struct reader {
 	const uint8_t *at;
@@ -120,17 +121,13 @@ static inline struct bytes reader_str(struct reader *reader)
 	return reader_str_any(reader);
 }
 
-enum {
-	KEY_SET_MAX = 256,
-};
-
 /* The keys seen in one map, to find one that is there twice; its memory is the caller's. */
 struct key_set {
 	uint32_t mask; /* of the slots in use: a small map clears few */
-	struct bytes keys[2 * KEY_SET_MAX];
+	struct bytes keys[2 * LIMIT_MAP_KEYS];
 };
 
-void key_set_init(struct key_set *set, uint32_t count); /* count: at most KEY_SET_MAX */
+void key_set_init(struct key_set *set, uint32_t count); /* count: at most LIMIT_MAP_KEYS */
 /* False if it is there. */
 bool key_set_add(struct key_set *set, struct bytes key);
 

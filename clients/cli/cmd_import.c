@@ -16,7 +16,6 @@
 
 enum {
 	IMPORT_TIMEOUT_MS = 30000,
-	BUNDLE_BYTES_MAX = 512 << 10,
 };
 
 /* The rows of one report. */
@@ -302,7 +301,7 @@ static int lane_sign(struct import *import, uint32_t at, struct form_report *rep
 			&reports, report, group->revision, group->revision > 1 ? import->note : "");
 		count++;
 		if (count == LIMIT_REPORTS_PER_SUBMISSION ||
-			writer_bytes(&reports).size > BUNDLE_BYTES_MAX) {
+			writer_bytes(&reports).size > LIMIT_BUNDLE_BYTES) {
 			r = bundle_keep(import, lane, writer_bytes(&reports), count);
 			writer_reset(&reports);
 			count = 0;

@@ -48,7 +48,6 @@ enum {
 	WORD_RETURNED = 6,
 	WORD_WITHDRAWN = 7,
 	STANDING_TIMEOUT_MS = 2000, /* what is listed does not need the node */
-	STANDINGS_MAX = 1000,       /* questions of one list */
 };
 
 struct status_listing {
@@ -120,10 +119,10 @@ static size_t standing_ask(
 	int64_t next;
 	int r;
 
-	if (status->asked++ == STANDINGS_MAX) {
+	if (status->asked++ == LIMIT_STANDINGS) {
 		status->asks = false;
 		say(_("# only the first %d reports are asked for at the node; name the others"),
-			STANDINGS_MAX);
+			LIMIT_STANDINGS);
 		return WORD_RECEIVED;
 	}
 	r = question_ask(status->app->session, &question, 0, &next, &data);

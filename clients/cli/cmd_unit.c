@@ -2,14 +2,10 @@
 #include "clients/cli/verbs.h"
 #include "clients/common/text.h"
 
-enum {
-	FILES_MAX = 64,
-};
-
 /* Files of units as the command line names them. */
 struct unit_files {
-	const char *paths[FILES_MAX];
-	struct buffer texts[FILES_MAX];
+	const char *paths[LIMIT_UNIT_FILES];
+	struct buffer texts[LIMIT_UNIT_FILES];
 	size_t count;
 };
 
@@ -24,9 +20,9 @@ static int unit_files_read(const struct arguments *arguments, struct unit_files 
 {
 	int r = CODE_DONE;
 
-	if (arguments->count > FILES_MAX) {
+	if (arguments->count > LIMIT_UNIT_FILES) {
 		return say_error(CODE_USAGE, _("publish them in several calls"),
-			_("more than %d files"), FILES_MAX);
+			_("more than %d files"), LIMIT_UNIT_FILES);
 	}
 	for (size_t i = 0; r == CODE_DONE && i < arguments->count; i++) {
 		ret->paths[i] = arguments->list[i];
@@ -41,7 +37,7 @@ static bool is_whole(const struct unit_files *files, size_t count)
 {
 	CLEANUP(units_freep) struct units *units = NULL;
 	struct table_errors silent = { 0 };
-	struct bytes texts[FILES_MAX];
+	struct bytes texts[LIMIT_UNIT_FILES];
 
 	for (size_t i = 0; i < count; i++) {
 		texts[i] = buffer_bytes(&files->texts[i]);

@@ -3,7 +3,6 @@
 #include "clients/common/text.h"
 
 enum {
-	PAGES_MAX = 1 << 20,
 	AS_OF_TIMEOUT_MS = 120 * 1000, /* the node folds its ledger anew for each page */
 };
 
@@ -135,7 +134,7 @@ int view_pages(struct view *view, const struct paging *paging)
 	if (!question.plan) {
 		question.plan = view->plan->code;
 	}
-	for (int page = 0; page < PAGES_MAX; page++) {
+	for (int page = 0; page < LIMIT_PAGES; page++) {
 		struct reader rows;
 		uint32_t count;
 		int r = question_ask(view->app->session, &question, cursor, &cursor, &rows);

@@ -82,8 +82,8 @@ static void row_read(void *data, const struct table_row *row, struct table_error
 	bytes_copy_text(bytes_of(cells[COLUMN_KEY]), context.key, sizeof(context.key));
 	context.selected = strcmp(cells[COLUMN_SELECTED], "yes") == 0;
 	if (contexts_put(contexts, &context) < 0) {
-		table_errors_add(
-			errors, row->line, schema.name, "", "more than %d contexts", CONTEXTS_MAX);
+		table_errors_add(errors, row->line, schema.name, "", "more than %d contexts",
+			LIMIT_CONTEXTS);
 	}
 }
 
@@ -128,7 +128,7 @@ int contexts_put(struct contexts *contexts, const struct context *context)
 		slot->selected = selected;
 		return 0;
 	}
-	if (contexts->count == CONTEXTS_MAX) {
+	if (contexts->count == LIMIT_CONTEXTS) {
 		return -ENOSPC;
 	}
 	slot = realloc(contexts->list, (contexts->count + 1) * sizeof(*slot));

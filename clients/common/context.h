@@ -10,7 +10,6 @@
 
 enum {
 	CONTEXT_ENDPOINT_SIZE = 256,
-	CONTEXTS_MAX = 4096,
 };
 
 struct context {

@@ -30,7 +30,7 @@ struct lane {
 	struct counters waiting;
 	size_t next; /* index into waiting */
 	size_t in_flight;
-	struct flight window[DELIVERY_WINDOW];
+	struct flight window[LIMIT_DELIVERY_WINDOW];
 	int64_t heard_at; /* when the node last answered */
 	bool given_up;
 	size_t left_queued;
@@ -61,7 +61,7 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret)
 static void lane_freep(struct lane **lane)
 {
 	if (*lane) {
-		for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+		for (size_t i = 0; i < LIMIT_DELIVERY_WINDOW; i++) {
 			outbox_entry_free(&(*lane)->window[i].entry);
 		}
 		counters_free(&(*lane)->waiting);
@@ -168,7 +168,7 @@ static int flight_send(struct delivery *delivery, struct lane *lane, struct flig
 
 static struct flight *flight_free_slot(struct lane *lane)
 {
-	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+	for (size_t i = 0; i < LIMIT_DELIVERY_WINDOW; i++) {
 		if (!lane->window[i].used) {
 			return &lane->window[i];
 		}
@@ -178,7 +178,7 @@ static struct flight *flight_free_slot(struct lane *lane)
 
 static struct flight *flight_find(struct lane *lane, uint64_t counter)
 {
-	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+	for (size_t i = 0; i < LIMIT_DELIVERY_WINDOW; i++) {
 		if (lane->window[i].used && lane->window[i].entry.counter == counter) {
 			return &lane->window[i];
 		}
@@ -221,7 +221,7 @@ static int lane_fill(struct delivery *delivery, struct lane *lane)
 /* Sends again what stayed unanswered, and counts it. */
 static int lane_repeat(struct delivery *delivery, struct lane *lane, int64_t now)
 {
-	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+	for (size_t i = 0; i < LIMIT_DELIVERY_WINDOW; i++) {
 		struct flight *flight = &lane->window[i];
 		int r;
 
@@ -395,7 +395,7 @@ static int lane_give_up(struct delivery *delivery, struct lane *lane, bool silen
 	int r = 0;
 
 	lane->given_up = true;
-	for (size_t i = 0; i < DELIVERY_WINDOW; i++) {
+	for (size_t i = 0; i < LIMIT_DELIVERY_WINDOW; i++) {
 		struct flight *flight = &lane->window[i];
 
 		if (flight->used) {

@@ -12,7 +12,6 @@
 #include "proto/receipt.h"
 
 enum {
-	DELIVERY_WINDOW = 16,      /* submissions in flight per node */
 	DELIVERY_REPEAT_MS = 3000, /* an unanswered submission is sent again after so long */
 };
 

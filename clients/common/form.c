@@ -14,10 +14,6 @@
 #include "config/arena.h"
 #include "proto/decimal.h"
 
-enum {
-	CELLS_MAX = 1024,
-};
-
 static const char *const head_names[FORM_HEAD_COUNT] = {
 	[FORM_PLAN] = "plan",
 	[FORM_FORM] = "form",
@@ -115,8 +111,9 @@ static int cell_add(struct form_reading *reading, const struct form_cell *cell)
 			return 0;
 		}
 	}
-	if (file->cell_count == CELLS_MAX) {
-		error_add(reading->errors, cell->line, "", "", _("more than %d rows"), CELLS_MAX);
+	if (file->cell_count == LIMIT_FORM_ROWS) {
+		error_add(reading->errors, cell->line, "", "", _("more than %d rows"),
+			LIMIT_FORM_ROWS);
 		return 0;
 	}
 	if (file->cell_count % 64 == 0) {

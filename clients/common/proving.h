@@ -14,7 +14,7 @@ enum {
 /* A checkpoint and the note that it is read from. */
 struct proven {
 	struct checkpoint checkpoint; /* borrows from note */
-	char note[NOTE_BYTES_MAX];
+	char note[LIMIT_NOTE_BYTES];
 	size_t note_size;
 };
 

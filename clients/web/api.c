@@ -107,7 +107,7 @@ static int append(const char *data, size_t size, void *user)
 {
 	struct buffer *buffer = user;
 
-	if (buffer->size + size > API_BODY_BYTES_MAX) {
+	if (buffer->size + size > LIMIT_WEB_BODY_BYTES) {
 		return -1;
 	}
 	buffer_append(buffer, data, size);
@@ -309,7 +309,7 @@ int api_start(
 		return -ENOMEM;
 	}
 	*job = (struct job){ .api = api, .row = &rows[index], .done = done, .data = data };
-	if (api->jobs++ >= API_JOBS_MAX) {
+	if (api->jobs++ >= LIMIT_WEB_JOBS) {
 		job_fail(job, 503, "busy", "too many questions at once");
 		return 0;
 	}

@@ -7,11 +7,6 @@
 
 #include "clients/web/mirror.h"
 
-enum {
-	API_JOBS_MAX = 16,
-	API_BODY_BYTES_MAX = 16 << 20, /* of one answer */
-};
-
 /* What a question says; texts are borrowed for the call. */
 struct api_query {
 	const char *plan;

@@ -6,10 +6,6 @@
 
 #define JSON_INTEGER_MAX (((int64_t)1 << 53) - 1) /* exact in every reader */
 
-enum {
-	PERIODS_MAX = 4096, /* of one form over its plan's horizon */
-};
-
 static json_t *json_of_bytes(struct bytes text)
 {
 	return json_stringn((const char *)text.data, text.size);
@@ -158,7 +154,7 @@ static json_t *json_of_periods(const struct plan *plan, const struct form *form)
 	struct period period;
 
 	period_of_date(form->cadence, plan->from, &period);
-	for (int i = 0; i < PERIODS_MAX && period.from.day < plan->to.day; i++) {
+	for (int i = 0; i < LIMIT_WEB_PERIODS && period.from.day < plan->to.day; i++) {
 		char label[PERIOD_LABEL_SIZE], text[INSTANT_TEXT_SIZE];
 		struct instant due;
 		bool stated = form_due(plan, form, &period, &due);

@@ -9,9 +9,6 @@
 
 enum {
 	ITEMS_MAX = LIMIT_PLANS + 64,
-	WAITERS_MAX = 32,
-	TEXTS_BYTES_MAX = 32 << 20, /* of all texts together */
-	LISTED_MAX = 4096,          /* rows of a list that are looked at, keys included */
 };
 
 /* One publication in force. */
@@ -41,7 +38,7 @@ struct mirror {
 	size_t asked;      /* index of the one whose text was asked for */
 	size_t bytes;      /* of texts fetched in this sync */
 	struct units *units;
-	struct waiter waiters[WAITERS_MAX];
+	struct waiter waiters[LIMIT_WEB_WAITERS];
 	size_t waiter_count;
 };
 
@@ -67,7 +64,7 @@ static struct item *items_find(
 
 static void sync_end(struct mirror *mirror, const struct answer *failure)
 {
-	struct waiter waiters[WAITERS_MAX];
+	struct waiter waiters[LIMIT_WEB_WAITERS];
 	size_t count = mirror->waiter_count;
 
 	memcpy(waiters, mirror->waiters, sizeof(waiters));
@@ -173,7 +170,7 @@ static void text_answered(void *data, const struct answer *answer)
 	memcpy(item->digest.data, reader_bin_exact(&reader, HASH_SIZE), HASH_SIZE);
 	mirror->bytes += text.size;
 	if (!reader_ok(&reader) || text.size > LIMIT_PUBLICATION_BYTES ||
-		mirror->bytes > TEXTS_BYTES_MAX) {
+		mirror->bytes > LIMIT_WEB_TEXTS_BYTES) {
 		sync_fail(mirror, ANSWER_NONSENSE, "a published text");
 		return;
 	}
@@ -258,7 +255,7 @@ static void list_answered(void *data, const struct answer *answer)
 		return;
 	}
 	count = reader_array(&reader);
-	if (count > LISTED_MAX) {
+	if (count > LIMIT_WEB_LISTED) {
 		reader_fail(&reader, "a list that is too long");
 	}
 	for (uint32_t i = 0; i < count && reader_ok(&reader); i++) {
@@ -273,7 +270,7 @@ static void list_answered(void *data, const struct answer *answer)
 
 int mirror_sync(struct mirror *mirror, mirror_fn *fn, void *data)
 {
-	if (mirror->waiter_count == WAITERS_MAX) {
+	if (mirror->waiter_count == LIMIT_WEB_WAITERS) {
 		return -EBUSY;
 	}
 	if (mirror->waiter_count == 0) {

@@ -16,10 +16,6 @@
 #include "clients/web/assets.h"
 
 enum {
-	CONNECTIONS_MAX = 256,
-	STREAMS_MAX = 64,
-	CONNECTION_BYTES = 16 << 10, /* headers of a request and of its answer */
-	IDLE_SECONDS = 60,
 	PING_MS = 15000,
 	BLOCK_BYTES = 32 << 10,
 	EVENT_BYTES = 128, /* all that a stream says at once */
@@ -177,7 +173,7 @@ static enum MHD_Result answer_stream(struct server *server, struct MHD_Connectio
 	struct MHD_Response *response;
 	struct stream *stream;
 
-	if (server->stream_count == STREAMS_MAX) {
+	if (server->stream_count == LIMIT_WEB_STREAMS) {
 		return answer_words(
 			connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many pages are open\n");
 	}
@@ -371,9 +367,9 @@ int server_new(const struct sockaddr_in *address, struct upstream *upstream, str
 		(unsigned)ntohs(bound.sin_port));
 	server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 		handle, server, MHD_OPTION_LISTEN_SOCKET, descriptor, MHD_OPTION_NOTIFY_COMPLETED,
-		completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+		completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_WEB_CONNECTIONS,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_WEB_CONNECTION_BYTES,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LIMIT_WEB_IDLE_SECONDS, MHD_OPTION_END);
 	if (!server->daemon) {
 		close(descriptor);
 		return -EIO;

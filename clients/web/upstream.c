@@ -10,7 +10,6 @@
 #include <time.h>
 
 enum {
-	QUESTIONS_MAX = 64,
 	HEARTBEAT_MS = 1000,
 	SILENCE_MS = 3000,    /* a heartbeat that is not answered so long: the node is down */
 	RECONNECT_MS = 5000,  /* a new connection as often while it is */
@@ -38,7 +37,7 @@ struct upstream {
 	bool beating;     /* a heartbeat is not answered yet */
 	int64_t beat_at;  /* the next heartbeat */
 	int64_t renew_at; /* while down: the next connection */
-	struct question questions[QUESTIONS_MAX];
+	struct question questions[LIMIT_WEB_QUESTIONS];
 };
 
 int64_t clock_ms(void)
@@ -84,7 +83,7 @@ static void end_all(struct upstream *upstream, enum answer_outcome outcome, cons
 	int64_t newest = upstream->request;
 
 	bytes_copy_text(bytes_of(detail), answer.detail, sizeof(answer.detail));
-	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+	for (size_t i = 0; i < LIMIT_WEB_QUESTIONS; i++) {
 		struct question *question = &upstream->questions[i];
 
 		if (question->request > 0 && question->request <= newest) {
@@ -95,7 +94,7 @@ static void end_all(struct upstream *upstream, enum answer_outcome outcome, cons
 
 static int question_add(struct upstream *upstream, int64_t wait, upstream_answer_fn *fn, void *data)
 {
-	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+	for (size_t i = 0; i < LIMIT_WEB_QUESTIONS; i++) {
 		struct question *question = &upstream->questions[i];
 		int r;
 
@@ -200,7 +199,7 @@ int upstream_tick(struct upstream *upstream)
 	const struct answer silent = { .outcome = ANSWER_SILENT };
 	int64_t now = clock_ms();
 
-	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+	for (size_t i = 0; i < LIMIT_WEB_QUESTIONS; i++) {
 		struct question *question = &upstream->questions[i];
 
 		if (question->request > 0 && now >= question->deadline) {
@@ -226,7 +225,7 @@ int64_t upstream_next_ms(const struct upstream *upstream)
 	if (upstream->up && !upstream->beating) {
 		next = upstream->beat_at;
 	}
-	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+	for (size_t i = 0; i < LIMIT_WEB_QUESTIONS; i++) {
 		const struct question *question = &upstream->questions[i];
 
 		if (question->request > 0 && question->deadline < next) {
@@ -308,7 +307,7 @@ static void take_frame(struct upstream *upstream, struct bytes frame)
 		take_event(upstream, reader_make(envelope.body));
 		return;
 	}
-	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+	for (size_t i = 0; i < LIMIT_WEB_QUESTIONS; i++) {
 		struct question *question = &upstream->questions[i];
 
 		if (question->request > 0 && question->request == envelope.request) {
@@ -388,7 +387,7 @@ int upstream_new(const struct upstream_options *options, struct upstream **ret)
 void upstream_free(struct upstream *upstream)
 {
 	if (upstream) {
-		for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+		for (size_t i = 0; i < LIMIT_WEB_QUESTIONS; i++) {
 			buffer_free(&upstream->questions[i].frame);
 		}
 		link_free(upstream->link);

@@ -107,7 +107,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 /* In place of log.c: the words are made and thrown away. */
 void log_event(enum log_event event, const struct log_field *fields, const char *format, ...)
 {
-	char message[LOG_MESSAGE_BYTES];
+	char message[LIMIT_LOG_BYTES];
 	va_list arguments;
 
 	FUZZ_CHECK(event < EVENT_COUNT);

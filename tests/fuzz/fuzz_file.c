@@ -59,7 +59,7 @@ static void read_contexts(struct bytes bytes)
 	fuzz_file("contexts", bytes, path);
 	snprintf(home.root, sizeof(home.root), "%s", fuzz_folder());
 	if (contexts_read(&home, &errors, &contexts) == 0) {
-		FUZZ_CHECK(contexts.count <= CONTEXTS_MAX);
+		FUZZ_CHECK(contexts.count <= LIMIT_CONTEXTS);
 		for (size_t i = 0; i < contexts.count; i++) {
 			FUZZ_CHECK(contexts_find(&contexts, contexts.list[i].name) ==
 				   &contexts.list[i]);

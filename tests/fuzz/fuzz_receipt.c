@@ -68,7 +68,7 @@ static void read_statement(struct bytes bytes, const struct key_pair *node)
 }
 
 /* A note with the same lines, signed by the node, says what the input's note says. */
-static size_t read_note(struct bytes bytes, const struct key_pair *node, char ret[NOTE_BYTES_MAX])
+static size_t read_note(struct bytes bytes, const struct key_pair *node, char ret[LIMIT_NOTE_BYTES])
 {
 	struct checkpoint checkpoint, again;
 	char name[NOTE_NAME_SIZE];
@@ -78,7 +78,7 @@ static size_t read_note(struct bytes bytes, const struct key_pair *node, char re
 	if (checkpoint_read(bytes, &checkpoint)) {
 		return 0;
 	}
-	FUZZ_CHECK(bytes.size <= NOTE_BYTES_MAX && checkpoint.body.size < bytes.size);
+	FUZZ_CHECK(bytes.size <= LIMIT_NOTE_BYTES && checkpoint.body.size < bytes.size);
 	note_name(&node->public, checkpoint.synthetic, checkpoint.life, name);
 	size = checkpoint_sign(node, name, checkpoint.size, &checkpoint.root, ret);
 	FUZZ_CHECK(checkpoint_verify(
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes none = { 0 };
 	struct receipt receipt;
 	struct parts parts;
-	char note[NOTE_BYTES_MAX];
+	char note[LIMIT_NOTE_BYTES];
 	size_t note_size;
 
 	writer_init(&writer);

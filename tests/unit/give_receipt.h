@@ -11,7 +11,7 @@ static inline void give_receipt(
 	struct growth growth = { .nodes = nodes };
 	struct writer bytes;
 	struct tree_path path;
-	char note[NOTE_BYTES_MAX], name[NOTE_NAME_SIZE];
+	char note[LIMIT_NOTE_BYTES], name[NOTE_NAME_SIZE];
 	struct hash leaf;
 	size_t size;
 

@@ -6,6 +6,7 @@
 
 #include "daemon/log.h"
 #include "proto/bytes.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -116,7 +117,7 @@ static void a_long_text_is_cut_and_still_ends_its_line(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	line_logged(text, line);
-	assert_int_equal(strlen(line), strlen("notice key-refused: ") + LOG_MESSAGE_BYTES);
+	assert_int_equal(strlen(line), strlen("notice key-refused: ") + LIMIT_LOG_BYTES);
 	assert_int_equal(line[strlen(line) - 1], '\n');
 }
 

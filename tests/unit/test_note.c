@@ -3,7 +3,7 @@
 static struct buffer note_of(const struct key_pair *node, bool synthetic, uint64_t size)
 {
 	struct buffer note = { 0 };
-	char text[NOTE_BYTES_MAX], name[NOTE_NAME_SIZE];
+	char text[LIMIT_NOTE_BYTES], name[NOTE_NAME_SIZE];
 	struct hash root;
 
 	hash_bytes(bytes_of("root"), &root);
@@ -50,7 +50,7 @@ static void a_later_life_shows_in_the_name(void **state)
 	static const char *const bad[] = { "/", "/0", "/01", "/1g", "/1/2", "/1 ", "1",
 		"/1234567890123456", "/A" };
 	struct key_pair node = pair_of(11);
-	char name[NOTE_NAME_SIZE], text[NOTE_BYTES_MAX];
+	char name[NOTE_NAME_SIZE], text[LIMIT_NOTE_BYTES];
 	struct checkpoint checkpoint;
 	struct hash root = { { 1 } };
 	size_t size;

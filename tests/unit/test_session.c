@@ -526,14 +526,14 @@ static void everything_queued_gets_its_receipt(void **state)
 {
 	struct fake *fake = *state;
 
-	for (uint64_t counter = 1; counter <= 3 * DELIVERY_WINDOW; counter++) {
+	for (uint64_t counter = 1; counter <= 3 * LIMIT_DELIVERY_WINDOW; counter++) {
 		put(fake, counter);
 	}
 	start(fake, answer_receipt);
 	deliver(fake, 10000);
-	assert_int_equal(fake->result.receipted, 3 * DELIVERY_WINDOW);
+	assert_int_equal(fake->result.receipted, 3 * LIMIT_DELIVERY_WINDOW);
 	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 0);
-	assert_int_equal(count_of(fake, OUTBOX_SENT), 3 * DELIVERY_WINDOW);
+	assert_int_equal(count_of(fake, OUTBOX_SENT), 3 * LIMIT_DELIVERY_WINDOW);
 }
 
 static bool answer_forged(struct fake *fake, const struct envelope *asked, struct writer *writer)
