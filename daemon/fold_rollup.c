@@ -166,13 +166,13 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fol
 			cursor + 1, rollup->after);
 		return 1;
 	}
-	for (uint32_t i = 0; i < rollup->slice_count; i++) {
+	for (uint32_t i = 0; i < rollup->slice_count && reader_ok(&reader); i++) {
 		struct rollup_slice slice;
 		struct subject subject;
 		enum judgement judgement;
 
 		if (!rollup_slice_read(&reader, &slice)) {
-			return -EBADMSG;
+			break;
 		}
 		judgement = subject_find_form(
 			fold, index, slice.plan, slice.form, slice.period, &subject, problems);
@@ -180,8 +180,11 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fol
 			struct rollup_cell cell;
 			int r;
 
+			if (index == LIMIT_CELLS_PER_ROLLUP) {
+				reader_fail(&reader, "too many cells");
+			}
 			if (!rollup_cell_read(rollup, &reader, &cell)) {
-				return -EBADMSG;
+				break;
 			}
 			if (judgement != JUDGEMENT_ACCEPTED) {
 				continue; /* the whole slice waits */
@@ -192,6 +195,11 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fol
 				return r;
 			}
 		}
+	}
+	if (!reader_done(&reader)) {
+		problems_add(problems, -1, REFUSED_MALFORMED, "rollup: %s",
+			reader.error ? reader.error : "bytes after its last slice");
+		return 1;
 	}
 	if (*ret_changed > 0 || rollup->up_to > cursor) {
 		link_put(fold->txn, signer->party, rollup->epoch,

@@ -270,33 +270,11 @@ static int take_submit(struct intake *intake, const struct intake_message *messa
 	return 0;
 }
 
+/* Its cells are read when it is folded. */
 static bool rollup_check(struct bytes bytes, struct rollup *ret, struct problems *problems)
 {
 	const char *why = rollup_read(bytes, ret);
-	struct reader reader;
-	size_t cells = 0;
 
-	if (!why) {
-		reader = ret->slices;
-		for (uint32_t i = 0; i < ret->slice_count && reader_ok(&reader); i++) {
-			struct rollup_slice slice = { 0 };
-
-			rollup_slice_read(&reader, &slice);
-			for (uint32_t j = 0; j < slice.cell_count && reader_ok(&reader);
-				j++, cells++) {
-				struct rollup_cell cell;
-
-				rollup_cell_read(ret, &reader, &cell);
-			}
-		}
-		if (reader_ok(&reader) && !reader_done(&reader)) {
-			reader_fail(&reader, "bytes after the rollup");
-		}
-		if (cells > LIMIT_CELLS_PER_ROLLUP) {
-			reader_fail(&reader, "too many cells");
-		}
-		why = reader.error;
-	}
 	if (why) {
 		problems_add(problems, -1, REFUSED_MALFORMED, "rollup: %s", why);
 	}
