@@ -7,12 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 #include "daemon/transport.h"
+
+enum {
+	OWN_DESCRIPTORS = 64, /* the store, sockets of our own, a recount */
+};
 
 static int fail_config(const char *what, const char *why)
 {
@@ -137,10 +142,33 @@ static bool configure_router(struct node *node)
 	return ok;
 }
 
+/* Every connection takes a descriptor: as many as the system lets this process have. */
+static void raise_descriptors(const struct node *node)
+{
+	size_t keys = catalog_key_count(intake_catalog(node->intake));
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		return;
+	}
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		return;
+	}
+	if (limit.rlim_cur < keys + OWN_DESCRIPTORS) {
+		log_event(EVENT_FEW_DESCRIPTORS,
+			LOG_FIELDS(LOG_NUMBER("DESCRIPTORS", (int64_t)limit.rlim_cur),
+				LOG_NUMBER("KEYS", (int64_t)keys)),
+			"%zu keys are enrolled and %llu descriptors are allowed, one for each connection",
+			keys, (unsigned long long)limit.rlim_cur);
+	}
+}
+
 static int open_sockets(struct node *node)
 {
 	size_t size = sizeof(node->endpoint);
 
+	raise_descriptors(node);
 	node->context = zmq_ctx_new();
 	if (!node->context) {
 		return fail_store("ZeroMQ", -zmq_errno());
