@@ -2,11 +2,14 @@
 """Nodes, parents and clients end in the middle of their work, and nothing is lost or doubled."""
 
 import os
+import resource
 import shutil
 import signal
+import subprocess
 import threading
 
 import harness
+import nodes
 from harness import CITY, DISTRICT_A, DISTRICT_B, PLAN, client, key_of, month_report, submit
 from harness import row_of, sum_of, wait_for
 
@@ -292,6 +295,28 @@ class Restart(harness.NodeCase):
             outcome, = session.submit(made, attempts=1)
             self.assertIsNotNone(outcome.receipt.verify(a.key.public, made))
             self.assertEqual(session.report(PLAN, 'thang', '2022-04', 12)['values'], {'lop': 6})
+
+    def test_a_node_takes_all_descriptors_that_it_may_and_says_when_they_are_few(self):
+        _, a, _ = self.tree()
+        a.stop()
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (48, before[1]))
+            a.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        pid = a.process.popen.pid
+        self.assertEqual(resource.prlimit(pid, resource.RLIMIT_NOFILE), (before[1], before[1]))
+        self.assertNotIn('descriptors are allowed', a.log())
+        a.stop()
+        # The hard limit of a child cannot be put back: one that is only the node's.
+        process = subprocess.Popen(
+            ['prlimit', '--nofile=64:64', nodes.BAOCAOD, '--config', a.settings_path],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with process:
+            lines = (line for line in process.stdout if '64 descriptors are allowed' in line)
+            self.assertIsNotNone(next(lines, None))
+            process.terminate()
 
     def test_a_second_daemon_on_the_same_store_does_not_start(self):
         _, a, _ = self.tree()
