@@ -66,12 +66,12 @@ const struct setting_row setting_rows[] = {
 		.meaning = "The parent node's public key. It must be given together with upstream.endpoint.",
 	},
 	[ROW_MAP_SIZE] = {
-		"map_size", SETTING_SIZE, "1G", 1 << 20, INT64_C(1) << 40, FIELD(map_bytes),
-		.meaning = "The most that the store may grow to. A full store refuses reports; it loses none.",
+		"map_size", SETTING_SIZE, "1G", 1 << 20, INT64_C(1) << 40, true, FIELD(map_bytes),
+		.meaning = "The most that the store may grow to; the disk space for it is reserved when the node starts. A full store refuses reports and loses none. A larger value takes effect by a reload.",
 	},
 	[ROW_BATCH_MESSAGES] = {
-		"batch_messages", SETTING_INTEGER, "1024", 1, LIMIT_BATCH_MESSAGES, FIELD(batch_messages),
-		.meaning = "At most this many messages are taken into one commit.",
+		"batch_messages", SETTING_INTEGER, "1024", 1, LIMIT_BATCH_MESSAGES, true, FIELD(batch_messages),
+		.meaning = "At most this many messages are taken into one commit. Takes effect by a reload.",
 	},
 	[ROW_RATE_MESSAGES] = {
 		"rate.messages", SETTING_INTEGER, "10000", 0, 1000000, FIELD(rate_messages),
@@ -487,6 +487,29 @@ void settings_free(struct settings *settings)
 	free(settings->upstream_key);
 	free(settings->clock_start);
 	*settings = (struct settings){ 0 };
+}
+
+bool setting_equal(
+	const struct setting_row *row, const struct settings *a, const struct settings *b)
+{
+	const void *left = (const char *)a + row->offset;
+	const void *right = (const char *)b + row->offset;
+
+	switch (row->kind) {
+	case SETTING_TEXT:
+	case SETTING_ENDPOINT:
+	case SETTING_KEY:
+	case SETTING_INSTANT:
+		return strcmp(*(char *const *)left, *(char *const *)right) == 0;
+	case SETTING_UNIT:
+		return *(const uint32_t *)left == *(const uint32_t *)right;
+	case SETTING_INTEGER:
+	case SETTING_SIZE:
+		return *(const int64_t *)left == *(const int64_t *)right;
+	case SETTING_BOOL:
+		return *(const bool *)left == *(const bool *)right;
+	}
+	return false;
 }
 
 void settings_write_sample(struct buffer *ret)

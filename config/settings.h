@@ -43,10 +43,10 @@ struct setting_row {
 	enum setting_kind kind;
 	const char *fallback; /* as it would be written in a file; NULL: must be given */
 	int64_t min, max;     /* of units, integers and sizes */
-	bool reloadable;
-	size_t offset;       /* of its field in struct settings */
-	const char *example; /* for the sample, where there is no default to show; or NULL */
-	const char *meaning; /* sentences, one line */
+	bool reloadable;      /* takes effect by a reload, without a restart */
+	size_t offset;        /* of its field in struct settings */
+	const char *example;  /* for the sample, where there is no default to show; or NULL */
+	const char *meaning;  /* sentences, one line */
 };
 
 extern const struct setting_row setting_rows[];
@@ -65,5 +65,8 @@ extern const size_t setting_row_count;
  */
 int settings_read(const char *path, struct table_errors *errors, struct settings *ret);
 void settings_free(struct settings *settings);
+/* Is this setting the same in both? */
+bool setting_equal(
+	const struct setting_row *row, const struct settings *a, const struct settings *b);
 /* Writes a sample file with every setting, its default and its meaning. It can be read back. */
 void settings_write_sample(struct buffer *ret);

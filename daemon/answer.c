@@ -104,6 +104,16 @@ static void write_refused(
 	writer_str(reply, detail);
 }
 
+static const char *failure_words(const struct intake *intake, enum judgement failure)
+{
+	if (failure != REFUSED_STORE_FULL) {
+		return "the store cannot be written; the node is stopping, try again later";
+	}
+	return store_disk_is_full(intake->store)
+		       ? "the node's disk is full; nothing was taken, try again later (free space on it)"
+		       : "the node's store is full; nothing was taken, try again later (enlarge map_size and reload the node)";
+}
+
 int intake_answer(struct intake *intake, struct intake_message *messages, const struct slot *slots,
 	size_t count, enum judgement failure, intake_reply_fn *reply, void *data)
 {
@@ -121,9 +131,7 @@ int intake_answer(struct intake *intake, struct intake_message *messages, const 
 		} else if (failure) {
 			intake->refusals[failure]++;
 			write_refused(&intake->reply, messages[i].request, failure,
-				failure == REFUSED_STORE_FULL
-					? "the store has no room; try again later"
-					: "the store cannot be written");
+				failure_words(intake, failure));
 		} else {
 			for (size_t j = 0; j < slots[i].count; j++) {
 				if (intake->outcomes[slots[i].first + j].problems) {

@@ -111,6 +111,15 @@ static void charge_commit(struct node *node, int64_t begun_us)
 	}
 }
 
+void node_fail(struct node *node, int error)
+{
+	log_event(EVENT_STORE_ERROR, LOG_FIELDS(LOG_NUMBER("ERRNO", -error)),
+		"the store cannot be written: %s", strerror(-error));
+	notify_status(
+		"the store cannot be written: %s; nothing more is acknowledged", strerror(-error));
+	node->failed = NODE_E_STORE;
+}
+
 /* Commits what was taken so far and answers it. */
 void node_flush(struct node *node)
 {
@@ -122,17 +131,17 @@ void node_flush(struct node *node)
 	if (node->message_count == 0) {
 		return;
 	}
-	r = intake_run(node->intake, node->messages, node->message_count, node_now(node),
-		peer_answer, node, &changed);
+	if (node->room == ROOM_DISK_FULL) {
+		intake_refuse(node->intake, node->messages, node->message_count, peer_answer, node);
+		r = 0;
+	} else {
+		r = intake_run(node->intake, node->messages, node->message_count, node_now(node),
+			peer_answer, node, &changed);
+	}
 	if (r == INTAKE_E_FULL) {
-		log_event(EVENT_STORE_FULL,
-			LOG_FIELDS(LOG_NUMBER("MAP_BYTES", node->settings->map_bytes)),
-			"the store has no room: enlarge map_size or the disk");
+		room_lost(node);
 	} else if (r < 0) {
-		log_event(EVENT_STORE_ERROR, LOG_FIELDS(LOG_NUMBER("ERRNO", -r)),
-			"the store cannot be written: %s", strerror(-r));
-		notify_status("the store cannot be written: %s", strerror(-r));
-		node->failed = NODE_E_STORE;
+		node_fail(node, r);
 	} else if (intake_is_alone(node->messages[0].type) && intake_seq(node->intake) > before) {
 		(node->messages[0].type == MESSAGE_KEY_ACT ? log_key_act : log_publication)(
 			&node->messages[0], intake_seq(node->intake));

@@ -78,6 +78,9 @@ static struct refusal refusal_of(int r)
 		return (struct refusal){ REFUSED_BUSY,
 			"the store grew too much meanwhile; ask when less is sent" };
 	}
+	if (r == -ECANCELED) {
+		return (struct refusal){ REFUSED_BUSY, "the recount was stopped; ask again" };
+	}
 	return (struct refusal){ REFUSED_STORE_FAILED, "the store cannot be read" };
 }
 
@@ -503,6 +506,14 @@ void recount_end(struct node *node)
 	recount->txn = NULL;
 	recount->running = false;
 	recount->ended_ms = monotonic_ms();
+}
+
+void recount_stop(struct node *node)
+{
+	if (node->recount.running) {
+		__atomic_store_n(&node->recount.stop, true, __ATOMIC_RELAXED);
+		recount_answer(node);
+	}
 }
 
 void recount_answer(struct node *node)

@@ -49,6 +49,8 @@ static int read_end(struct txn *txn, struct peaks *ret, struct instant *ret_inst
 static int read_state(struct intake *intake)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	uint64_t held[JUDGEMENT_COUNT] = { 0 };
+	struct catalog *catalog = NULL;
 	struct bytes value;
 	uint64_t epoch;
 	int r = txn_begin(intake->store, false, &txn);
@@ -68,13 +70,21 @@ static int read_state(struct intake *intake)
 		r = read_end(txn, &intake->peaks, &intake->last_instant);
 	}
 	if (r == 0) {
-		r = catalog_load(txn, &intake->catalog);
+		r = catalog_load(txn, &catalog);
 	}
-	if (r == 0 && txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) &&
-		value.size <= sizeof(intake->refusals)) {
-		memcpy(intake->refusals, value.data, value.size);
+	if (r) {
+		return r;
 	}
-	return r;
+	catalog_free(intake->catalog);
+	intake->catalog = catalog;
+	if (txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) && value.size <= sizeof(held)) {
+		memcpy(held, value.data, value.size);
+	}
+	for (size_t i = 0; i < JUDGEMENT_COUNT;
+		i++) { /* those since the last commit are only here */
+		intake->refusals[i] = held[i] > intake->refusals[i] ? held[i] : intake->refusals[i];
+	}
+	return 0;
 }
 
 int intake_new(const struct intake_options *options, struct intake **ret)
@@ -214,7 +224,7 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 	int r = txn_begin(intake->store, true, &txn);
 
 	if (r) {
-		return r > 0 ? -EIO : r;
+		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
 	}
 	batch_reset(intake->batch, &intake->peaks, instant);
 	r = fold_begin(&intake->fold, txn, intake->catalog, instant);
@@ -280,6 +290,14 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 	return r == -ENOSPC ? INTAKE_E_FULL : r;
 }
 
+void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
+	intake_reply_fn *reply, void *data)
+{
+	struct slot slots[LIMIT_BATCH_MESSAGES] = { 0 };
+
+	intake_answer(intake, messages, slots, count, REFUSED_STORE_FULL, reply, data);
+}
+
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
@@ -297,14 +315,21 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 	return seq ? proofs_receipt(&proofs, seq, writer) : -ENOENT;
 }
 
-void intake_flush(struct intake *intake)
+int intake_flush(struct intake *intake)
 {
 	struct txn *txn;
+	int r = txn_begin(intake->store, true, &txn);
 
-	if (txn_begin(intake->store, true, &txn) == 0) {
+	if (r == 0) {
 		put_refusals(intake, txn);
-		txn_commit(txn);
+		r = txn_commit(txn);
 	}
+	return r == STORE_E_FULL ? INTAKE_E_FULL : r > 0 ? -EIO : r;
+}
+
+int intake_refresh(struct intake *intake)
+{
+	return read_state(intake);
 }
 
 int intake_init(struct store *store, const struct key_pair *pair, const struct node_init *init,

@@ -10,7 +10,7 @@
 struct intake; /* opaque; one thread */
 
 enum {
-	INTAKE_E_FULL = 1, /* nothing was written; every answer says "later" */
+	INTAKE_E_FULL = 1, /* nothing was written; every answer says "later" and how to mend it */
 	INTAKE_E_FORMAT,   /* the store is of another node or of a newer format */
 };
 
@@ -73,5 +73,11 @@ size_t intake_weight(int64_t type, struct bytes body);
 /* Writes the receipt of (party, counter), if there is one: for the message receipt. */
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer);
 
-/* Keeps the refusal counts; at a clean stop. */
-void intake_flush(struct intake *intake);
+/* Answers them all with store-full and tries nothing. */
+void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
+	intake_reply_fn *reply, void *data);
+
+/* Keeps the refusal counts: at a clean stop, and to see whether there is room. 0, INTAKE_E_FULL, -errno. */
+int intake_flush(struct intake *intake);
+/* Reads the end of the ledger and the catalog again, after the store was opened again. As intake_new. */
+int intake_refresh(struct intake *intake);

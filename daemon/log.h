@@ -27,7 +27,10 @@ enum log_event {
 	EVENT_UPSTREAM_LOST,       /* the parent is silent: ENDPOINT, PENDING */
 	EVENT_UPSTREAM_REFUSED,    /* the parent refused: ENDPOINT, CODE, PLACE */
 	EVENT_STORE_ERROR,         /* the store cannot be written; the node stops: ERRNO */
-	EVENT_STORE_FULL,          /* the store has no room: MAP_BYTES */
+	EVENT_STORE_FULL,          /* the store has no room: MAP_BYTES, FOLDER */
+	EVENT_STORE_ROOM,          /* it has room again: MAP_BYTES */
+	EVENT_RELOADED,            /* a setting was taken over: SETTING */
+	EVENT_RELOAD_REFUSED,      /* a setting, or the whole file, was not: SETTING */
 	EVENT_VERIFIED,            /* a recount found the state equal: ENTRIES, CELLS */
 	EVENT_VERIFY_DIFFERS,      /* a recount found differences: DIFFERENCES */
 	EVENT_KEY_ACT,         /* a key was invited, replaced or revoked: ACT, KEY, SEQ, SENDER */

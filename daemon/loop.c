@@ -13,6 +13,8 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/monitor.h"
@@ -265,7 +267,7 @@ static void update_status(struct node *node)
 {
 	char clock[INSTANT_TEXT_SIZE];
 
-	if (node->status_seq == intake_seq(node->intake)) {
+	if (node->status_seq == intake_seq(node->intake) || node->room != ROOM_THERE) {
 		return;
 	}
 	node->status_seq = intake_seq(node->intake);
@@ -340,6 +342,20 @@ static int step_forward(struct node *node, int64_t now_ms)
 	return r;
 }
 
+static void take_signal(struct node *node)
+{
+	struct signalfd_siginfo info;
+
+	if (read(node->signals, &info, sizeof(info)) != sizeof(info)) {
+		return;
+	}
+	if (info.ssi_signo == SIGHUP) {
+		node_reload(node);
+	} else {
+		node->stopping = true;
+	}
+}
+
 enum {
 	POLL_ZAP,
 	POLL_ROUTER,
@@ -396,11 +412,12 @@ int node_run(struct node *node)
 			readers_at = now_ms + check_readers(node);
 		}
 		if (now_ms >= status_at) {
+			room_step(node, now_ms);
 			update_status(node);
 			status_at = now_ms + TURN_MS_MAX;
 		}
 		if (items[POLL_SIGNALS].revents) {
-			node->stopping = true;
+			take_signal(node);
 		}
 	}
 	if (!node->failed) {

@@ -56,8 +56,15 @@ struct recount {
 	struct writer answer;
 };
 
+enum room {
+	ROOM_THERE = 0,
+	ROOM_MAP_FULL,  /* every commit is tried: a small one may fit */
+	ROOM_DISK_FULL, /* nothing is tried until there is space */
+};
+
 struct node {
-	const struct settings *settings;
+	const char *settings_path;
+	struct settings *settings; /* a reload changes them */
 	struct key_pair pair;
 	struct store *store;
 	struct intake *intake;
@@ -73,6 +80,9 @@ struct node {
 	struct instant started;
 	bool stopping;
 	int failed; /* outcome of a store that cannot go on */
+	enum room room;
+	int64_t room_lost_ms;       /* last time that something did not fit */
+	uint64_t room_lost_commits; /* commits up to then */
 	struct peer peers[LIMIT_BATCH_MESSAGES];
 	struct intake_message messages[LIMIT_BATCH_MESSAGES];
 	size_t message_count;
@@ -141,6 +151,23 @@ void answer_begin(struct node *node, int64_t request);
 handler_fn handle_checkpoint;
 handler_fn handle_prove; /* prove and consistency */
 
+/* The store cannot go on: says so, and the loop ends. */
+void node_fail(struct node *node, int error);
+
+/* Reads the settings again: SIGHUP. */
+void node_reload(struct node *node);
+
+/* Something did not fit into the store: says why, and how it is mended. */
+void room_lost(struct node *node);
+/* Tells the service manager what is missing, if anything is. */
+void room_tell(struct node *node);
+/* The map was enlarged. */
+void room_found(struct node *node);
+/* Looks whether there is room again; called each second. */
+void room_step(struct node *node, int64_t now_ms);
+
+/* Ends a recount early: who asked for it is told to ask again. */
+void recount_stop(struct node *node);
 /* The recount's thread has finished: answers who asked. */
 void recount_answer(struct node *node);
 /* Joins the thread, finished or told to stop. */

@@ -32,48 +32,10 @@ struct options {
 	bool restored;
 };
 
-static void print_error(void *data, const struct table_error *error)
+static void print_line(void *data, const char *text)
 {
-	const char *path = data;
-
-	if (error->line > 0) {
-		fprintf(stderr, "%s:%zu: %s%s%s\n", path, error->line, error->column,
-			*error->column ? ": " : "", error->text);
-	} else {
-		fprintf(stderr, "%s: %s%s%s\n", path, error->column, *error->column ? ": " : "",
-			error->text);
-	}
-}
-
-/* An empty path is filled from the folder that the service manager names in the environment. */
-static int fill_path(char **path, const char *variable, const char *file, const char *setting)
-{
-	const char *folder = getenv(variable);
-
-	if (**path) {
-		return 0;
-	}
-	if (!folder) {
-		fprintf(stderr, "%s is not set, and neither is $%s\n", setting, variable);
-		return EX_CONFIG;
-	}
-	free(*path);
-	if (asprintf(path, file ? "%s/%s" : "%s", folder, file) < 0) {
-		*path = NULL;
-		return EX_OSERR;
-	}
-	return 0;
-}
-
-static int read_settings(const char *path, struct settings *ret)
-{
-	struct table_errors errors = { print_error, (void *)path, 0 };
-	int r = settings_read(path, &errors, ret);
-
-	if (r < 0) {
-		fprintf(stderr, "%s: %s\n", path, strerror(-r));
-	}
-	return r ? EX_CONFIG : 0;
+	(void)data;
+	fprintf(stderr, "%s\n", text);
 }
 
 /* A key in 64 digits, or the path of a file that has them. */
@@ -132,28 +94,16 @@ static int run_init(const struct options *options, const struct settings *settin
 	return exit_code(r);
 }
 
-static int run_node(const struct settings *settings)
+static int run_node(const char *path, struct settings *settings)
 {
 	CLEANUP(node_freep) struct node *node = NULL;
-	int r = node_new(settings, &node);
+	int r = node_new(path, settings, &node);
 
 	return exit_code(r ? r : node_run(node));
 }
 
 static int run(const struct options *options, struct settings *settings)
 {
-	int r;
-
-	if (options->check) {
-		return EX_OK;
-	}
-	r = fill_path(&settings->key, "CREDENTIALS_DIRECTORY", "node.key", "key");
-	if (r == 0) {
-		r = fill_path(&settings->state, "STATE_DIRECTORY", NULL, "state");
-	}
-	if (r) {
-		return r;
-	}
 	if (sign_init() < 0) {
 		fprintf(stderr, "no source of random numbers\n");
 		return EX_OSERR;
@@ -161,7 +111,7 @@ static int run(const struct options *options, struct settings *settings)
 	if (options->restored) {
 		return exit_code(node_restored(settings));
 	}
-	return options->init ? run_init(options, settings) : run_node(settings);
+	return options->init ? run_init(options, settings) : run_node(options->config, settings);
 }
 
 static int print_sample(void)
@@ -231,11 +181,10 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}
-	r = read_settings(options.config, &settings);
-	if (r) {
-		return r;
+	if (node_settings(options.config, options.check, print_line, NULL, &settings)) {
+		return EX_CONFIG;
 	}
-	r = run(&options, &settings);
+	r = options.check ? EX_OK : run(&options, &settings);
 	settings_free(&settings);
 	return r;
 }

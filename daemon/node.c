@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -47,20 +48,21 @@ static int read_key(const struct settings *settings, struct key_pair *ret)
 	return r < 0 ? fail_config(settings->key, strerror(-r)) : 0;
 }
 
-static int open_store(const struct settings *settings, bool create, struct store **ret)
+/* Says why the store could not be opened or made. */
+static int fail_open(const struct settings *settings, int outcome)
 {
-	struct store_options options = {
-		.folder = settings->state,
-		.map_bytes = (size_t)settings->map_bytes,
-		.create = create,
-	};
-	int r = store_open(&options, ret);
+	uint64_t needed, free;
+	char why[256];
 
-	switch (r) {
-	case 0:
-		return 0;
+	switch (outcome) {
 	case STORE_E_FULL:
-		return fail_config(settings->state, "no room for the store");
+		store_room(settings->state, (uint64_t)settings->map_bytes, &needed, &free);
+		snprintf(why, sizeof(why),
+			"no room for the store: it needs %" PRIu64
+			" more bytes for a map_size of %" PRId64 ", and %" PRIu64
+			" are free; free space there or make map_size smaller",
+			needed, settings->map_bytes, free);
+		return fail_config(settings->state, why);
 	case STORE_E_FORMAT:
 		return fail_config(settings->state,
 			"the store is not one that this version reads (format 2); use the version that made it");
@@ -69,11 +71,20 @@ static int open_store(const struct settings *settings, bool create, struct store
 	case -ENOENT:
 		return fail_config(settings->state,
 			"there is no store; make one with 'baocaod --init --operator KEY'");
-	case -EEXIST:
-		return -EEXIST;
 	default:
-		return fail_store(settings->state, r);
+		return fail_store(settings->state, outcome);
 	}
+}
+
+static int open_store(const struct settings *settings, struct store **ret)
+{
+	struct store_options options = {
+		.folder = settings->state,
+		.map_bytes = (size_t)settings->map_bytes,
+	};
+	int r = store_open(&options, ret);
+
+	return r ? fail_open(settings, r) : 0;
 }
 
 bool node_has_store(const struct settings *settings)
@@ -231,6 +242,7 @@ static int open_signals(struct node *node)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	node->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	node->recount.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -251,7 +263,7 @@ static void start_clock(struct node *node)
 	}
 }
 
-int node_new(const struct settings *settings, struct node **ret)
+int node_new(const char *path, struct settings *settings, struct node **ret)
 {
 	CLEANUP(node_freep) struct node *node = calloc(1, sizeof(*node));
 	int (*const steps[])(struct node *) = { open_signals, open_intake, open_rate, open_sockets,
@@ -261,6 +273,7 @@ int node_new(const struct settings *settings, struct node **ret)
 	if (!node) {
 		return fail_store("node", -ENOMEM);
 	}
+	node->settings_path = path;
 	node->settings = settings;
 	node->signals = -1;
 	node->recount.done = -1;
@@ -268,7 +281,7 @@ int node_new(const struct settings *settings, struct node **ret)
 	writer_init(&node->recount.answer);
 	r = read_key(settings, &node->pair);
 	if (r == 0) {
-		r = open_store(settings, false, &node->store);
+		r = open_store(settings, &node->store);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++) {
 		r = steps[i](node);
@@ -337,44 +350,78 @@ void node_freep(struct node **node)
 	node_free(*node);
 }
 
-int node_init(const struct settings *settings, const struct public_key *operator)
+/* The store with entry 1, in a folder of its own. */
+static int make_store(const struct settings *settings, const char *folder,
+	const struct key_pair *pair, const struct node_init *init)
 {
 	CLEANUP(store_closep) struct store *store = NULL;
+	struct store_options options = {
+		.folder = folder,
+		.map_bytes = (size_t)settings->map_bytes,
+		.create = true,
+	};
 	struct instant now = instant_now();
+	int r = store_open(&options, &store);
+
+	if (*settings->clock_start) {
+		instant_parse(settings->clock_start, &now);
+	}
+	return r ? r : intake_init(store, pair, init, now);
+}
+
+/* Made beside its place and moved there when it is whole: a start finds all of it, or none. */
+static int place_store(
+	const struct settings *settings, const struct key_pair *pair, const struct node_init *init)
+{
+	char folder[PATH_MAX];
+	int r;
+
+	if (node_has_store(settings)) {
+		return -EEXIST;
+	}
+	snprintf(folder, sizeof(folder), "%s/new", settings->state);
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST) {
+		return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : -errno;
+	}
+	store_remove(folder); /* what an earlier try left behind */
+	r = make_store(settings, folder, pair, init);
+	if (r == 0) {
+		r = store_move(folder, settings->state);
+	}
+	store_remove(folder);
+	rmdir(folder);
+	return r;
+}
+
+int node_init(const struct settings *settings, const struct public_key *operator)
+{
 	struct node_init init = {
 		.unit = settings->unit,
 		.operator= * operator,
-		.epoch =(uint64_t) now.ms,
+		.epoch =(uint64_t) instant_now().ms,
 		.synthetic = settings->synthetic,
 	};
+	char text[KEY_TEXT_SIZE];
 	struct key_pair pair;
 	int r = read_key(settings, &pair);
 
 	if (r) {
 		return r;
 	}
-	if (*settings->clock_start) {
-		instant_parse(settings->clock_start, &now);
-	}
 	init.node = pair.public;
-	r = open_store(settings, true, &store);
-	if (r == 0) {
-		r = intake_init(store, &pair, &init, now);
-		if (r) {
-			r = r == -EINVAL ? fail_config("operator", "not a public key")
-					 : fail_store(settings->state, r > 0 ? -ENOSPC : r);
-		}
-	}
-	if (r == 0) {
-		char text[KEY_TEXT_SIZE];
-
-		public_key_format(operator, text);
-		log_event(EVENT_INITIALISED,
-			LOG_FIELDS(LOG_TEXT("OPERATOR", text), LOG_NUMBER("UNIT", settings->unit)),
-			"a store for unit %u with operator %.16s…", settings->unit, text);
-	}
+	r = place_store(settings, &pair, &init);
 	key_pair_wipe(&pair);
-	return r;
+	if (r == -EINVAL) {
+		return fail_config("operator", "not a public key");
+	}
+	if (r) {
+		return r == -EEXIST ? r : fail_open(settings, r);
+	}
+	public_key_format(operator, text);
+	log_event(EVENT_INITIALISED,
+		LOG_FIELDS(LOG_TEXT("OPERATOR", text), LOG_NUMBER("UNIT", settings->unit)),
+		"a store for unit %u with operator %.16s…", settings->unit, text);
+	return 0;
 }
 
 int node_restored(const struct settings *settings)
@@ -388,7 +435,7 @@ int node_restored(const struct settings *settings)
 	int r = read_key(settings, &pair);
 
 	if (r == 0) {
-		r = open_store(settings, false, &store);
+		r = open_store(settings, &store);
 	}
 	if (r == 0) {
 		options = (struct intake_options){ store, &pair };

@@ -13,8 +13,23 @@ enum {
 	NODE_E_STORE,      /* the store cannot be read or written */
 };
 
-/* Opens everything and binds; nothing is served before node_run. 0 or an outcome above. */
-int node_new(const struct settings *settings, struct node **ret);
+/*
+ * Reads a settings file and, unless it is only a check, fills what it leaves to the service manager's
+ * environment (key, state). Errors go to report, a line each.
+ *
+ * Returns 0 with *ret to be given to settings_free, or NODE_E_CONFIG.
+ */
+typedef void node_report_fn(void *data, const char *text);
+int node_settings(
+	const char *path, bool check, node_report_fn *report, void *data, struct settings *ret);
+
+/*
+ * Opens everything and binds; nothing is served before node_run. 0 or an outcome above.
+ *
+ * path      of the settings file, which is read again on SIGHUP; borrowed
+ * settings  borrowed; a reload changes them
+ */
+int node_new(const char *path, struct settings *settings, struct node **ret);
 void node_free(struct node *node);
 void node_freep(struct node **node);
 /* Serves until SIGTERM or SIGINT. 0 after a clean stop, NODE_E_STORE. */

@@ -1,5 +1,6 @@
 #include "daemon/notify.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/limits.h"
@@ -80,6 +82,18 @@ void notify_status(const char *format, ...)
 	va_end(arguments);
 	snprintf(text, sizeof(text), "STATUS=%s", status);
 	tell(text, 0);
+}
+
+void notify_reloading(void)
+{
+	struct timespec now;
+	char text[LIMIT_STATUS_BYTES];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(text, sizeof(text),
+		"RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=reading the settings",
+		(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	tell(text, PATIENCE_MS);
 }
 
 void notify_stopping(void)

@@ -11,6 +11,8 @@
 /* The service is up; status is its first one-line state, as `systemctl status` shows it. */
 void notify_ready(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Until the next notify_ready. */
+void notify_reloading(void);
 void notify_stopping(void);
 
 /* How often notify_watchdog() is to be called, ms: half of the manager's limit; 0 for never. */

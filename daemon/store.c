@@ -2,6 +2,11 @@
  * LMDB with its default flags: every commit is flushed before it returns. The folder's lock file
  * keeps a second daemon out; LMDB by itself would let two writers take turns.
  *
+ * The file is as long as the map and its blocks are reserved, so that other people's full disks do
+ * no harm. Where a file system cannot reserve, or writes each block anew, a commit can still fail
+ * for want of space. LMDB says EIO for that as well (a short write), and after a failure at its meta
+ * page it refuses everything: so the environment is opened again before the next write.
+ *
  * table meta, key "format": one little-endian u32, STORE_FORMAT. It is written with the store and
  * read before anything else.
  */
@@ -17,10 +22,15 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 _Static_assert(
 	__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are written as they lie in memory");
+
+enum {
+	FULL_BYTES = 1 << 20, /* a disk with less free than that is full */
+};
 
 struct store {
 	MDB_env *env;
@@ -30,6 +40,11 @@ struct store {
 	int holder;         /* another process that holds a snapshot; 0: none */
 	size_t held;        /* which snapshot */
 	uint64_t held_used; /* bytes in use when it was seen first */
+	size_t map_bytes;
+	bool scratch;
+	bool disk_full;
+	int open_txns; /* of all threads */
+	char path[PATH_MAX];
 };
 
 struct txn {
@@ -158,11 +173,82 @@ static int take_lock(const char *folder, int *ret)
 	return 0;
 }
 
+/* The map's size as it is: LMDB raises one that is smaller than what is stored. */
+static uint64_t map_size(const struct store *store)
+{
+	MDB_envinfo info;
+
+	mdb_env_info(store->env, &info);
+	return info.me_mapsize;
+}
+
+/* 0, STORE_E_FULL with the file as it was, or -errno. */
+static int reserve(struct store *store, uint64_t bytes)
+{
+	struct stat status;
+	int fd, r;
+
+	mdb_env_get_fd(store->env, &fd);
+	if (fstat(fd, &status) < 0) {
+		return -errno;
+	}
+	if ((uint64_t)status.st_size > bytes && ftruncate(fd, (off_t)bytes) < 0) {
+		return -errno;
+	}
+	do {
+		r = fallocate(fd, 0, 0, (off_t)bytes) < 0 ? -errno : 0;
+	} while (r == -EINTR);
+	if (r == 0 || r == -EOPNOTSUPP || r == -ENOSYS) {
+		return 0;
+	}
+	if (ftruncate(fd, status.st_size) < 0) {
+		return -errno;
+	}
+	return r == -ENOSPC || r == -EDQUOT ? STORE_E_FULL : r;
+}
+
+/* Opens what store->path names. On failure there may be an environment; it is to be closed. */
+static int open_environment(struct store *store, bool create)
+{
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (store->scratch ? MDB_NOSYNC : 0);
+	int r = translate(mdb_env_create(&store->env));
+
+	if (r == 0) {
+		r = translate(mdb_env_set_maxdbs(store->env, TABLE_COUNT));
+	}
+	if (r == 0) {
+		r = translate(mdb_env_set_mapsize(store->env, store->map_bytes));
+	}
+	if (r == 0) {
+		r = translate(mdb_env_open(store->env, store->path, flags, 0600));
+	}
+	if (r == 0 && !store->scratch) {
+		r = reserve(store, map_size(store));
+	}
+	return r ? r : open_tables(store, create);
+}
+
+static void close_environment(struct store *store)
+{
+	if (store->idle) {
+		mdb_txn_abort(store->idle->mdb);
+		free(store->idle);
+		store->idle = NULL;
+	}
+	if (store->env) {
+		mdb_env_close(store->env);
+		store->env = NULL;
+	}
+}
+
+static size_t whole_pages(size_t bytes)
+{
+	return bytes - bytes % (size_t)sysconf(_SC_PAGESIZE);
+}
+
 int store_open(const struct store_options *options, struct store **ret)
 {
 	CLEANUP(store_closep) struct store *store = calloc(1, sizeof(*store));
-	char path[PATH_MAX];
-	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->scratch ? MDB_NOSYNC : 0);
 	bool exists;
 	int r;
 
@@ -170,31 +256,21 @@ int store_open(const struct store_options *options, struct store **ret)
 		return -ENOMEM;
 	}
 	store->lock = -1;
-	if ((size_t)snprintf(path, sizeof(path), "%s/baocao.mdb", options->folder) >=
-		sizeof(path)) {
+	store->map_bytes = whole_pages(options->map_bytes);
+	store->scratch = options->scratch;
+	if ((size_t)snprintf(store->path, sizeof(store->path), "%s/baocao.mdb", options->folder) >=
+		sizeof(store->path)) {
 		return -ENAMETOOLONG;
 	}
 	r = take_lock(options->folder, &store->lock);
 	if (r) {
 		return r;
 	}
-	exists = access(path, F_OK) == 0;
+	exists = access(store->path, F_OK) == 0;
 	if (exists == options->create) {
 		return exists ? -EEXIST : -ENOENT;
 	}
-	r = translate(mdb_env_create(&store->env));
-	if (r == 0) {
-		r = translate(mdb_env_set_maxdbs(store->env, TABLE_COUNT));
-	}
-	if (r == 0) {
-		r = translate(mdb_env_set_mapsize(store->env, options->map_bytes));
-	}
-	if (r == 0) {
-		r = translate(mdb_env_open(store->env, path, flags, 0600));
-	}
-	if (r == 0) {
-		r = open_tables(store, options->create);
-	}
+	r = open_environment(store, options->create);
 	if (r) {
 		return r;
 	}
@@ -203,16 +279,102 @@ int store_open(const struct store_options *options, struct store **ret)
 	return 0;
 }
 
+int store_reopen(struct store *store)
+{
+	if (__atomic_load_n(&store->open_txns, __ATOMIC_ACQUIRE) > 0) {
+		return STORE_E_BUSY;
+	}
+	close_environment(store);
+	store->disk_full = false;
+	return open_environment(store, false);
+}
+
+int store_resize(struct store *store, size_t map_bytes)
+{
+	int r;
+
+	map_bytes = whole_pages(map_bytes);
+	if (map_bytes < map_size(store)) {
+		return STORE_E_SMALLER;
+	}
+	if (__atomic_load_n(&store->open_txns, __ATOMIC_ACQUIRE) > 0) {
+		return STORE_E_BUSY;
+	}
+	r = reserve(store, map_bytes);
+	if (r) {
+		return r;
+	}
+	store->map_bytes = map_bytes;
+	return translate(mdb_env_set_mapsize(store->env, map_bytes));
+}
+
+/* Bytes that are free in the file system of a path; 0 where it cannot be told. */
+static uint64_t free_bytes(const char *path)
+{
+	struct statvfs status;
+
+	return statvfs(path, &status) < 0 ? 0 : (uint64_t)status.f_bavail * status.f_frsize;
+}
+
+void store_room(const char *folder, uint64_t map_bytes, uint64_t *ret_needed, uint64_t *ret_free)
+{
+	char path[PATH_MAX];
+	struct stat status;
+	uint64_t held = 0;
+
+	snprintf(path, sizeof(path), "%s/baocao.mdb", folder);
+	if (stat(path, &status) == 0) {
+		held = (uint64_t)status.st_blocks * 512;
+	}
+	*ret_needed = map_bytes > held ? map_bytes - held : 0;
+	*ret_free = free_bytes(folder);
+}
+
+bool store_disk_is_full(const struct store *store)
+{
+	return store->disk_full;
+}
+
+bool store_disk_has_room(const struct store *store)
+{
+	return free_bytes(store->path) >= FULL_BYTES;
+}
+
+static int sync_folder(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+
+	if (fd >= 0) {
+		close(fd);
+	}
+	return r;
+}
+
+int store_move(const char *from, const char *to)
+{
+	char source[PATH_MAX], target[PATH_MAX];
+
+	snprintf(source, sizeof(source), "%s/baocao.mdb", from);
+	snprintf(target, sizeof(target), "%s/baocao.mdb", to);
+	return rename(source, target) < 0 ? -errno : sync_folder(to);
+}
+
+void store_remove(const char *folder)
+{
+	static const char *const files[] = { "baocao.mdb", "baocao.mdb-lock", "lock" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		unlink(path);
+	}
+}
+
 void store_close(struct store *store)
 {
 	if (store) {
-		if (store->idle) {
-			mdb_txn_abort(store->idle->mdb);
-			free(store->idle);
-		}
-		if (store->env) {
-			mdb_env_close(store->env);
-		}
+		close_environment(store);
 		if (store->lock >= 0) {
 			close(store->lock);
 		}
@@ -305,6 +467,9 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 	struct txn *txn = write ? NULL : __atomic_exchange_n(&store->idle, NULL, __ATOMIC_ACQ_REL);
 	int r;
 
+	if (write && store->disk_full) {
+		return STORE_E_FULL;
+	}
 	if (txn) {
 		r = mdb_txn_renew(txn->mdb);
 		if (r) {
@@ -313,6 +478,7 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 			return translate(r);
 		}
 		txn_bound(txn, 0, 0);
+		__atomic_add_fetch(&store->open_txns, 1, __ATOMIC_RELEASE);
 		*ret = txn;
 		return 0;
 	}
@@ -327,33 +493,61 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 		free(txn);
 		return r;
 	}
+	__atomic_add_fetch(&store->open_txns, 1, __ATOMIC_RELEASE);
 	*ret = txn;
 	return 0;
 }
 
+/* Is that how LMDB says that the disk is full? It says EIO for a write that was cut short. */
+static bool is_disk_full(const struct store *store, int mdb)
+{
+	return mdb == ENOSPC || mdb == EDQUOT ||
+	       (mdb == EIO && free_bytes(store->path) < FULL_BYTES);
+}
+
+static void remember(struct txn *txn, int mdb)
+{
+	if (mdb && !txn->error) {
+		txn->error = mdb;
+		if (is_disk_full(txn->store, mdb)) {
+			txn->error = ENOSPC;
+			txn->store->disk_full = true;
+		}
+	}
+}
+
 int txn_commit(struct txn *txn)
 {
-	int r = txn->error;
+	int r;
 
-	if (r) {
+	if (txn->error) {
 		mdb_txn_abort(txn->mdb);
 	} else {
-		r = mdb_txn_commit(txn->mdb);
+		remember(txn, mdb_txn_commit(txn->mdb));
 	}
+	r = txn->error;
+	__atomic_sub_fetch(&txn->store->open_txns, 1, __ATOMIC_RELEASE);
 	free(txn);
 	return translate(r);
 }
 
 void txn_abort(struct txn *txn)
 {
-	if (txn && !txn->write && !txn->error) { /* the snapshot goes, the reader's slot stays */
+	struct store *store;
+
+	if (!txn) {
+		return;
+	}
+	store = txn->store;
+	if (!txn->write && !txn->error) { /* the snapshot goes, the reader's slot stays */
 		mdb_txn_reset(txn->mdb);
-		txn = __atomic_exchange_n(&txn->store->idle, txn, __ATOMIC_ACQ_REL);
+		txn = __atomic_exchange_n(&store->idle, txn, __ATOMIC_ACQ_REL);
 	}
 	if (txn) {
 		mdb_txn_abort(txn->mdb);
 		free(txn);
 	}
+	__atomic_sub_fetch(&store->open_txns, 1, __ATOMIC_RELEASE);
 }
 
 void txn_abortp(struct txn **txn)
@@ -364,13 +558,6 @@ void txn_abortp(struct txn **txn)
 int txn_error(const struct txn *txn)
 {
 	return translate(txn->error);
-}
-
-static void remember(struct txn *txn, int mdb)
-{
-	if (mdb && !txn->error) {
-		txn->error = mdb;
-	}
 }
 
 void txn_fail(struct txn *txn, int error)

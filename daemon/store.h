@@ -32,23 +32,52 @@ enum {
 };
 
 enum {
-	STORE_E_FULL = 1, /* the map or the disk has no room; the transaction wrote nothing */
+	STORE_E_FULL = 1, /* the map or the disk has no room; nothing was written */
 	STORE_E_FORMAT,   /* made by a newer format, or not a store of ours */
 	STORE_E_LOCKED,   /* another process has it open for writing */
 	STORE_E_HELD,     /* another process has held a snapshot for too long */
+	STORE_E_SMALLER,  /* a map is not made smaller while it is in use */
+	STORE_E_BUSY,     /* a transaction is open */
 };
 
 struct store_options {
 	const char *folder; /* must exist; the store is FOLDER/baocao.mdb */
 	size_t map_bytes;
 	bool create;  /* make it when it is not there (then it must not be there) */
-	bool scratch; /* thrown away afterwards: no flushes */
+	bool scratch; /* thrown away afterwards: no flushes, and no space is reserved */
 };
 
-/* 0, one of the outcomes above, -ENOENT when there is none, -EEXIST when create finds one, -errno. */
+/*
+ * Reserves the space of the whole map, where the file system can, and gives back what lies behind it.
+ *
+ * 0, STORE_E_FULL (store_room has the figures), STORE_E_FORMAT, STORE_E_LOCKED, -ENOENT when there
+ * is none, -EEXIST when create finds one, -errno.
+ */
 int store_open(const struct store_options *options, struct store **ret);
 void store_close(struct store *store);
 void store_closep(struct store **store);
+/* Bytes that a map of that size still needs in the folder, and bytes that are free there. */
+void store_room(const char *folder, uint64_t map_bytes, uint64_t *ret_needed, uint64_t *ret_free);
+/*
+ * Enlarges the map; its space is reserved first. No transaction may be open.
+ *
+ * 0, STORE_E_SMALLER, STORE_E_BUSY, STORE_E_FULL; the store is as it was then. -errno: it must be
+ * closed.
+ */
+int store_resize(struct store *store, size_t map_bytes);
+/*
+ * Did a write fail for want of space on the disk? Then nothing more is written (STORE_E_FULL) until
+ * the environment is opened again, which is to be done at once: LMDB may refuse reads too.
+ */
+bool store_disk_is_full(const struct store *store);
+/* Is it worth trying to write again? */
+bool store_disk_has_room(const struct store *store);
+/* 0, STORE_E_BUSY where a transaction is open, or what store_open returns. */
+int store_reopen(struct store *store);
+/* Moves a store that is closed and whole from one folder into another, for good. 0 or -errno. */
+int store_move(const char *from, const char *to);
+/* Removes what a store leaves in its folder. */
+void store_remove(const char *folder);
 const char *table_name(enum store_table table);
 /* Bytes of the map in use and in all. */
 void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes);

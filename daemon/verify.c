@@ -398,17 +398,6 @@ static int compare_table(struct verify *verify, struct txn *txn, enum store_tabl
 	return 0;
 }
 
-static void remove_scratch(const char *folder)
-{
-	static const char *const files[] = { "baocao.mdb", "baocao.mdb-lock", "lock" };
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
-		unlink(path);
-	}
-}
-
 /* What is done with the state that was folded: compare it, or ask it. */
 typedef int folded_fn(struct verify *verify, struct txn *txn, void *data);
 
@@ -465,7 +454,7 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	int r;
 
 	*result = (struct verify_result){ 0 };
-	remove_scratch(scratch_folder);
+	store_remove(scratch_folder);
 	r = store_open(&options, &verify.scratch);
 	if (r) {
 		return r > 0 ? -EIO : r;
@@ -485,7 +474,7 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	ids_free(verify.fold.ids);
 	catalog_free(verify.catalog);
 	store_close(verify.scratch);
-	remove_scratch(scratch_folder);
+	store_remove(scratch_folder);
 	return r;
 }
 

@@ -166,7 +166,7 @@ class Daemon:
         self.settings_path = os.path.join(self.folder, 'baocaod.conf')
         self.log_path = os.path.join(self.folder, 'log')
         self.settings = {'listen': self.endpoint, 'unit': unit, 'key': self.key_path,
-                         'state': self.state, 'map_size': '256M'}
+                         'state': self.state, 'map_size': '64M'}
         if parent is not None:
             self.settings['upstream.endpoint'] = parent.endpoint
             self.settings['upstream.key'] = parent.public

@@ -333,7 +333,7 @@ static struct settings *settings_of(void)
 	return &settings;
 }
 
-static void world_open(const struct settings *settings)
+static void world_open(struct settings *settings)
 {
 	struct store_options store = {
 		.folder = settings->state, .map_bytes = MAP_BYTES, .scratch = true
@@ -397,7 +397,7 @@ static void publish(enum publication_kind kind, const char *name, struct bytes t
 }
 
 /* The store that each input begins with, as the bytes of its file. */
-static void make_template(const struct settings *settings, struct buffer *ret)
+static void make_template(struct settings *settings, struct buffer *ret)
 {
 	CLEANUP(buffer_free) struct buffer keys = { 0 };
 	struct store_options options = {

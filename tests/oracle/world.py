@@ -46,7 +46,7 @@ class Place:
         self.world, self.name, self.unit = world, name, unit
         self.daemon = harness.Daemon(world.folder, f'{name}', unit, world.operator,
                                      parent and parent.daemon, clock=CLOCK,
-                                     settings={'map_size': '512M'})
+                                     settings={'map_size': '128M'})
         self.model = model.Node(unit)
         self.receipts = {}
         self.highest = {}

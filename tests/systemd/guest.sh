@@ -177,6 +177,14 @@ if logged $event_submission_refused >/dev/null; then
 		BAOCAO_CODE=out-of-range
 fi
 
+# A larger map by a reload: the same process goes on.
+pid=$(property MainPID)
+sed -i 's/^map_size.*/map_size = 80M/' /etc/baocao/$node.conf
+check "it reloads" systemctl reload $service
+check "the new value is an event" eventually logged 8b8e8bc8ec6844369e1471ec0747b40a BAOCAO_SETTING=map_size
+check "it is the same process, and active" is "$(property MainPID) $(property ActiveState)" "$pid active"
+check "the larger map is reserved" is "$(stat -c %s $state/baocao.mdb)" $((80 << 20))
+
 # A stopped process feeds no watchdog.
 systemctl kill --kill-whom=main --signal=STOP $service
 check "the watchdog restarts a stopped node" eventually restarted

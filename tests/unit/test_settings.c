@@ -338,6 +338,22 @@ static void the_man_page_has_every_setting_with_default_and_meaning(void **state
 	}
 }
 
+/* What daemon/reload.c relies on when it copies a value. */
+static void what_can_be_reloaded_is_a_number(void **state)
+{
+	size_t count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < setting_row_count; i++) {
+		if (setting_rows[i].reloadable) {
+			assert_true(setting_rows[i].kind == SETTING_INTEGER ||
+				    setting_rows[i].kind == SETTING_SIZE);
+			count++;
+		}
+	}
+	assert_true(count > 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -355,6 +371,7 @@ int main(void)
 		TEST(the_sample_file_can_be_read),
 		TEST(the_shipped_sample_is_the_one_of_the_table),
 		TEST(the_man_page_has_every_setting_with_default_and_meaning),
+		cmocka_unit_test(what_can_be_reloaded_is_a_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,6 +202,61 @@ static void a_full_map_says_so_and_writes_nothing(void **state)
 	store_close(store);
 }
 
+static void an_enlarged_map_takes_what_did_not_fit(void **state)
+{
+	uint8_t large[1 << 20] = { 0 };
+	struct bytes value = { large, sizeof(large) };
+	struct store *store;
+	struct txn *reader, *txn;
+	uint64_t used, bytes;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_put(txn, TABLE_LOCAL, text("large"), value);
+	assert_int_equal(txn_commit(txn), STORE_E_FULL);
+	assert_false(store_disk_is_full(store));
+	assert_int_equal(store_resize(store, 1 << 19), STORE_E_SMALLER);
+	assert_int_equal(txn_begin(store, false, &reader), 0);
+	assert_int_equal(store_resize(store, 3 << 20), STORE_E_BUSY);
+	assert_int_equal(store_reopen(store), STORE_E_BUSY);
+	txn_abort(reader);
+	assert_int_equal(store_resize(store, 3 << 20), 0);
+	store_usage(store, &used, &bytes);
+	assert_int_equal(bytes, 3 << 20);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_put(txn, TABLE_LOCAL, text("large"), value);
+	assert_int_equal(txn_commit(txn), 0);
+	assert_int_equal(store_reopen(store), 0);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LOCAL, text("large"), &value));
+	txn_abort(txn);
+	store_close(store);
+}
+
+/* A smaller map than what is stored: LMDB takes what it needs. */
+static void a_map_smaller_than_its_contents_is_as_large_as_they_are(void **state)
+{
+	uint8_t large[1 << 20] = { 0 };
+	struct bytes value = { large, sizeof(large) };
+	struct store *store;
+	uint64_t used, bytes;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 3 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	txn_put(txn, TABLE_LOCAL, text("large"), value);
+	assert_int_equal(txn_commit(txn), 0);
+	store_close(store);
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	store_usage(store, &used, &bytes);
+	assert_int_equal(bytes, used);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LOCAL, text("large"), &value));
+	assert_int_equal(value.size, sizeof(large));
+	txn_abort(txn);
+	store_close(store);
+}
+
 static void a_failed_transaction_keeps_its_first_error(void **state)
 {
 	struct store *store;
@@ -450,6 +505,8 @@ int main(void)
 		TEST(a_folder_that_is_not_there_is_an_error),
 		TEST(what_is_committed_is_there_after_reopening),
 		TEST(a_full_map_says_so_and_writes_nothing),
+		TEST(an_enlarged_map_takes_what_did_not_fit),
+		TEST(a_map_smaller_than_its_contents_is_as_large_as_they_are),
 		TEST(a_failed_transaction_keeps_its_first_error),
 		TEST(cursors_walk_in_key_order_and_seek_to_both_sides),
 		TEST(a_key_that_is_not_the_greatest_cannot_be_appended),
