@@ -23,6 +23,7 @@ enum row {
 	ROW_UPSTREAM_KEY,
 	ROW_MAP_SIZE,
 	ROW_BATCH_MESSAGES,
+	ROW_CHECK_THREADS,
 	ROW_RATE_MESSAGES,
 	ROW_RATE_BYTES,
 	ROW_RATE_WORK,
@@ -72,6 +73,10 @@ const struct setting_row setting_rows[] = {
 	[ROW_BATCH_MESSAGES] = {
 		"batch_messages", SETTING_INTEGER, "1024", 1, LIMIT_BATCH_MESSAGES, true, FIELD(batch_messages),
 		.meaning = "At most this many messages are taken into one commit. Takes effect by a reload.",
+	},
+	[ROW_CHECK_THREADS] = {
+		"check_threads", SETTING_INTEGER, "4", 0, 64, FIELD(check_threads),
+		.meaning = "At most this many threads beside the main one check signatures; there are never more threads than processors.",
 	},
 	[ROW_RATE_MESSAGES] = {
 		"rate.messages", SETTING_INTEGER, "10000", 0, 1000000, FIELD(rate_messages),

@@ -107,6 +107,9 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 		r = ids_new(&intake->fold.ids);
 	}
 	if (r == 0) {
+		r = checks_new(options->check_threads, &intake->checks);
+	}
+	if (r == 0) {
 		r = read_state(intake);
 	}
 	if (r) {
@@ -126,6 +129,7 @@ void intake_free(struct intake *intake)
 		batch_free(intake->batch);
 		cells_free(intake->fold.cells);
 		ids_free(intake->fold.ids);
+		checks_free(intake->checks);
 		catalog_free(intake->catalog);
 		writer_free(&intake->reply);
 		writer_free(&intake->receipt);
@@ -228,6 +232,9 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 	}
 	batch_reset(intake->batch, &intake->peaks, instant);
 	r = fold_begin(&intake->fold, txn, intake->catalog, instant);
+	if (r == 0) {
+		r = intake_check(intake, messages, slots, count);
+	}
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct slot *slot = &slots[i];
 

@@ -17,6 +17,7 @@ enum {
 struct intake_options {
 	struct store *store;         /* borrowed */
 	const struct key_pair *pair; /* borrowed */
+	size_t check_threads;        /* beside the calling one, for signatures */
 };
 
 /* Reads identity, ledger end and catalog from the store. 0, INTAKE_E_FORMAT, -EBADMSG, -errno. */

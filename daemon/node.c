@@ -97,7 +97,11 @@ bool node_has_store(const struct settings *settings)
 
 static int open_intake(struct node *node)
 {
-	struct intake_options options = { node->store, &node->pair };
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t helpers = cores - 1 < node->settings->check_threads ? cores - 1
+								    : node->settings->check_threads;
+	struct intake_options options = { node->store, &node->pair,
+		helpers > 0 ? (size_t)helpers : 0 };
 	int r = intake_new(&options, &node->intake);
 
 	if (r == INTAKE_E_FORMAT) {
@@ -438,7 +442,7 @@ int node_restored(const struct settings *settings)
 		r = open_store(settings, &store);
 	}
 	if (r == 0) {
-		options = (struct intake_options){ store, &pair };
+		options = (struct intake_options){ .store = store, .pair = &pair };
 		r = intake_new(&options, &intake);
 		r = r == INTAKE_E_FORMAT
 			    ? fail_config(settings->state, "the store belongs to another key")

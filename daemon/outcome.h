@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "daemon/checks.h"
 #include "daemon/intake.h"
 #include "daemon/proof.h"
 
@@ -31,7 +32,9 @@ struct intake {
 	struct catalog *catalog;
 	struct fold fold;
 	struct batch *batch;
-	struct peaks peaks; /* of the tree over all entries */
+	struct checks *checks; /* of this run's submissions, in their order */
+	size_t check_next;     /* the number of the next submission's */
+	struct peaks peaks;    /* of the tree over all entries */
 	struct instant last_instant;
 	uint64_t commits;
 	uint64_t refusals[JUDGEMENT_COUNT];
@@ -51,6 +54,12 @@ struct slot {
 	bool refused; /* its outcomes are final */
 };
 
+/*
+ * Checks the signatures of all submissions in messages that are not refused yet, before the first
+ * is taken. 0 or -errno.
+ */
+int intake_check(struct intake *intake, const struct intake_message *messages,
+	const struct slot *slots, size_t count);
 /*
  * Takes one message: judges, folds, and appends what counts to the batch. 0; 1 when it is refused
  * after it may have changed something: the run must start again without it; -EBADMSG for a body

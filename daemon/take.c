@@ -160,6 +160,7 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	union signed_list list;
 	struct submission submission;
 	struct fold_signer signer = { 0 };
+	size_t check = intake->check_next++;
 	struct hash digest;
 	uint32_t counted;
 	bool found = false;
@@ -190,7 +191,7 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 			role_name(signer.role), review ? "acts" : "reports");
 		return 0;
 	}
-	if (!sign_check(&submission.sender, bytes, (const struct signature *)signature)) {
+	if (!checks_fit(intake->checks, check)) {
 		problems_add(problems, -1, REFUSED_BAD_SIGNATURE,
 			"the signature does not fit the bytes and the sender");
 		return 0;
@@ -236,6 +237,67 @@ static bool submit_check(struct bytes body)
 	for (uint32_t i = 0; i < count && submit_read(&reader, &bytes, &signature); i++) {
 	}
 	return reader_ok(&reader);
+}
+
+/* Is it worth its check? What is malformed, held or of an unknown key is answered without one. */
+static int is_to_be_checked(struct intake *intake, struct bytes bytes, struct public_key *ret_key)
+{
+	struct reader reader = reader_make(bytes);
+	const struct catalog_key *signer;
+	uint64_t counter, seq;
+	int r;
+
+	reader_array(&reader);
+	reader_str(&reader);
+	reader_int(&reader);
+	memcpy(ret_key->data, reader_bin_exact(&reader, KEY_SIZE), KEY_SIZE);
+	counter = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
+	signer = reader_ok(&reader) ? catalog_key_find(intake->catalog, ret_key) : NULL;
+	if (!signer) {
+		return 0;
+	}
+	r = ids_find(intake->fold.ids, signer->party, counter, &seq);
+	return r < 0 ? r : seq == 0;
+}
+
+static int add_checks(struct intake *intake, struct bytes body)
+{
+	struct reader reader = reader_make(body);
+	uint32_t count = submit_check(body) ? reader_array(&reader) : 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < count && r == 0; i++) {
+		struct public_key key;
+		struct bytes bytes;
+		const uint8_t *signature;
+		int wanted;
+
+		submit_read(&reader, &bytes, &signature);
+		wanted = is_to_be_checked(intake, bytes, &key);
+		if (wanted < 0) {
+			return wanted;
+		}
+		r = wanted ? checks_add(intake->checks, &key, bytes, signature)
+			   : checks_add_none(intake->checks);
+	}
+	return r;
+}
+
+int intake_check(struct intake *intake, const struct intake_message *messages,
+	const struct slot *slots, size_t count)
+{
+	int r = 0;
+
+	checks_reset(intake->checks);
+	intake->check_next = 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		if (!slots[i].refused && (messages[i].type == MESSAGE_SUBMIT ||
+						 messages[i].type == MESSAGE_REVIEW)) {
+			r = add_checks(intake, messages[i].body);
+		}
+	}
+	checks_run(intake->checks);
+	return r == -EBADMSG ? -EIO : r;
 }
 
 /* [[bytes, signature, attempts], …] */
