@@ -179,7 +179,7 @@ class Group:
                 self.add(what, 'written', answer['written'] / answer['reports'], 'bytes', answer, flush)
                 self.add(what, 'stored', answer['stored'] / answer['reports'], 'bytes', answer, flush)
             if what not in self.engines:
-                self.add(what, 'memory', served.memory()[1] / 1e6, 'MB', answer, flush)
+                self.add(what, 'memory', served.memory() / 1e6, 'MB', answer, flush)
         if 'signed' in ceiling and 'CURVE echo' in ceiling:
             self.add_signature_ceiling(ceiling['CURVE echo'], flush)
 

@@ -57,10 +57,10 @@ def cpu_seconds(pid):
 
 
 def memory(pid):
-    """(anonymous bytes now, peak bytes) of a process and all below it."""
+    """Bytes of a process and all below it: its own, and what they share, but not the pages of files."""
     pids = family(pid)
-    return (sum(proc_field(one, 'status', 'RssAnon') for one in pids) * 1024,
-            sum(proc_field(one, 'status', 'VmHWM') for one in pids) * 1024)
+    return 1024 * (sum(proc_field(one, 'status', 'RssAnon') for one in pids) +
+                   max(proc_field(one, 'status', 'RssShmem') for one in pids))
 
 
 def bytes_written(pid):

@@ -20,10 +20,16 @@ struct obligation {
 	size_t size;
 	size_t revision; /* where its four bytes stand, big-endian */
 	size_t figures;  /* where the first stands; the others follow in steps of STRIDE */
+	struct sender_report about;
 };
 
 enum {
 	STRIDE = 1 + 3 + 2, /* "f01" and a figure */
+};
+
+struct ward {
+	uint32_t unit;
+	uint32_t district;
 };
 
 struct sender {
@@ -32,6 +38,7 @@ struct sender {
 	struct obligation *obligations;
 	size_t count;
 	size_t next;
+	size_t last; /* of the report made last */
 	uint32_t revision;
 	uint64_t number; /* of reports so far */
 	struct writer bytes;
@@ -161,7 +168,8 @@ static void report_pack(
 	writer_str(ret, note);
 }
 
-static int obligation_make(struct sender *sender, uint32_t unit, size_t plan, size_t month)
+static int obligation_make(
+	struct sender *sender, const struct ward *ward, size_t plan, size_t month)
 {
 	struct obligation *ret = &sender->obligations[sender->count];
 	char code[LIMIT_CODE_BYTES], period[16];
@@ -169,7 +177,7 @@ static int obligation_make(struct sender *sender, uint32_t unit, size_t plan, si
 		.plan = code,
 		.form = SUPPLY_FORM,
 		.period = period,
-		.unit = unit,
+		.unit = ward->unit,
 		.revision = LIFE,
 		.value_count = SUPPLY_FIELDS,
 	};
@@ -191,6 +199,8 @@ static int obligation_make(struct sender *sender, uint32_t unit, size_t plan, si
 	ret->size = writer.buffer.size;
 	ret->revision = place_of(writer_bytes(&writer), LIFE);
 	ret->bytes = malloc(ret->size);
+	ret->about = (struct sender_report){ (uint32_t)plan, (uint32_t)month, ward->unit,
+		ward->district, { 0 } };
 	if (ret->bytes) {
 		memcpy(ret->bytes, writer.buffer.data, ret->size);
 		sender->count++;
@@ -200,7 +210,7 @@ static int obligation_make(struct sender *sender, uint32_t unit, size_t plan, si
 }
 
 /* The wards that a sender shares with nobody of its round. */
-static int obligations_make(struct sender *sender, const uint32_t *wards, size_t ward_count,
+static int obligations_make(struct sender *sender, const struct ward *wards, size_t ward_count,
 	enum supply_mix mix, size_t index, size_t count)
 {
 	size_t rounds = (count + ward_count - 1) / ward_count;
@@ -215,16 +225,16 @@ static int obligations_make(struct sender *sender, const uint32_t *wards, size_t
 	for (size_t pair = index / ward_count; r == 0 && pair < pairs; pair += rounds) {
 		for (size_t ward = index % step; r == 0 && ward < ward_count; ward += step) {
 			r = obligation_make(
-				sender, wards[ward], pair / SUPPLY_MONTHS, pair % SUPPLY_MONTHS);
+				sender, &wards[ward], pair / SUPPLY_MONTHS, pair % SUPPLY_MONTHS);
 		}
 	}
 	return r;
 }
 
 /* The wards of the day; the caller frees them. */
-static size_t wards_find(const struct units *units, uint32_t **ret)
+static size_t wards_find(const struct units *units, struct ward **ret)
 {
-	uint32_t *wards = calloc(units_count(units), sizeof(*wards));
+	struct ward *wards = calloc(units_count(units), sizeof(*wards));
 	struct date day;
 	size_t count = 0;
 
@@ -237,7 +247,7 @@ static size_t wards_find(const struct units *units, uint32_t **ret)
 
 		if (strcmp(state->group, "ward") == 0 && state->from.day <= day.day &&
 			day.day < state->to.day) {
-			wards[count++] = state->unit;
+			wards[count++] = (struct ward){ state->unit, state->parent };
 		}
 	}
 	*ret = wards;
@@ -248,7 +258,7 @@ int sender_new(const struct units *units, enum supply_mix mix, size_t index, siz
 	uint32_t life, struct sender **ret)
 {
 	struct sender *sender = calloc(1, sizeof(*sender));
-	CLEANUP(freep) uint32_t *wards = NULL;
+	CLEANUP(freep) struct ward *wards = NULL;
 	size_t ward_count = sender ? wards_find(units, &wards) : 0;
 	int r = ward_count ? 0 : -ENOMEM;
 
@@ -319,12 +329,23 @@ struct bytes sender_next(struct sender *sender, size_t reports)
 
 		obligation_change(obligation, sender->revision, sender->number++);
 		writer_raw(&sender->bytes, (struct bytes){ obligation->bytes, obligation->size });
+		sender->last = sender->next;
 		if (++sender->next == sender->count) {
 			sender->next = 0;
 			sender->revision++;
 		}
 	}
 	return writer_bytes(&sender->bytes);
+}
+
+void sender_last(const struct sender *sender, struct sender_report *ret)
+{
+	const struct obligation *obligation = &sender->obligations[sender->last];
+
+	*ret = obligation->about;
+	for (size_t i = 0; i < SUPPLY_FIELDS; i++) {
+		ret->figures[i] = obligation->bytes[obligation->figures + i * STRIDE + 1];
+	}
 }
 
 void sender_write(struct sender *sender, size_t reports, bool sign, struct writer *ret)

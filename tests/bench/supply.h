@@ -56,5 +56,15 @@ uint64_t sender_counter(const struct sender *sender);
  * next call.
  */
 struct bytes sender_next(struct sender *sender, size_t reports);
+/* What the last report is about, for servers that cannot read it. */
+struct sender_report {
+	uint32_t plan; /* from 0 */
+	uint32_t month;
+	uint32_t ward;
+	uint32_t district;
+	uint8_t figures[SUPPLY_FIELDS];
+};
+
+void sender_last(const struct sender *sender, struct sender_report *ret);
 /* Writes the next submission as an element of a submit, signed, or with zeros for a signature. */
 void sender_write(struct sender *sender, size_t reports, bool sign, struct writer *ret);

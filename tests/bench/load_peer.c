@@ -1,0 +1,407 @@
+/*
+ * load_peer.c - the same clients as load.c has, for other servers: as many connections, as many
+ * messages in flight, the same bytes. It speaks their protocols itself, no more of each than it needs, so that none
+ * of them pays for a library. Commands and answers are those of `load`: connect, closed, open.
+ *
+ *	load_peer redis | redis-function | nats | postgres | copy | rabbit --port N --clients N
+ *	          --in-flight N --mix deadline|spread
+ */
+#include "tests/bench/load_peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	EVENTS = 256,
+	LINE_BYTES = 256,
+	QUIET_NS = 1000000000,
+	READ_BYTES = 1 << 16,
+	ANSWER_MS = 60000,
+};
+
+struct load {
+	const struct peer_protocol *protocol;
+	int port;
+	size_t count, in_flight;
+	enum supply_mix mix;
+	int epoll;
+	struct units *units;
+	struct peer_client *clients;
+	uint64_t until;
+	bool counting;
+	uint64_t counted, refused, waiting;
+	struct latency latency;
+	char problem[160];
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+/* Writes what is to go out, as far as the socket takes it. */
+static void client_flush(struct load *load, struct peer_client *client)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
+	ssize_t size;
+
+	while (client->out_at < client->out.size) {
+		size = send(client->fd, client->out.data + client->out_at,
+			client->out.size - client->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (size < 0) {
+			break;
+		}
+		client->out_at += (size_t)size;
+	}
+	if (client->out_at == client->out.size) {
+		client->out.size = client->out_at = 0;
+	} else {
+		event.events |= EPOLLOUT;
+	}
+	epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
+}
+
+static bool client_send(struct load *load, struct peer_client *client, uint64_t due)
+{
+	if (client->sent - client->answered == PEER_RING) {
+		return false;
+	}
+	client->due[client->sent++ % PEER_RING] = due;
+	load->waiting++;
+	load->protocol->request(client);
+	return true;
+}
+
+static void note_problem(struct load *load, struct bytes bytes)
+{
+	for (size_t i = 0; load->problem[0] == '\0' && i < bytes.size; i++) {
+		size_t at = 0;
+
+		for (; i < bytes.size && at < sizeof(load->problem) - 1; i++) {
+			uint8_t byte = bytes.data[i];
+
+			if (byte >= ' ' && byte < 127 && byte != '"' && byte != '\\') {
+				load->problem[at++] = (char)byte;
+			}
+		}
+	}
+}
+
+/* Takes the answers that have come whole. */
+static size_t client_parse(struct load *load, struct peer_client *client, uint64_t now)
+{
+	size_t taken = 0, answers = 0;
+
+	for (;;) {
+		struct bytes rest = { client->in.data + taken, client->in.size - taken };
+		bool good = true;
+		size_t count = 0;
+		size_t size = load->protocol->answer(client, rest, &count, &good);
+
+		if (size == 0) {
+			break;
+		}
+		taken += size;
+		if (!good) {
+			note_problem(load, (struct bytes){ rest.data, size });
+		}
+		load->refused += !good;
+		for (; count > 0 && client->answered < client->sent; count--) {
+			answers++;
+			load->waiting--;
+			if (load->counting && good) {
+				load->counted++;
+				latency_add(&load->latency,
+					now - client->due[client->answered % PEER_RING]);
+			}
+			client->answered++;
+		}
+	}
+	if (taken > 0) {
+		client->in.size -= taken;
+		memmove(client->in.data, client->in.data + taken, client->in.size);
+	}
+	return answers;
+}
+
+static void client_serve(struct load *load, struct peer_client *client, bool closed)
+{
+	static uint8_t space[READ_BYTES];
+	ssize_t size = recv(client->fd, space, sizeof(space), MSG_DONTWAIT);
+	uint64_t now = now_ns();
+	size_t answers = 0;
+
+	if (size > 0) {
+		buffer_append(&client->in, space, (size_t)size);
+		answers = client_parse(load, client, now);
+	} else if (size == 0) {
+		load->refused++;
+		snprintf(load->problem, sizeof(load->problem), "the server closed a connection");
+		epoll_ctl(load->epoll, EPOLL_CTL_DEL, client->fd, NULL);
+		return;
+	}
+	for (; closed && answers > 0 && now < load->until; answers--) {
+		client_send(load, client, now);
+	}
+	client_flush(load, client);
+}
+
+static void serve(struct load *load, uint64_t until, bool closed)
+{
+	struct epoll_event events[EVENTS];
+	uint64_t now = now_ns();
+	uint64_t wait = until > now ? until - now : 0;
+	struct timespec timeout = { (time_t)(wait / 1000000000U), (long)(wait % 1000000000U) };
+	int ready = epoll_pwait2(load->epoll, events, EVENTS, &timeout, NULL);
+
+	for (int i = 0; i < ready; i++) {
+		client_serve(load, events[i].data.ptr, closed);
+	}
+}
+
+static void run_closed(struct load *load)
+{
+	for (size_t i = 0; i < load->count; i++) {
+		struct peer_client *client = &load->clients[i];
+
+		while (client->sent - client->answered < load->in_flight) {
+			client_send(load, client, now_ns());
+		}
+		client_flush(load, client);
+	}
+	while (now_ns() < load->until) {
+		serve(load, load->until, true);
+	}
+}
+
+static void run_open(struct load *load, double rate)
+{
+	uint64_t begun = now_ns(), number = 0;
+
+	rate /= (double)load->protocol->reports;
+	while (now_ns() < load->until) {
+		uint64_t due = begun + (uint64_t)((double)number * 1e9 / rate), now = now_ns();
+
+		while (due <= now && due < load->until) {
+			struct peer_client *client = &load->clients[number % load->count];
+
+			if (!client_send(load, client, due)) {
+				break;
+			}
+			client_flush(load, client);
+			due = begun + (uint64_t)((double)++number * 1e9 / rate);
+		}
+		serve(load, due < load->until ? due : load->until, false);
+	}
+}
+
+static void run(struct load *load, double seconds, double rate)
+{
+	double cpu = cpu_seconds();
+	uint64_t begun = now_ns(), heard, before;
+
+	load->until = begun + (uint64_t)(seconds * 1e9);
+	load->counted = load->refused = 0;
+	load->problem[0] = '\0';
+	memset(&load->latency, 0, sizeof(load->latency));
+	load->counting = true;
+	if (rate > 0) {
+		run_open(load, rate);
+	} else {
+		run_closed(load);
+	}
+	seconds = (double)(now_ns() - begun) / 1e9;
+	load->counting = rate > 0;
+	heard = now_ns();
+	before = load->waiting;
+	while (load->waiting > 0 && now_ns() < heard + 5 * (uint64_t)QUIET_NS) {
+		serve(load, now_ns() + QUIET_NS / 10, false);
+		if (load->waiting != before) {
+			before = load->waiting;
+			heard = now_ns();
+		}
+	}
+	printf("{\"reports\": %" PRIu64 ", \"seconds\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f, "
+	       "\"p999_us\": %.2f, \"refused\": %" PRIu64 ", \"lost\": %" PRIu64
+	       ", \"cpu_seconds\": %.6f, \"problem\": \"%s\"}\n",
+		load->counted * load->protocol->reports, seconds, latency_us(&load->latency, 0.5),
+		latency_us(&load->latency, 0.99), latency_us(&load->latency, 0.999), load->refused,
+		load->waiting, cpu_seconds() - cpu, load->problem);
+}
+
+/* Connecting. */
+
+int peer_expect(
+	struct peer_client *client, const void *bytes, size_t size, bool (*done)(struct bytes))
+{
+	uint8_t space[READ_BYTES];
+	size_t have = 0;
+
+	if (size > 0 && send(client->fd, bytes, size, MSG_NOSIGNAL) != (ssize_t)size) {
+		return -errno;
+	}
+	while (done && !done((struct bytes){ space, have })) {
+		struct pollfd item = { .fd = client->fd, .events = POLLIN };
+		ssize_t more = poll(&item, 1, ANSWER_MS) > 0
+				       ? recv(client->fd, space + have, sizeof(space) - have, 0)
+				       : 0;
+
+		if (more <= 0) {
+			fprintf(stderr, "%.*s\n", (int)have, (const char *)space);
+			return -EPROTO;
+		}
+		have += (size_t)more;
+	}
+	return 0;
+}
+
+static int client_open(struct load *load, struct peer_client *client, size_t index)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)load->port) };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
+	int yes = 1;
+	int r = sender_new(load->units, load->mix, index, load->count, 0, &client->sender);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	client->index = index;
+	client->due = calloc(PEER_RING, sizeof(*client->due));
+	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (r || !client->due || client->fd < 0 ||
+		connect(client->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		return r ? r : -errno;
+	}
+	setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	r = load->protocol->connect(client);
+	if (r == 0 && epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0) {
+		r = -errno;
+	}
+	return r;
+}
+
+static int connect_all(struct load *load)
+{
+	uint64_t begun = now_ns();
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < load->count; i++) {
+		r = client_open(load, &load->clients[i], i);
+	}
+	if (r == 0) {
+		printf("{\"clients\": %zu, \"seconds\": %.6f}\n", load->count,
+			(double)(now_ns() - begun) / 1e9);
+	}
+	return r;
+}
+
+static int command(struct load *load, const char *line)
+{
+	double seconds, rate;
+	int r = 0;
+
+	if (strcmp(line, "connect\n") == 0) {
+		r = connect_all(load);
+	} else if (sscanf(line, "closed %lf", &seconds) == 1) {
+		run(load, seconds, 0);
+	} else if (sscanf(line, "open %lf %lf", &seconds, &rate) == 2) {
+		run(load, seconds, rate);
+	} else {
+		r = -EINVAL;
+	}
+	fflush(stdout);
+	return r;
+}
+
+static bool options_read(struct load *load, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "port", required_argument, NULL, 'p' },
+		{ "clients", required_argument, NULL, 'c' },
+		{ "in-flight", required_argument, NULL, 'i' },
+		{ "mix", required_argument, NULL, 'm' },
+		{ 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (option) {
+		case 'p':
+			load->port = atoi(optarg);
+			break;
+		case 'c':
+			load->count = strtoul(optarg, NULL, 10);
+			break;
+		case 'i':
+			load->in_flight = strtoul(optarg, NULL, 10);
+			break;
+		case 'm':
+			load->mix = strcmp(optarg, "spread") == 0 ? SUPPLY_SPREAD : SUPPLY_DEADLINE;
+			break;
+		default:
+			return false;
+		}
+	}
+	load->protocol = optind + 1 == argc ? peer_protocol(argv[optind]) : NULL;
+	return load->protocol && load->count > 0 && load->port > 0 && load->in_flight > 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct load load = { .in_flight = 1 };
+	char line[LINE_BYTES];
+	int r;
+
+	if (!options_read(&load, argc, argv)) {
+		fputs("usage: load_peer SERVER --port N --clients N --in-flight N [--mix MIX]\n",
+			stderr);
+		return EX_USAGE;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_TIMERSLACK, 1000UL);
+	load.clients = calloc(load.count, sizeof(*load.clients));
+	load.epoll = epoll_create1(EPOLL_CLOEXEC);
+	r = !load.clients || load.epoll < 0 ? -ENOMEM : sign_init();
+	if (r == 0) {
+		r = supply_units(&load.units);
+	}
+	while (r == 0 && fgets(line, sizeof(line), stdin)) {
+		r = command(&load, line);
+	}
+	if (r) {
+		fprintf(stderr, "load_peer: %s\n", strerror(-r));
+	}
+	for (size_t i = 0; load.clients && i < load.count; i++) {
+		sender_free(load.clients[i].sender);
+		buffer_free(&load.clients[i].in);
+		buffer_free(&load.clients[i].out);
+		free(load.clients[i].due);
+	}
+	free(load.clients);
+	units_free(load.units);
+	return r ? EX_SOFTWARE : EX_OK;
+}
