@@ -573,10 +573,18 @@ void writer_nil(struct writer *writer)
 	msgpack_pack_nil(&writer->packer);
 }
 
+/* Nothing may have no address. */
+static void write_body(struct writer *writer, const void *data, size_t size)
+{
+	if (size > 0) {
+		msgpack_sbuffer_write(&writer->buffer, data, size);
+	}
+}
+
 void writer_str_bytes(struct writer *writer, struct bytes text)
 {
 	msgpack_pack_str(&writer->packer, text.size);
-	msgpack_pack_str_body(&writer->packer, text.data, text.size);
+	write_body(writer, text.data, text.size);
 }
 
 void writer_str(struct writer *writer, const char *text)
@@ -586,7 +594,7 @@ void writer_str(struct writer *writer, const char *text)
 
 void writer_bin(struct writer *writer, const void *data, size_t size)
 {
-	char *at = size <= UINT8_MAX ? writer_take(writer, 2 + size) : NULL;
+	char *at = size > 0 && size <= UINT8_MAX ? writer_take(writer, 2 + size) : NULL;
 
 	if (at) {
 		at[0] = (char)0xc4;
@@ -594,7 +602,7 @@ void writer_bin(struct writer *writer, const void *data, size_t size)
 		memcpy(at + 2, data, size);
 	} else {
 		msgpack_pack_bin(&writer->packer, size);
-		msgpack_pack_bin_body(&writer->packer, data, size);
+		write_body(writer, data, size);
 	}
 }
 
@@ -614,5 +622,5 @@ void writer_map(struct writer *writer, size_t count)
 
 void writer_raw(struct writer *writer, struct bytes packed)
 {
-	msgpack_sbuffer_write(&writer->buffer, (const char *)packed.data, packed.size);
+	write_body(writer, packed.data, packed.size);
 }

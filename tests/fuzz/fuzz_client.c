@@ -115,9 +115,7 @@ int link_receive(struct link *link, int timeout_ms, struct bytes *ret)
 	if (head[0] % 2 == 1) {
 		envelope_begin(&link->frame, head[1], request);
 	}
-	if (size > 0) {
-		writer_raw(&link->frame, (struct bytes){ head + FRAME_HEAD, size });
-	}
+	writer_raw(&link->frame, (struct bytes){ head + FRAME_HEAD, size });
 	input.data += FRAME_HEAD + size;
 	input.size -= FRAME_HEAD + size;
 	*ret = writer_bytes(&link->frame);
