@@ -15,6 +15,7 @@ import time
 
 import harness
 from harness import client, key_of
+from test_cli import ToolCase
 
 LOSS, DOUBLE, LATE = 0.20, 0.10, 0.10  # of messages, in each direction
 WINDOW = 24           # bundles of one sender in flight
@@ -339,6 +340,31 @@ class Once(harness.NodeCase):
                              (sum(figures), len(figures)), month)
         for unit, month, figure in work:
             self.assertEqual(rows[unit, month].values, [figure])
+
+
+class Command(ToolCase):
+    def send(self, period, figure):
+        return self.ward('report', 'send', self.form(self.ward, period, period, f'lop={figure}'))
+
+    def test_a_home_from_an_older_copy_goes_on_above_the_counters_it_forgot(self):
+        copy = self.ward.home + '.copy'
+        self.send('2022-01', 1)
+        shutil.copytree(self.ward.home, copy)
+        self.send('2022-02', 2)
+        self.send('2022-03', 3)
+        self.city.kill()
+        self.city.start()
+        shutil.rmtree(self.ward.home)
+        shutil.copytree(copy, self.ward.home)
+        self.send('2022-04', 4)
+        self.send('2022-05', 5)
+        self.assertEqual([self.sum_of(f'2022-0{month}') for month in range(1, 6)], [1, 2, 3, 4, 5])
+        with self.city.session() as session:
+            self.assertEqual(session.status()['refusals']['id-conflict'], 1)
+        refused = os.path.join(self.ward.home, 'refused', 'city')
+        reason, = [name for name in os.listdir(refused) if name.endswith('.reason')]
+        with open(os.path.join(refused, reason), encoding='utf-8') as file:
+            self.assertIn('signed again', file.read())
 
 
 if __name__ == '__main__':
