@@ -16,6 +16,7 @@
 
 #include "clients/common/delivery.h"
 #include "clients/common/history.h"
+#include "clients/common/proving.h"
 #include "clients/common/question.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -25,6 +26,7 @@ enum {
 	MODE_EVENT,
 	MODE_DELIVERY,
 	MODE_OUTBOX,
+	MODE_PROOF,
 	MODE_COUNT,
 	FRAME_HEAD = 4,
 	COUNTER = 7, /* as in the examples of docs/protocol.md, whose receipts hold here */
@@ -160,6 +162,24 @@ static void await_events(void)
 	}
 }
 
+/* What the node says of its tree; the node's key is that of the examples of docs/protocol.md. */
+static void prove(void)
+{
+	CLEANUP(session_freep) struct session *session = NULL;
+	struct session_options options = { .timeout_ms = 1000, .repeat_ms = 300 };
+	struct public_key node = fuzz_pair(0x11).public;
+	struct hash leaf = { { 7 } };
+	struct proven first, then;
+
+	FUZZ_CHECK(session_new(&options, &session) == 0);
+	if (proving_now(session, &node, &first) || proving_now(session, &node, &then)) {
+		return;
+	}
+	FUZZ_CHECK(checkpoint_is_of(&then.checkpoint, &node));
+	FUZZ_CHECK(proving_entry(session, &leaf, 1, &then.checkpoint) != 0); /* no tree has it */
+	proving_beginning(session, &first.checkpoint, &then.checkpoint);
+}
+
 static void home_make(struct home *ret)
 {
 	char path[HOME_PATH_SIZE];
@@ -282,9 +302,10 @@ static void open_outbox(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const modes[MODE_COUNT])(void) = {
-		[MODE_EVENT] = await_events, [MODE_DELIVERY] = deliver, [MODE_OUTBOX] = open_outbox
-	};
+	static void (*const modes[MODE_COUNT])(void) = { [MODE_EVENT] = await_events,
+		[MODE_DELIVERY] = deliver,
+		[MODE_OUTBOX] = open_outbox,
+		[MODE_PROOF] = prove };
 	int mode;
 
 	if (size == 0) {

@@ -1,9 +1,11 @@
 /*
- * The files that a user keeps or writes: a secret key, the list of contexts, a filled form, a CSV to
- * be imported. Every reader is given every input.
+ * The files that a user keeps or writes: a secret key, a token, the list of contexts, a key that is to be
+ * replaced, a filled form, a CSV to be imported. Every reader is given every input.
  */
 #include "clients/common/context.h"
 #include "clients/common/form.h"
+#include "clients/common/replacement.h"
+#include "proto/token.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char plan_text[] =
@@ -46,6 +48,33 @@ static void read_key(struct bytes bytes)
 	if (bytes_copy_text(bytes, text, sizeof(text)) && public_key_parse(text, &key)) {
 		public_key_format(&key, again);
 		FUZZ_CHECK(strcasecmp(text, again) == 0);
+	}
+}
+
+static void read_token(struct bytes bytes)
+{
+	char text[2 * TOKEN_TEXT_SIZE], again[TOKEN_TEXT_SIZE];
+	struct token token, same;
+
+	if (bytes_copy_text(bytes, text, sizeof(text)) && token_parse(text, &token) == 0) {
+		token_format(&token, again);
+		FUZZ_CHECK(token_parse(again, &same) == 0);
+		FUZZ_CHECK(strcmp(token.endpoint, same.endpoint) == 0 && token.unit == same.unit);
+	}
+}
+
+static void read_replacement(struct bytes bytes)
+{
+	struct replacement replacement = { 0 };
+	struct home home = { 0 };
+	char path[PATH_MAX], folder[HOME_PATH_SIZE];
+
+	snprintf(home.root, sizeof(home.root), "%s", fuzz_folder());
+	FUZZ_CHECK(home_folder(&home, folder, "outbox/c") == 0);
+	fuzz_file("outbox/c/replacement", bytes, path);
+	if (replacement_read(&home, "c", &replacement) == 0) {
+		FUZZ_CHECK(replacement.act.kind == KEY_REPLACE);
+		replacement_free(&replacement);
 	}
 }
 
@@ -117,6 +146,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(plan_read(bytes_of(plan_text), &errors, &plan) == 0);
 	}
 	read_key(bytes);
+	read_token(bytes);
+	read_replacement(bytes);
 	read_contexts(bytes);
 	read_form(bytes, plan);
 	read_csv(bytes);

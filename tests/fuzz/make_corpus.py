@@ -5,7 +5,9 @@ and their words to words.dict, for the fuzzer to put in.
 What fuzzing found lies beside the seeds under other names and is left alone.
 """
 
+import base64
 import glob
+import hashlib
 import os
 import re
 import struct
@@ -101,7 +103,7 @@ def questions():
         ('figures', [PLAN, 'month', '', 0, 0]), ('report', [PLAN, 'month', '2022-05', 26890]),
         ('obligations', [PLAN, 'month', '2022', 79, 0]),
         ('explain', [PLAN, 'month', '2022-05', 79, 'classes', 0]), ('targets', [PLAN, 0, 0]),
-        ('scores', [PLAN, 0]), ('nested', [PLAN, 'half-year', '2022-H2', 26890])))
+        ('scores', [PLAN, 0]), ('checkpoint', []), ('prove', [2, 0]), ('consistency', [1, 3]), ('nested', [PLAN, 'half-year', '2022-H2', 26890])))
 
 
 def dispatch_seeds(frames):
@@ -147,7 +149,7 @@ def dispatch_seeds(frames):
             '1003,1003,W,ward,764,2022-06-01,\n', issued=1654336800000)))))
     put('dispatch', 'keys', b''.join((
         signed(OPERATOR, 'key-act', client.invitation(
-            examples.OPERATOR, NODE.public, examples.TOKEN.public, 26890, 'reporter', 1654596000000,
+            examples.OPERATOR, NODE.public, examples.TOKEN.public, 26890, 'reporter', 72,
             '2022-01-01', '', 'P', created=1654336800000)),
         body(TOKEN, 'status', []),
         signed(TOKEN, 'key-act', client.replacement(
@@ -182,7 +184,7 @@ def client_seeds(rows):
     made = submission(7, client.report(PLAN, 'month', '2022-05', 26890, nil=True))
     statement = client.encode([42, 1654336800500, 3, examples.WARD.public, made.digest,
                                made.signature, [1]])
-    _, (receipt,) = examples.receipts_of(NODE, [statement], 42)
+    note, (receipt,) = examples.receipts_of(NODE, [statement], 42)
     for name, data in rows.items():
         put('client', f'question-{name}', answers(0, ('answer', [5, [3, data]]),
                                                   ('answer', [6, [None, data]])))
@@ -194,12 +196,17 @@ def client_seeds(rows):
     put('client', 'refused', answers(3, ('receipts', [[7, None, [[0, 'closed', 'x']], 0]])))
     put('client', 'outbox', b'\x04' + client.encode(['baocao-outbox', 1, 2, made.data,
                                                      made.signature]))
+    put('client', 'proof', answers(
+        5, ('answer', [42, [note]]), ('answer', [43, [note]]), ('answer', [43, [[b'\x05' * 32]]]),
+        ('answer', [43, [[]]])))
     put('client', 'counter', b'\x0412\n')
 
 
 # Tables and files ------------------------------------------------------------------------------
 
 def table_seeds():
+    replacement = client.replacement(examples.TOKEN, examples.OWNER, NODE.public,
+                                     created=1654336800000)
     for path in glob.glob(os.path.join(SOURCE, 'config', 'plans', '*.plan')):
         text = read(path)
         if len(text) < 7000:
@@ -221,6 +228,12 @@ def table_seeds():
         f'upstream.endpoint = tcp://a:1\nupstream.key = {NODE.hex}\n')
     put('file', 'key', f'{client.SECRET_PREFIX}{"11" * 32}\n')
     put('file', 'public-key', NODE.hex)
+    token = client.encode(['baocao-token', NODE.public, b'\x66' * 32, 1654596000000, 26890,
+                           'tcp://127.0.0.1:7079'])
+    put('file', 'token', client.TOKEN_PREFIX + base64.urlsafe_b64encode(
+        token + hashlib.sha256(token).digest()[:4]).decode().rstrip('='))
+    put('file', 'replacement', client.encode(['baocao-replacement', 1, 'k', replacement.data,
+                                              replacement.signature]))
     put('file', 'contexts', '# context\nname,endpoint,node,key,unit,node_unit,selected\n'
         f'q5,tcp://127.0.0.1:7079,{NODE.hex},k,101,1,yes\n')
     put('file', 'form', 'plan,p\nform,m\nperiod,2022-05\nunit,101\nnil,\nnote,\nfield,value\n'
