@@ -49,6 +49,7 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_READER_ENDED] = { "reader-ended", "51433fca433449be87be5ac0500522f4", LOG_WARNING },
 	[EVENT_READER_STUCK] = { "reader-stuck", "c1d6809112f744a299e1097038c573da", LOG_ERR },
 	[EVENT_FEW_DESCRIPTORS] = { "few-descriptors", "5a3c0d8f7be24c1c9b6e41f2a07d93c8", LOG_WARNING },
+	[EVENT_UNGUARDED] = { "unguarded", "0a1c7e6f3d9b4b1f9c5e27d84f60ab13", LOG_CRIT },
 	[EVENT_VERIFY_DIFFERS] = { "verify-differs", "130c9f545c354761a92c4a107e63a3fe", LOG_CRIT },
 };
 /* clang-format on */

@@ -38,6 +38,7 @@ enum log_event {
 	EVENT_READER_ENDED,    /* a process that held an old state of the store was ended: PID */
 	EVENT_READER_STUCK,    /* it could not be ended: PID, ERRNO */
 	EVENT_FEW_DESCRIPTORS, /* more keys are enrolled than may connect: DESCRIPTORS, KEYS */
+	EVENT_UNGUARDED,       /* a key that nobody enrolled was not refused: the node ends */
 	EVENT_COUNT,
 };
 

@@ -189,6 +189,11 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 		zap_reply(node, frames, "200", "OK", user);
 		return;
 	}
+	if (zmq_msg_size(credentials) == 32 &&
+		memcmp(zmq_msg_data(credentials), node->probe, sizeof(node->probe)) == 0) {
+		zap_reply(node, frames, "400", "not enrolled", ""); /* our own: not to be counted */
+		return;
+	}
 	intake_count_refusal(node->intake, judgement);
 	if (refusal_is_logged(node)) {
 		char address[64];
@@ -366,6 +371,31 @@ enum {
 	POLL_COUNT,
 };
 
+static void answer_zap(void *data)
+{
+	while (take_zap(data)) {
+	}
+}
+
+/* Does it refuse whom nobody enrolled? Otherwise it must not serve. */
+static bool is_guarded(struct node *node)
+{
+	static const char *const why[] = {
+		[TRANSPORT_E_OPEN] = "it lets in a key that nobody enrolled",
+		[TRANSPORT_E_SILENT] = "a key that nobody enrolled was not refused in time",
+	};
+	int r = transport_probe(
+		node->context, node->router, &node->pair, node->probe, answer_zap, node);
+	unsigned failed = monitor_take(node->monitor);
+
+	node->handshakes_failed += failed > 0 ? failed - 1 : 0; /* one was the probe's */
+	if (r != 0) {
+		log_event(EVENT_UNGUARDED, NULL, "%s: %s; the node does not serve", node->endpoint,
+			r > 0 ? why[r] : zmq_strerror(-r));
+	}
+	return r == 0;
+}
+
 int node_run(struct node *node)
 {
 	int64_t interval = notify_watchdog_interval_ms();
@@ -374,6 +404,9 @@ int node_run(struct node *node)
 	int64_t status_at = 0;
 	bool more = false;
 
+	if (!is_guarded(node)) {
+		return NODE_E_CONFIG;
+	}
 	notify_ready("unit %u at %s", intake_identity(node->intake)->unit, node->endpoint);
 	while (!node->stopping && !node->failed) {
 		zmq_pollitem_t items[POLL_COUNT] = {

@@ -73,6 +73,7 @@ struct node {
 	void *context;
 	void *router;
 	void *zap;
+	uint8_t probe[32];          /* the CURVE key that must be refused at the start */
 	void *monitor;              /* tells of handshakes that failed */
 	uint64_t handshakes_failed; /* since start: garbage, other protocols, other keys */
 	int signals;

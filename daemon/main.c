@@ -104,6 +104,7 @@ static int run_node(const char *path, struct settings *settings)
 
 static int run(const struct options *options, struct settings *settings)
 {
+	secrets_protect();
 	if (sign_init() < 0) {
 		fprintf(stderr, "no source of random numbers\n");
 		return EX_OSERR;

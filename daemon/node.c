@@ -45,6 +45,13 @@ static int read_key(const struct settings *settings, struct key_pair *ret)
 		return fail_config(
 			settings->key, "others may read this secret key; run chmod 600 on it");
 	}
+	if (r == KEY_E_OWNER) {
+		return fail_config(settings->key,
+			"this secret key belongs to another user; make it the service's own");
+	}
+	if (r == 0) {
+		key_pair_lock(ret);
+	}
 	return r < 0 ? fail_config(settings->key, strerror(-r)) : 0;
 }
 

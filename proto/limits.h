@@ -79,6 +79,7 @@ enum {
 enum {
 	LIMIT_HANDSHAKE_MS        = 10000,     /* from a connection to its proof of a key; ten thousand at once need less */
 	LIMIT_BACKLOG             = 4096,      /* connections that the system has taken and ZeroMQ has not */
+	LIMIT_PROBE_MS            = 10000,     /* until a random key must have been refused at the start */
 	LIMIT_LINGER_MS           = 2000,      /* for answers on their way at a stop */
 	LIMIT_ROUTING_ID_BYTES    = 255,       /* what ZeroMQ lets a peer choose as its routing id */
 	LIMIT_QUEUE_MESSAGES      = 500,       /* messages that wait for or from one peer */

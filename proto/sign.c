@@ -11,6 +11,8 @@
 #include <openssl/sha.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +28,17 @@ int sign_init(void)
 	return sodium_init() < 0 ? -EIO : 0;
 }
 
+/* There where the program is built to look for leaks, which is done by a process beside it. */
+void __lsan_do_leak_check(void) __attribute__((weak));
+
+void secrets_protect(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	if (!__lsan_do_leak_check) {
+		prctl(PR_SET_DUMPABLE, 0);
+	}
+}
+
 int key_pair_new(struct key_pair *ret)
 {
 	return crypto_sign_keypair(ret->public.data, ret->secret) == 0 ? 0 : -EIO;
@@ -36,8 +49,16 @@ void key_pair_from_seed(const uint8_t seed[32], struct key_pair *ret)
 	crypto_sign_seed_keypair(ret->public.data, ret->secret, seed);
 }
 
+void key_pair_lock(struct key_pair *pair)
+{
+	if (sodium_mlock(pair, sizeof(*pair)) < 0) {
+		/* no right or no room for it: the key can be swapped out, as everything else */
+	}
+}
+
 void key_pair_wipe(struct key_pair *pair)
 {
+	sodium_munlock(pair, sizeof(*pair));
 	sodium_memzero(pair, sizeof(*pair));
 }
 
@@ -55,6 +76,9 @@ int key_pair_read(const char *path, struct key_pair *ret)
 	/* A service manager's credential belongs to root and shows its access list as 0440. */
 	if ((status.st_mode & 0077) && !(status.st_uid == 0 && (status.st_mode & 0777) == 0440)) {
 		return KEY_E_MODE;
+	}
+	if (status.st_uid != 0 && status.st_uid != geteuid()) {
+		return KEY_E_OWNER;
 	}
 	r = file_read(path, 4096, &buffer);
 	if (r < 0) {

@@ -36,16 +36,25 @@ struct key_pair {
 enum {
 	KEY_E_FORMAT = 1, /* the file is not a secret key of ours */
 	KEY_E_MODE,       /* group or others may read the file */
+	KEY_E_OWNER,      /* the file is another user's, who knows the key then */
 };
 
 int sign_init(void); /* 0, or -EIO when libsodium finds no randomness */
 
+/*
+ * For a program that holds secret keys: it leaves no core, and no other process of its user looks
+ * into it. The user's own /proc/PID becomes root's.
+ */
+void secrets_protect(void);
+
 int key_pair_new(struct key_pair *ret);
 void key_pair_from_seed(const uint8_t seed[32], struct key_pair *ret);
-/* Reads a secret key file (docs/protocol.md, "Files"). 0, KEY_E_FORMAT, KEY_E_MODE or -errno. */
+/* Reads a secret key file (docs/protocol.md, "Files"). 0, KEY_E_FORMAT, KEY_E_MODE, KEY_E_OWNER or -errno. */
 int key_pair_read(const char *path, struct key_pair *ret);
 /* Writes one, mode 0600; -EEXIST if there is a file already. */
 int key_pair_write(const char *path, const struct key_pair *pair);
+/* Keeps it out of swap, where the system lets us, until it is wiped. */
+void key_pair_lock(struct key_pair *pair);
 void key_pair_wipe(struct key_pair *pair);
 
 bool public_key_parse(const char *text, struct public_key *ret);

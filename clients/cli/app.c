@@ -109,6 +109,10 @@ int app_read_key(struct app *app, const char *name, struct key_pair *ret)
 		return say_error(CODE_FAILED, _("take the rights away: chmod 600 FILE"),
 			_("others may read the secret key %s"), path);
 	}
+	if (r == KEY_E_OWNER) {
+		return say_error(CODE_FAILED, _("make a key of your own: baocao key new NAME"),
+			_("the secret key %s belongs to another user"), path);
+	}
 	return r < 0 ? say_errno(r, path) : CODE_DONE;
 }
 
@@ -135,6 +139,7 @@ int app_open_context(struct app *app)
 		app->context = NULL;
 		return r;
 	}
+	key_pair_lock(&app->pair);
 	app->pair_open = true;
 	return CODE_DONE;
 }

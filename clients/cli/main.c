@@ -334,6 +334,7 @@ int main(int argc, char **argv)
 
 	language_begin();
 	signal(SIGPIPE, SIG_IGN);
+	secrets_protect();
 	app_init(&app);
 	line.words = calloc((size_t)argc + 1, sizeof(*line.words));
 	line.options = calloc(2 * (size_t)argc + 1, sizeof(*line.options));

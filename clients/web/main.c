@@ -122,9 +122,10 @@ static int key_read(const char *path, struct key_pair *ret)
 	r = key_pair_read(path, ret);
 	if (r != 0) {
 		fprintf(stderr, "%s: %s\n", path,
-			r == KEY_E_FORMAT ? "not a secret key"
-			: r == KEY_E_MODE ? "others may read this secret key: chmod 600"
-					  : strerror(-r));
+			r == KEY_E_FORMAT  ? "not a secret key"
+			: r == KEY_E_MODE  ? "others may read this secret key: chmod 600"
+			: r == KEY_E_OWNER ? "this secret key belongs to another user"
+					   : strerror(-r));
 	}
 	return r != 0 ? EX_CONFIG : EX_OK;
 }
@@ -224,10 +225,12 @@ static int run(const struct options *options)
 			options->listen);
 		return EX_CONFIG;
 	}
+	secrets_protect();
 	code = sign_init() < 0 ? EX_OSERR : key_read(options->key, &pair);
 	if (code != EX_OK) {
 		return code;
 	}
+	key_pair_lock(&pair);
 	code = web_open(&web, options, &pair, &node, &address);
 	if (code == EX_OK) {
 		if (sd_watchdog_enabled(0, &watchdog_us) > 0) {

@@ -11,6 +11,18 @@ bool transport_secure(void *router, const struct key_pair *pair)
 	return true;
 }
 
+int transport_probe(void *context, void *router, const struct key_pair *pair, uint8_t key[32],
+	void (*answer_zap)(void *data), void *data)
+{
+	(void)context;
+	(void)router;
+	(void)pair;
+	(void)key;
+	(void)answer_zap;
+	(void)data;
+	return 0; /* anybody is let in, as is wanted here */
+}
+
 const char *transport_user(zmq_msg_t *id, zmq_msg_t *body)
 {
 	const char *text = zmq_msg_data(id);

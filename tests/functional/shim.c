@@ -2,7 +2,7 @@
  * shim.c - loaded into a program by LD_PRELOAD, to break it at one place:
  *
  *	SHIM_KILL_AT=N    kill -9 before the Nth rename or unlink
- *	SHIM_DROP_ZAP=1   libzmq is told of no ZAP domain and not to enforce one
+ *	SHIM_DROP_ZAP=1   libzmq is told of no ZAP domain, and then asks nobody whom to let in
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -12,7 +12,6 @@
 
 enum {
 	ZAP_DOMAIN = 55,
-	ZAP_ENFORCE_DOMAIN = 93,
 };
 
 int zmq_setsockopt(void *socket, int option, const void *value, size_t size);
@@ -50,7 +49,7 @@ int zmq_setsockopt(void *socket, int option, const void *value, size_t size)
 {
 	int (*real)(void *, int, const void *, size_t) = dlsym(RTLD_NEXT, "zmq_setsockopt");
 
-	if (getenv("SHIM_DROP_ZAP") && (option == ZAP_DOMAIN || option == ZAP_ENFORCE_DOMAIN)) {
+	if (getenv("SHIM_DROP_ZAP") && option == ZAP_DOMAIN) {
 		return 0;
 	}
 	return real(socket, option, value, size);

@@ -117,6 +117,20 @@ static void a_file_that_others_may_read_is_no_secret(void **state)
 	}
 }
 
+static void a_file_of_another_user_is_no_secret(void **state)
+{
+	struct key_pair pair = pair_of(4);
+	char path[128];
+
+	if (geteuid() != 0) {
+		skip(); /* only root can give a file away */
+	}
+	snprintf(path, sizeof(path), "%s/foreign", (char *)*state);
+	assert_int_equal(key_pair_write(path, &pair), 0);
+	assert_int_equal(chown(path, 1234, 1234), 0);
+	assert_int_equal(key_pair_read(path, &pair), KEY_E_OWNER);
+}
+
 static void a_file_that_is_no_key_is_told_so(void **state)
 {
 #define DIGITS "0404040404040404040404040404040404040404040404040404040404040404"
@@ -156,6 +170,7 @@ int main(void)
 		TEST(a_curve_pair_belongs_to_the_ed25519_pair),
 		TEST(a_secret_key_file_is_read_back_and_not_written_over),
 		TEST(a_file_that_others_may_read_is_no_secret),
+		TEST(a_file_of_another_user_is_no_secret),
 		TEST(a_file_that_is_no_key_is_told_so),
 		TEST(new_keys_are_not_alike),
 	};
