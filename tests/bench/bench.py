@@ -13,6 +13,7 @@ import tempfile
 
 import intake
 import read
+import state
 from machine import Failed
 from nodes import Programs
 from results import Results
@@ -21,6 +22,7 @@ GROUPS = {
     'yardstick': intake.yardsticks,
     'intake': intake.intake,
     'read': read.read,
+    **{part: state.group(part) for part in state.SIZES},
 }
 
 

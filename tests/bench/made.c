@@ -41,8 +41,7 @@ int made_take(struct made *made, int64_t type, const struct public_key *from,
 	return r > 0 ? -ENOSPC : r;
 }
 
-static int publish(
-	struct made *made, enum publication_kind kind, const char *name, struct bytes text)
+int made_publish(struct made *made, enum publication_kind kind, const char *name, struct bytes text)
 {
 	uint64_t before = intake_seq(made->intake);
 	struct publication publication = { .sender = made->operator.public,
@@ -87,7 +86,7 @@ static int publish_keys(struct made *made, size_t senders)
 	buffer_printf(&text, "%s", head);
 	key_row(&text, &made->carrier, "carrier");
 	key_row(&text, &made->reader, "reader");
-	r = publish(made, PUBLICATION_KEYS, "keys", buffer_bytes(&text));
+	r = made_publish(made, PUBLICATION_KEYS, "keys", buffer_bytes(&text));
 	for (size_t first = 0; r == 0 && first < senders; first += KEYS_PER_TEXT) {
 		size_t end = first + KEYS_PER_TEXT < senders ? first + KEYS_PER_TEXT : senders;
 		char name[32];
@@ -96,7 +95,7 @@ static int publish_keys(struct made *made, size_t senders)
 		text.size = 0;
 		buffer_printf(&text, "%s", head);
 		supply_key_rows(first, end, &text);
-		r = publish(made, PUBLICATION_KEYS, name, buffer_bytes(&text));
+		r = made_publish(made, PUBLICATION_KEYS, name, buffer_bytes(&text));
 	}
 	return r;
 }
@@ -109,13 +108,13 @@ static int furnish(struct made *made, size_t senders)
 	int r = file_read(SOURCE_DIR "/config/units/hcmc.units", LIMIT_PUBLICATION_BYTES, &text);
 
 	if (r == 0) {
-		r = publish(made, PUBLICATION_UNITS, "units", buffer_bytes(&text));
+		r = made_publish(made, PUBLICATION_UNITS, "units", buffer_bytes(&text));
 	}
 	for (size_t i = 0; r == 0 && i < SUPPLY_PLANS; i++) {
 		text.size = 0;
 		supply_plan_text(i, &text);
 		supply_plan_code(i, code);
-		r = publish(made, PUBLICATION_PLAN, code, buffer_bytes(&text));
+		r = made_publish(made, PUBLICATION_PLAN, code, buffer_bytes(&text));
 	}
 	return r == 0 ? publish_keys(made, senders) : r;
 }

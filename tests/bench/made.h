@@ -27,6 +27,9 @@ int made_open(struct made *made, const char *folder, uint64_t map_bytes);
 void made_close(struct made *made);
 void made_remove(struct made *made); /* closes, and removes the folder */
 
+/* Puts a text into force. 0 or -errno. */
+int made_publish(
+	struct made *made, enum publication_kind kind, const char *name, struct bytes text);
 /* Hands bodies of one type from one key to the intake, in one commit. 0 or -errno. */
 int made_take(struct made *made, int64_t type, const struct public_key *from,
 	const struct bytes *bodies, size_t count);

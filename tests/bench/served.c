@@ -22,6 +22,7 @@ struct served {
 	struct link *link;
 	int64_t request;
 	struct writer frame;
+	char endpoint[64];
 };
 
 static int free_port(void)
@@ -69,6 +70,13 @@ int served_settings(const struct served_options *options, int port)
 		"\nsynthetic = yes\nclock.start = 2021-01-03T09:00\n"
 		"rate.messages = 0\nrate.bytes = 0\nrate.work = 0\n",
 		port, options->unit, key, options->folder, options->map_bytes);
+	if (options->upstream) {
+		char text[KEY_TEXT_SIZE];
+
+		public_key_format(&options->node->public, text);
+		fprintf(file, "upstream.endpoint = %s\nupstream.key = %s\n", options->upstream,
+			text);
+	}
 	return fclose(file) ? -errno : 0;
 }
 
@@ -92,7 +100,7 @@ int served_start(const struct served_options *options, struct served **ret)
 {
 	struct served *served = calloc(1, sizeof(*served));
 	struct link_options link = { .pair = options->reader, .node = options->node->public };
-	char settings[PATH_BYTES], endpoint[64];
+	char settings[PATH_BYTES];
 	struct reader data;
 	int port, r;
 
@@ -101,7 +109,7 @@ int served_start(const struct served_options *options, struct served **ret)
 	}
 	writer_init(&served->frame);
 	port = free_port();
-	snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%d", port);
+	snprintf(served->endpoint, sizeof(served->endpoint), "tcp://127.0.0.1:%d", port);
 	settings_path(options, settings);
 	r = served_settings(options, port);
 	if (r == 0) {
@@ -114,7 +122,7 @@ int served_start(const struct served_options *options, struct served **ret)
 	if (r == 0) {
 		served->context = zmq_ctx_new();
 		link.context = served->context;
-		link.endpoint = endpoint;
+		link.endpoint = served->endpoint;
 		r = link_new(&link, &served->link);
 	}
 	if (r == 0) {
@@ -157,7 +165,13 @@ int served_ask(
 	return reader_ok(ret_data) ? 0 : -EBADMSG;
 }
 
-bool served_stop(struct served *served)
+const char *served_endpoint(const struct served *served)
+{
+	return served->endpoint;
+}
+
+/* Ends the process by a signal and frees everything. Its status. */
+static int end(struct served *served, int number)
 {
 	int status = -1;
 
@@ -166,10 +180,20 @@ bool served_stop(struct served *served)
 		zmq_ctx_term(served->context);
 	}
 	if (served->process > 0) {
-		kill(served->process, SIGTERM);
+		kill(served->process, number);
 		waitpid(served->process, &status, 0);
 	}
 	writer_free(&served->frame);
 	free(served);
-	return status == 0;
+	return status;
+}
+
+bool served_stop(struct served *served)
+{
+	return end(served, SIGTERM) == 0;
+}
+
+void served_kill(struct served *served)
+{
+	end(served, SIGKILL);
 }

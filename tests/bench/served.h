@@ -13,6 +13,7 @@ struct served_options {
 	const struct key_pair *reader;
 	uint32_t unit;
 	uint64_t map_bytes;
+	const char *upstream; /* endpoint of a parent with the same key, or NULL */
 };
 
 /* Writes key and settings into the folder; the daemon is to listen at that port. 0 or -errno. */
@@ -28,5 +29,8 @@ int served_start(const struct served_options *options, struct served **ret);
  */
 int served_ask(
 	struct served *served, enum message_type type, struct bytes body, struct reader *ret_data);
+const char *served_endpoint(const struct served *served);
 /* SIGTERM, and waits. False where it did not end cleanly. */
 bool served_stop(struct served *served);
+/* SIGKILL, and waits. */
+void served_kill(struct served *served);
