@@ -97,6 +97,19 @@ static int check(struct fixture *fixture, const char *text)
 	return check_bytes(fixture, bytes_of(text));
 }
 
+static void a_form_of_too_many_rows_is_an_error(void **state)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	struct fixture *fixture = *state;
+
+	buffer_printf(&text, "%s", HEAD);
+	for (int i = 0; i <= LIMIT_FORM_ROWS; i++) {
+		buffer_printf(&text, "f%d,12\n", i);
+	}
+	assert_int_equal(check_bytes(fixture, buffer_bytes(&text)), 1);
+	assert_non_null(strstr(fixture->last.cause, "more than 1024 rows"));
+}
+
 static void a_filled_form_becomes_a_report(void **state)
 {
 	struct fixture *fixture = *state;
@@ -318,6 +331,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_filled_form_becomes_a_report),
+		TEST(a_form_of_too_many_rows_is_an_error),
 		TEST(the_five_states_of_a_value_stay_apart),
 		TEST(a_number_that_reads_in_two_ways_is_refused_with_both),
 		TEST(every_error_is_reported_not_the_first),

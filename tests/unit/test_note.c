@@ -106,6 +106,22 @@ static void signatures_of_others_are_passed_over(void **state)
 		"the checkpoint is not well-formed");
 }
 
+static void a_note_has_its_bound(void **state)
+{
+	struct key_pair node = pair_of(11);
+	CLEANUP(buffer_free) struct buffer note = note_of(&node, false, 9);
+	struct checkpoint checkpoint;
+
+	(void)state;
+	while (note.size + strlen("— a.example/else AAAAAAAA\n") <= LIMIT_NOTE_BYTES) {
+		buffer_printf(&note, "— a.example/else AAAAAAAA\n");
+	}
+	assert_null(checkpoint_verify(buffer_bytes(&note), &node.public, &checkpoint));
+	buffer_printf(&note, "— a.example/else AAAAAAAA\n");
+	assert_string_equal(checkpoint_verify(buffer_bytes(&note), &node.public, &checkpoint),
+		"the checkpoint is too large");
+}
+
 static void a_body_has_one_form(void **state)
 {
 	static const char *const bad[] = { "", "\n", "baocao/66be7e332c7a4533\n1\n",
@@ -144,6 +160,7 @@ int main(void)
 		cmocka_unit_test(a_later_life_shows_in_the_name),
 		cmocka_unit_test(any_flipped_bit_and_any_cut_is_found),
 		cmocka_unit_test(signatures_of_others_are_passed_over),
+		cmocka_unit_test(a_note_has_its_bound),
 		cmocka_unit_test(a_body_has_one_form),
 	};
 

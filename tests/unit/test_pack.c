@@ -187,6 +187,23 @@ static void a_map_has_at_most_256_keys(void **state)
 	assert_string_equal(pack_check(buffer_bytes(&over)), "a map with too many keys");
 }
 
+static void an_array_has_at_most_65536_elements(void **state)
+{
+	CLEANUP(buffer_free) struct buffer bytes = { 0 };
+	static const uint8_t head[] = { 0xdd, 0x00, 0x01, 0x00, 0x00 };
+	static const uint8_t over[] = { 0xdd, 0x00, 0x01, 0x00, 0x01 };
+
+	(void)state;
+	buffer_append(&bytes, head, sizeof(head));
+	for (int i = 0; i < LIMIT_ITEMS; i++) {
+		buffer_append(&bytes, "\xc0", 1);
+	}
+	assert_null(pack_check(buffer_bytes(&bytes)));
+	buffer_append(&bytes, "\xc0", 1);
+	memcpy(bytes.data, over, sizeof(over));
+	assert_non_null(pack_check(buffer_bytes(&bytes)));
+}
+
 static void many_small_maps_are_checked_in_time(void **state)
 {
 	CLEANUP(buffer_free) struct buffer bytes = { 0 };
@@ -460,6 +477,7 @@ int main(void)
 		cmocka_unit_test(keys_are_text_and_unique),
 		cmocka_unit_test(eight_levels_are_accepted_and_nine_are_not),
 		cmocka_unit_test(a_map_has_at_most_256_keys),
+		cmocka_unit_test(an_array_has_at_most_65536_elements),
 		cmocka_unit_test(many_small_maps_are_checked_in_time),
 		cmocka_unit_test(what_the_writer_writes_is_accepted_and_read_back),
 		cmocka_unit_test(after_an_error_everything_is_zero_or_empty),

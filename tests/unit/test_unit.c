@@ -260,6 +260,22 @@ static void two_units_may_swap_places_at_a_date(void **state)
 	assert_true(unit_was_within(units, 2, 1));
 }
 
+static void more_units_than_their_bound_are_an_error_once(void **state)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	struct found_errors found;
+
+	(void)state;
+	buffer_printf(&text, HEADER "1,c1,A,x,,2000-01-01,\n");
+	for (int i = 2; i <= LIMIT_UNITS + 1; i++) {
+		buffer_printf(&text, "%d,c%d,A,x,1,2000-01-01,\n", i, i);
+	}
+	buffer_append(&text, "", 1);
+	found = errors_of((const char *)text.data);
+	assert_int_equal(found.count, 1);
+	assert_true(found_error_at(&found, 2 + LIMIT_UNITS + 1, "unit", "", "more than 65536"));
+}
+
 static void a_tree_that_is_too_deep_is_an_error(void **state)
 {
 	CLEANUP(buffer_free) struct buffer text = { 0 };
@@ -348,6 +364,7 @@ int main(void)
 		cmocka_unit_test(a_parent_that_is_not_there_every_day_is_an_error),
 		cmocka_unit_test(a_circle_of_parents_is_an_error),
 		cmocka_unit_test(two_units_may_swap_places_at_a_date),
+		cmocka_unit_test(more_units_than_their_bound_are_an_error_once),
 		cmocka_unit_test(a_tree_that_is_too_deep_is_an_error),
 		cmocka_unit_test(a_cell_of_the_wrong_kind_is_named),
 		cmocka_unit_test(no_units_at_all_are_a_tree_too),

@@ -410,6 +410,22 @@ static void a_difference_is_named(void **state)
 	assert_string_equal(result.details[0], "cell: plan 1 form 0 period 2022-05 unit 1 differs");
 }
 
+static void the_first_of_many_differences_are_named(void **state)
+{
+	struct world *world = *state;
+	struct verify_result result;
+	struct txn *txn;
+
+	history_run(world, 11, 60);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	txn_clear(txn, TABLE_CELL);
+	txn_clear(txn, TABLE_OWN);
+	assert_int_equal(txn_commit(txn), 0);
+	world_verify(world, &result);
+	assert_true(result.differences > LIMIT_VERIFY_DETAILS);
+	assert_int_equal(result.detail_count, LIMIT_VERIFY_DETAILS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +446,8 @@ int main(void)
 			damage_of_any_ledger_record_is_found, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_difference_is_named, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_first_of_many_differences_are_named, world_set_up, world_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

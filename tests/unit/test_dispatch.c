@@ -1,0 +1,156 @@
+#include "tests/unit/fixture.h"
+
+#include "daemon/loop.h"
+
+/* The taking of messages without a socket: peer_send is the test's. */
+
+enum {
+	PADDED_BYTES = 64 << 10, /* of a message that is made long by its note */
+};
+
+static size_t answers;
+
+void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
+	struct bytes frame)
+{
+	(void)node;
+	(void)key;
+	(void)id;
+	(void)id_size;
+	(void)frame;
+	answers++;
+}
+
+struct fixture {
+	struct world *world;
+	struct settings settings;
+	struct node *node;
+	char user[KEY_TEXT_SIZE];
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	const struct rate_options none = { 0 };
+	struct key_pair pair = party_pair(WARD_101);
+
+	assert_non_null(fixture);
+	fixture->world = world_new();
+	fixture->node = calloc(1, sizeof(*fixture->node));
+	assert_non_null(fixture->node);
+	fixture->node->settings = &fixture->settings;
+	fixture->node->store = fixture->world->store;
+	fixture->node->intake = fixture->world->intake;
+	assert_int_equal(rate_new(&none, &fixture->node->rate), 0);
+	writer_init(&fixture->node->reply);
+	public_key_format(&pair.public, fixture->user);
+	answers = 0;
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	node_flush(fixture->node);
+	writer_free(&fixture->node->reply);
+	rate_free(fixture->node->rate);
+	free(fixture->node);
+	world_free(fixture->world);
+	free(fixture);
+	return 0;
+}
+
+static void take(struct fixture *fixture, const struct writer *frame)
+{
+	struct peer peer = { .user = fixture->user };
+
+	zmq_msg_init_size(&peer.id, 1);
+	zmq_msg_init_size(&peer.body, frame->buffer.size);
+	memcpy(zmq_msg_data(&peer.body), frame->buffer.data, frame->buffer.size);
+	node_take(fixture->node, &peer);
+	peer_close(&peer);
+}
+
+/* A submit of one submission of so many reports, with a note of so many bytes in all. */
+static void take_submit(struct fixture *fixture, uint64_t counter, size_t reports, size_t note)
+{
+	static char words[LIMIT_TEXT_BYTES + 1];
+	struct key_pair pair = party_pair(WARD_101);
+	struct signature signature;
+	struct writer frame, bytes;
+	struct report_head head = { "p", "m", "2022-05", 101, 1, true, 0 };
+
+	memset(words, 'x', sizeof(words) - 1);
+	writer_init(&bytes);
+	submission_write_begin(&bytes, &pair.public, counter, fixture->world->now, reports);
+	for (size_t i = 0; i < reports; i++) {
+		size_t now = note < LIMIT_TEXT_BYTES ? note : LIMIT_TEXT_BYTES;
+
+		report_write_head(&bytes, &head);
+		writer_str(&bytes, words + LIMIT_TEXT_BYTES - now);
+		note -= now;
+	}
+	sign_bytes(&pair, writer_bytes(&bytes), &signature);
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_SUBMIT, (int64_t)counter);
+	writer_array(&frame, 1);
+	writer_array(&frame, 3);
+	writer_bin(&frame, bytes.buffer.data, bytes.buffer.size);
+	writer_bin(&frame, signature.data, SIGNATURE_SIZE);
+	writer_int(&frame, 0);
+	take(fixture, &frame);
+	writer_free(&bytes);
+	writer_free(&frame);
+}
+
+static void a_commit_is_made_when_it_has_its_messages(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (uint64_t i = 1; i < LIMIT_BATCH_MESSAGES; i++) {
+		take_submit(fixture, i, 1, 0);
+		assert_int_equal(fixture->node->message_count, i);
+	}
+	assert_int_equal(answers, 0);
+	take_submit(fixture, LIMIT_BATCH_MESSAGES, 1, 0);
+	assert_int_equal(fixture->node->message_count, 0);
+	assert_int_equal(answers, LIMIT_BATCH_MESSAGES);
+}
+
+static void a_commit_is_made_when_it_has_its_reports(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t count = 0;
+
+	do {
+		take_submit(fixture, ++count, LIMIT_REPORTS_PER_SUBMISSION, 0);
+	} while (fixture->node->message_count > 0 && count < LIMIT_BATCH_MESSAGES);
+	assert_int_equal(count, LIMIT_BATCH_REPORTS / LIMIT_REPORTS_PER_SUBMISSION);
+	assert_int_equal(answers, count);
+}
+
+static void a_commit_is_made_when_it_has_its_bytes(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t count = 0;
+
+	do {
+		take_submit(fixture, ++count, PADDED_BYTES / LIMIT_TEXT_BYTES, PADDED_BYTES);
+	} while (fixture->node->message_count > 0 && count < LIMIT_BATCH_MESSAGES);
+	assert_in_range(
+		count, LIMIT_BATCH_BYTES / PADDED_BYTES * 9 / 10, LIMIT_BATCH_BYTES / PADDED_BYTES);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_commit_is_made_when_it_has_its_messages),
+		TEST(a_commit_is_made_when_it_has_its_reports),
+		TEST(a_commit_is_made_when_it_has_its_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
