@@ -36,15 +36,12 @@ void note_name(
 static void key_hash(const char *name, uint8_t algorithm, const struct public_key *key,
 	uint8_t ret[KEY_HASH_SIZE])
 {
-	uint8_t all[NOTE_NAME_SIZE + 2 + KEY_SIZE];
-	size_t size = strlen(name);
+	const uint8_t middle[] = { '\n', algorithm };
+	const struct bytes parts[] = { bytes_of(name), { middle, sizeof(middle) },
+		{ key->data, KEY_SIZE } };
 	struct hash hash;
 
-	memcpy(all, name, size);
-	all[size++] = '\n';
-	all[size++] = algorithm;
-	memcpy(all + size, key->data, KEY_SIZE);
-	hash_bytes((struct bytes){ all, size + KEY_SIZE }, &hash);
+	hash_parts(parts, ARRAY_SIZE(parts), &hash);
 	memcpy(ret, hash.data, KEY_HASH_SIZE);
 }
 
@@ -192,7 +189,7 @@ static bool name_read(struct bytes origin, struct checkpoint *ret)
 		return false;
 	}
 	for (; *life; life++) {
-		const char *digit = memchr(digits, *life, 16);
+		const char *digit = strchr(digits, *life);
 
 		if (!digit) {
 			return false;
