@@ -1,0 +1,100 @@
+/*
+ * For tests/functional/test_tree.py: reads lines "size index old batch" and prints for each the checkpoint
+ * of a tree of that size that grew in batches, the inclusion proof of index and the consistency proof from old.
+ * The entry at i is i in decimal, the node's key that of 32 bytes of 11.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "proto/note.h"
+#include "proto/tree.h"
+
+enum {
+	LEAVES_MAX = 10000,
+};
+
+static struct hash leaves[LEAVES_MAX];
+static struct hash nodes[GROWTH_NODES(LEAVES_MAX)];
+
+static int node_of(void *data, unsigned level, uint64_t index, struct hash *ret)
+{
+	struct hash left, right;
+
+	if (level == 0) {
+		*ret = leaves[index];
+		return 0;
+	}
+	node_of(data, level - 1, 2 * index, &left);
+	node_of(data, level - 1, 2 * index + 1, &right);
+	hash_node(&left, &right, ret);
+	return 0;
+}
+
+static void print_path(const struct tree_path *path)
+{
+	for (size_t i = 0; i < path->count; i++) {
+		char hex[2 * HASH_SIZE + 1];
+
+		bytes_to_hex(path->hashes[i].data, HASH_SIZE, hex);
+		printf("%s%s", i ? " " : "", hex);
+	}
+	printf("\n");
+}
+
+/* Grows as the intake does; the proof of index is that of the batch which brought it where that is the last. */
+static void print_tree(uint64_t size, uint64_t index, uint64_t old, uint64_t batch)
+{
+	const struct tree_source source = { node_of, NULL };
+	struct growth growth = { .nodes = nodes };
+	char note[NOTE_BYTES_MAX], name[NOTE_NAME_SIZE];
+	struct peaks peaks = { 0 };
+	struct tree_path path;
+	struct key_pair node;
+	uint8_t seed[32];
+	size_t note_size;
+
+	while (peaks.size < size) {
+		uint64_t left = size - peaks.size;
+
+		growth_make(&growth, &peaks, &leaves[peaks.size],
+			(uint32_t)(left < batch ? left : batch));
+		growth_peaks(&growth, &peaks);
+	}
+	memset(seed, 0x11, sizeof(seed));
+	key_pair_from_seed(seed, &node);
+	note_name(&node.public, size % 2, 0, name);
+	note_size = checkpoint_sign(&node, name, size, growth_root(&growth), note);
+	fwrite(note, note_size, 1, stdout);
+	if (index >= growth.before) {
+		growth_path(&growth, index, &path);
+	} else {
+		tree_inclusion(&source, index, size, &path);
+	}
+	print_path(&path);
+	tree_consistency(&source, old, size, &path);
+	print_path(&path);
+}
+
+int main(void)
+{
+	uint64_t size, index, old, batch;
+
+	if (sign_init() < 0) {
+		return 1;
+	}
+	for (uint32_t i = 0; i < LEAVES_MAX; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%u", i);
+		hash_leaf(bytes_of(text), &leaves[i]);
+	}
+	while (scanf("%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &size, &index, &old, &batch) ==
+		4) {
+		if (size == 0 || size > LEAVES_MAX || index >= size || old == 0 || old > size ||
+			batch == 0) {
+			return 1;
+		}
+		print_tree(size, index, old, batch);
+	}
+	return 0;
+}
