@@ -8,6 +8,9 @@
  * that does not have everything up to there refuses it as a gap, with all that were sent behind it:
  * nothing is ever passed over, also not by a parent that has lost its store. An idle link says hello
  * now and then, so that such a parent is filled again before anything new happens.
+ *
+ * Beside it goes the latest checkpoint, with the proof that it goes on from the one that the parent
+ * cosigned last. What it cosigned is kept in table witness: it shows when the ledger has lost its end.
  */
 #include "daemon/forward.h"
 
@@ -16,6 +19,7 @@
 
 #include "daemon/cell.h"
 #include "daemon/log.h"
+#include "daemon/witness.h"
 
 enum {
 	HELLO_MS = 500,         /* between hellos while nobody answers */
@@ -23,6 +27,8 @@ enum {
 	SILENCE_MS = 4000,      /* no answer to a rollup: say hello again */
 	REFUSED_FIRST_MS = 500, /* after a refusal; doubles up to the last */
 	REFUSED_LAST_MS = 30000,
+	WITNESS_MS = 5000, /* between checkpoints that are shown to the parent */
+	WITNESS_REFUSED_MS = 300000,
 	FIGURE_BYTES =
 		10, /* of 9 bytes in a record, at most; its head covers the rest of a cell likewise */
 };
@@ -50,6 +56,13 @@ struct forward {
 	int64_t deadline_ms;
 	int64_t refused_wait_ms;
 	char detail[LIMIT_PLACE_BYTES];
+	int64_t witness_request; /* only the answer to the latest one counts */
+	int64_t next_witness_ms;
+	uint64_t witness_held; /* the size that the parent remembers, as far as is known */
+	uint64_t witnessed;    /* the size that is kept here with its cosignature */
+	uint64_t cosigned; /* the same, since start: an older copy of the store is to be noticed */
+	struct buffer shown; /* the note that was sent; empty: no answer is waited for */
+	char witness[LIMIT_PLACE_BYTES];
 	struct writer frame;
 	struct writer body;
 };
@@ -83,6 +96,8 @@ int forward_new(const struct forward_options *options, struct forward **ret)
 	if (r < 0) {
 		return r;
 	}
+	forward->witnessed = options->witnessed;
+	forward->witness_held = options->witnessed;
 	*ret = forward;
 	forward = NULL;
 	return 0;
@@ -94,6 +109,7 @@ void forward_free(struct forward *forward)
 		link_free(forward->link);
 		writer_free(&forward->frame);
 		writer_free(&forward->body);
+		buffer_free(&forward->shown);
 		free(forward);
 	}
 }
@@ -278,6 +294,74 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 	}
 }
 
+/* The parent does not cosign: figures go on, and STATUS says why. */
+static void on_witness_refused(
+	struct forward *forward, struct bytes code, struct bytes detail, int64_t now_ms)
+{
+	bool known = forward->witness[0] != '\0';
+
+	forward->shown.size = 0;
+	forward->next_witness_ms = now_ms + WITNESS_MS;
+	if (!bytes_equal_text(code, judgement_name(REFUSED_REWRITTEN)) &&
+		!bytes_equal_text(code, judgement_name(REFUSED_BAD_SIGNATURE))) {
+		return; /* not now */
+	}
+	forward->next_witness_ms = now_ms + WITNESS_REFUSED_MS;
+	snprintf(forward->witness, sizeof(forward->witness), "%.*s: %.*s", (int)code.size,
+		code.data, (int)detail.size, detail.data);
+	if (!known) {
+		log_event(EVENT_WITNESS_REFUSED,
+			LOG_FIELDS(LOG_TEXT("ENDPOINT", forward->options.endpoint),
+				LOG_NUMBER("WITNESSED", (int64_t)forward->witnessed)),
+			"the parent at %s does not cosign the checkpoint: %s",
+			forward->options.endpoint, forward->witness);
+	}
+}
+
+/* [size, line or nil] */
+static int on_cosigned(struct forward *forward, struct store *store,
+	const struct envelope *envelope, int64_t now_ms)
+{
+	struct reader reader = reader_make(envelope->body);
+	struct checkpoint checkpoint;
+	struct instant when;
+	struct bytes line;
+	uint64_t size;
+	int r;
+
+	reader_array_exact(&reader, 2);
+	size = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
+	if (envelope->request != forward->witness_request || forward->shown.size == 0 ||
+		!reader_ok(&reader)) {
+		return 0;
+	}
+	if (reader_peek(&reader) == PACK_NIL) { /* it remembers another one: prove from there */
+		bool same = size == forward->witness_held;
+
+		forward->witness_held = size;
+		forward->shown.size = 0;
+		forward->next_witness_ms = now_ms + (same ? WITNESS_MS : 0);
+		return 0;
+	}
+	line = reader_str(&reader);
+	buffer_append(&forward->shown, line.data, line.size);
+	if (!reader_ok(&reader) || forward->shown.failed ||
+		checkpoint_read(buffer_bytes(&forward->shown), &checkpoint) ||
+		!cosignature_verify(buffer_bytes(&forward->shown), &forward->options.node, &when)) {
+		on_witness_refused(forward, bytes_of(judgement_name(REFUSED_BAD_SIGNATURE)),
+			bytes_of("what the parent gave is no cosignature of it"), now_ms);
+		return 0;
+	}
+	forward->witness_held = checkpoint.size;
+	forward->witnessed = checkpoint.size;
+	forward->cosigned = checkpoint.size;
+	forward->witness[0] = '\0';
+	forward->next_witness_ms = now_ms + WITNESS_MS;
+	r = witness_put(store, forward->options.name, buffer_bytes(&forward->shown));
+	forward->shown.size = 0;
+	return r == -ENOSPC ? 0 : r; /* it will be shown again when there is room */
+}
+
 static void on_refused(struct forward *forward, const struct envelope *envelope, int64_t now_ms)
 {
 	struct reader reader = reader_make(envelope->body);
@@ -286,19 +370,23 @@ static void on_refused(struct forward *forward, const struct envelope *envelope,
 	reader_array_exact(&reader, 2);
 	code = reader_str(&reader);
 	detail = reader_str(&reader);
-	if (reader_ok(&reader) && bytes_equal_text(code, judgement_name(REFUSED_LATER))) {
+	if (reader_ok(&reader) && envelope->request == forward->witness_request &&
+		forward->shown.size > 0) {
+		on_witness_refused(forward, code, detail, now_ms);
+	} else if (reader_ok(&reader) && bytes_equal_text(code, judgement_name(REFUSED_LATER))) {
 		start_again(forward, now_ms + later_read(detail));
 	} else if (reader_ok(&reader)) {
 		refuse(forward, code, detail, now_ms);
 	}
 }
 
-static void receive(struct forward *forward, int64_t changes, int64_t now_ms)
+static int receive(struct forward *forward, struct store *store, int64_t changes, int64_t now_ms)
 {
 	struct envelope envelope;
 	struct bytes frame;
+	int r = 0;
 
-	while (link_receive(forward->link, 0, &frame) == 0) {
+	while (r == 0 && link_receive(forward->link, 0, &frame) == 0) {
 		if (envelope_read(frame, &envelope, NULL)) {
 			continue;
 		}
@@ -312,10 +400,14 @@ static void receive(struct forward *forward, int64_t changes, int64_t now_ms)
 		case MESSAGE_REFUSED:
 			on_refused(forward, &envelope, now_ms);
 			break;
+		case MESSAGE_COSIGNED:
+			r = on_cosigned(forward, store, &envelope, now_ms);
+			break;
 		default:
 			break;
 		}
 	}
+	return r;
 }
 
 /* One own report that is to go up. */
@@ -549,6 +641,47 @@ static int send_changes(struct forward *forward, struct txn *txn, const struct c
 	return 0;
 }
 
+/* Shows the parent the latest checkpoint, if it has grown, with the proof from the one it remembers. */
+static int show_checkpoint(struct forward *forward, struct txn *txn, int64_t now_ms)
+{
+	struct tree_path path = { 0 };
+	struct batch_view view;
+	struct instant instant;
+	struct proofs proofs;
+	uint64_t size;
+	int r = ledger_last(txn, &size, &instant);
+
+	forward->next_witness_ms = now_ms + WITNESS_MS;
+	forward->shown.size = 0;
+	if (r == 0 && size == forward->cosigned) {
+		return 0;
+	}
+	r = r < 0 ? r : ledger_batch(txn, size, &view);
+	proofs_init(&proofs, txn);
+	if (r == 0 && forward->witness_held > 0 && forward->witness_held < size) {
+		r = tree_consistency(&proofs.source, forward->witness_held, size, &path);
+	}
+	if (r == -EBADMSG) { /* figures go up all the same */
+		forward->next_witness_ms = now_ms + WITNESS_REFUSED_MS;
+		snprintf(forward->witness, sizeof(forward->witness),
+			"a record of the ledger is damaged; run baocao node verify");
+		return 0;
+	}
+	if (r < 0) {
+		return r;
+	}
+	forward->witness_request = ++forward->request;
+	writer_reset(&forward->frame);
+	envelope_begin(&forward->frame, MESSAGE_WITNESS, forward->witness_request);
+	writer_array(&forward->frame, 3);
+	writer_int(&forward->frame, (int64_t)forward->witness_held);
+	tree_path_write(&forward->frame, &path);
+	writer_str_bytes(&forward->frame, view.note);
+	buffer_append(&forward->shown, view.note.data, view.note.size);
+	link_send(forward->link, writer_bytes(&forward->frame));
+	return forward->shown.failed ? -ENOMEM : 0;
+}
+
 int forward_step(
 	struct forward *forward, struct store *store, const struct catalog *catalog, int64_t now_ms)
 {
@@ -560,7 +693,7 @@ int forward_step(
 		return r > 0 ? -EIO : r;
 	}
 	changes = last_change(txn);
-	receive(forward, changes, now_ms);
+	r = receive(forward, store, changes, now_ms);
 	if (forward->state == FORWARD_READY &&
 		(forward->flight_count > 0
 				? now_ms >= forward->deadline_ms
@@ -580,9 +713,13 @@ int forward_step(
 		}
 	}
 	forward->more = false;
-	if (has_more(
-		    forward, (uint64_t)changes)) { /* one in a step: the loop has others to serve */
+	if (r == 0 &&
+		has_more(forward,
+			(uint64_t)changes)) { /* one in a step: the loop has others to serve */
 		r = send_changes(forward, txn, catalog, (uint64_t)changes, now_ms);
+	}
+	if (r == 0 && forward->state != FORWARD_CONNECTING && now_ms >= forward->next_witness_ms) {
+		r = show_checkpoint(forward, txn, now_ms);
 	}
 	return r;
 }
@@ -615,6 +752,8 @@ int forward_status(const struct forward *forward, struct store *store, struct fo
 		.state = forward->state,
 		.acknowledged = forward->acknowledged,
 		.detail = forward->detail,
+		.witnessed = forward->witnessed,
+		.witness = forward->witness,
 	};
 	put_be64(wanted, forward->acknowledged + 1);
 	for (bool more = cursor_seek(cursor, (struct bytes){ wanted, 8 }, &key, &value);

@@ -1,7 +1,7 @@
 /*
  * forward.h - the link to the parent: sends what changed, as state, until the parent has it.
  *
- * Keeps nothing on disk: the parent says which change it has (welcome), and the table of changes
+ * Keeps nothing about what it sent on disk: the parent says which change it has (welcome), and the table of changes
  * says what came after it. One thread, the loop's; never blocks.
  */
 #pragma once
@@ -18,6 +18,9 @@ struct forward_options {
 	const struct key_pair *pair; /* borrowed likewise */
 	uint32_t unit;
 	uint64_t epoch;
+	uint64_t
+		witnessed; /* size of the checkpoint that the parent cosigned last, as table witness says */
+	const char *name; /* of this node, in its checkpoints; borrowed likewise */
 };
 
 enum forward_state {
@@ -46,6 +49,8 @@ struct forward_status {
 	uint64_t acknowledged; /* change that the parent has */
 	uint64_t pending;      /* own reports that it does not have yet */
 	const char *detail;    /* why it refused; "" otherwise */
+	uint64_t witnessed;    /* entries of the last checkpoint that the parent cosigned */
+	const char *witness;   /* why it does not cosign; "" otherwise */
 };
 
 const char *forward_state_name(enum forward_state state);

@@ -163,7 +163,7 @@ static void write_upstream(struct node *node)
 		writer_nil(&node->reply);
 		return;
 	}
-	writer_map(&node->reply, 5);
+	writer_map(&node->reply, 7);
 	writer_str(&node->reply, "endpoint");
 	writer_str(&node->reply, node->settings->upstream_endpoint);
 	writer_str(&node->reply, "state");
@@ -174,6 +174,10 @@ static void write_upstream(struct node *node)
 	writer_int(&node->reply, (int64_t)status.pending);
 	writer_str(&node->reply, "detail");
 	writer_str(&node->reply, status.detail);
+	writer_str(&node->reply, "witnessed");
+	writer_int(&node->reply, (int64_t)status.witnessed);
+	writer_str(&node->reply, "witness");
+	writer_str(&node->reply, status.witness);
 }
 
 static const char *node_name(const struct node *node)
@@ -581,6 +585,7 @@ static handler_fn *const handlers[MESSAGE_TYPE_COUNT] = {
 	[MESSAGE_CHECKPOINT]  = handle_checkpoint,
 	[MESSAGE_PROVE]       = handle_prove,
 	[MESSAGE_CONSISTENCY] = handle_prove,
+	[MESSAGE_WITNESS]     = handle_witness,
 	/* clang-format on */
 };
 

@@ -5,6 +5,11 @@
 #include "daemon/loop.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon/log.h"
+#include "daemon/witness.h"
 
 /* Says why there is no proof: r is -errno. */
 static void refuse(struct node *node, struct peer *peer, const struct envelope *envelope, int r)
@@ -27,6 +32,7 @@ void handle_checkpoint(struct node *node, struct peer *peer, const struct catalo
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct batch_view view;
+	struct bytes cosigned;
 	int r = txn_begin(node->store, false, &txn);
 
 	(void)key;
@@ -38,8 +44,13 @@ void handle_checkpoint(struct node *node, struct peer *peer, const struct catalo
 		return;
 	}
 	answer_begin(node, envelope->request);
-	writer_array(&node->reply, 1);
+	writer_array(&node->reply, 2);
 	writer_str_bytes(&node->reply, view.note);
+	if (witness_get(txn, intake_name(node->intake), &cosigned)) {
+		writer_str_bytes(&node->reply, cosigned);
+	} else {
+		writer_nil(&node->reply);
+	}
 	peer_answer(node, peer, writer_bytes(&node->reply));
 }
 
@@ -87,4 +98,73 @@ void handle_prove(struct node *node, struct peer *peer, const struct catalog_key
 	answer_begin(node, envelope->request);
 	tree_path_write(&node->reply, &path);
 	peer_answer(node, peer, writer_bytes(&node->reply));
+}
+
+static void log_rewritten(const struct public_key *child, const struct witness_answer *answer)
+{
+	char text[KEY_TEXT_SIZE];
+
+	public_key_format(child, text);
+	log_event(EVENT_WITNESS_REFUSED,
+		LOG_FIELDS(LOG_TEXT("CHILD", text), LOG_NUMBER("WITNESSED", (int64_t)answer->size),
+			LOG_NUMBER("SHOWN", (int64_t)answer->shown)),
+		"the child %.16s… shows a ledger of %" PRIu64
+		" entries that does not go on from the %" PRIu64 " that were witnessed",
+		text, answer->shown, answer->size);
+}
+
+static void log_life(const struct public_key *child, const struct witness_answer *answer)
+{
+	char text[KEY_TEXT_SIZE];
+
+	public_key_format(child, text);
+	log_event(EVENT_WITNESS_LIFE,
+		LOG_FIELDS(LOG_TEXT("CHILD", text), LOG_NUMBER("SHOWN", (int64_t)answer->shown)),
+		"the child %.16s… began a new life with %" PRIu64
+		" entries; what was witnessed before need not be in it",
+		text, answer->shown);
+}
+
+/* [old, [hash, …], note] */
+void handle_witness(struct node *node, struct peer *peer, const struct catalog_key *key,
+	const struct envelope *envelope)
+{
+	struct witness_answer answer;
+	char detail[LIMIT_PLACE_BYTES];
+	int r = witness_take(node->store, &node->pair, intake_name(node->intake), node_now(node),
+		&key->key, envelope->body, &answer);
+
+	switch (r) {
+	case 0:
+	case WITNESS_E_OLD:
+		if (answer.new_life) {
+			log_life(&key->key, &answer);
+		}
+		writer_reset(&node->reply);
+		envelope_begin(&node->reply, MESSAGE_COSIGNED, envelope->request);
+		writer_array(&node->reply, 2);
+		writer_int(&node->reply, (int64_t)answer.size);
+		if (r == 0) {
+			writer_str_bytes(&node->reply,
+				(struct bytes){ (const uint8_t *)answer.line, answer.line_size });
+		} else {
+			writer_nil(&node->reply);
+		}
+		peer_answer(node, peer, writer_bytes(&node->reply));
+		break;
+	case WITNESS_E_REWRITTEN:
+		log_rewritten(&key->key, &answer);
+		snprintf(detail, sizeof(detail),
+			"%" PRIu64 " entries were witnessed, and the ledger of %" PRIu64
+			" does not go on from them",
+			answer.size, answer.shown);
+		peer_refuse(node, peer, envelope->request, REFUSED_REWRITTEN, detail);
+		break;
+	case WITNESS_E_NOTE:
+		peer_refuse(node, peer, envelope->request, REFUSED_BAD_SIGNATURE, answer.why);
+		break;
+	default:
+		refuse(node, peer, envelope, r == WITNESS_E_BODY ? -EINVAL : -EIO);
+		break;
+	}
 }

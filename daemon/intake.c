@@ -152,6 +152,11 @@ const struct catalog *intake_catalog(const struct intake *intake)
 	return intake->catalog;
 }
 
+const char *intake_name(const struct intake *intake)
+{
+	return intake->name;
+}
+
 uint64_t intake_seq(const struct intake *intake)
 {
 	return intake->peaks.size;

@@ -34,6 +34,8 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 
 const struct node_init *intake_identity(const struct intake *intake);
 const struct catalog *intake_catalog(const struct intake *intake);
+/* The name that the node's checkpoints are signed with. */
+const char *intake_name(const struct intake *intake);
 uint64_t intake_seq(const struct intake *intake);
 uint64_t intake_commits(const struct intake *intake); /* since start */
 /* Instants never decrease: now, or the instant of the last commit if that is later. */

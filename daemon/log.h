@@ -39,6 +39,8 @@ enum log_event {
 	EVENT_READER_STUCK,    /* it could not be ended: PID, ERRNO */
 	EVENT_FEW_DESCRIPTORS, /* more keys are enrolled than may connect: DESCRIPTORS, KEYS */
 	EVENT_UNGUARDED,       /* a key that nobody enrolled was not refused: the node ends */
+	EVENT_WITNESS_REFUSED, /* history was rewritten, seen by parent or child: CHILD or ENDPOINT, WITNESSED, SHOWN */
+	EVENT_WITNESS_LIFE, /* a child began a new life: CHILD, SHOWN */
 	EVENT_COUNT,
 };
 

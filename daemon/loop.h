@@ -151,6 +151,7 @@ void answer_begin(struct node *node, int64_t request);
 /* handlers_proof.c */
 handler_fn handle_checkpoint;
 handler_fn handle_prove; /* prove and consistency */
+handler_fn handle_witness;
 
 /* The store cannot go on: says so, and the loop ends. */
 void node_fail(struct node *node, int error);

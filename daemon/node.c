@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/witness.h"
 #include "daemon/monitor.h"
 #include "daemon/transport.h"
 
@@ -225,6 +226,21 @@ static int open_rate(struct node *node)
 	return r < 0 ? fail_store("rates", r) : 0;
 }
 
+/* The size of the checkpoint that the parent cosigned last, as far as is known here. */
+static int read_witnessed(struct node *node, uint64_t *ret)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct checkpoint checkpoint;
+	int r = txn_begin(node->store, false, &txn);
+
+	if (r) {
+		return fail_store(node->settings->state, r > 0 ? -EIO : r);
+	}
+	witness_checkpoint(txn, intake_name(node->intake), &checkpoint);
+	*ret = checkpoint.size;
+	return 0;
+}
+
 static int open_forward(struct node *node)
 {
 	struct forward_options options = {
@@ -233,6 +249,7 @@ static int open_forward(struct node *node)
 		.pair = &node->pair,
 		.unit = node->settings->unit,
 		.epoch = intake_identity(node->intake)->epoch,
+		.name = intake_name(node->intake),
 	};
 	int r;
 
@@ -241,6 +258,10 @@ static int open_forward(struct node *node)
 	}
 	if (!public_key_parse(node->settings->upstream_key, &options.node)) {
 		return fail_config("upstream.key", "not a public key in 64 hexadecimal digits");
+	}
+	r = read_witnessed(node, &options.witnessed);
+	if (r) {
+		return r;
 	}
 	r = forward_new(&options, &node->forward);
 	return r < 0 ? fail_config("upstream.endpoint", strerror(-r)) : 0;

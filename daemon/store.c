@@ -78,6 +78,7 @@ static const char *const names[TABLE_COUNT] = {
 	[TABLE_CHANGE] = "change",
 	[TABLE_LINK] = "link",
 	[TABLE_LOCAL] = "local",
+	[TABLE_WITNESS] = "witness",
 };
 
 const char *table_name(enum store_table table)

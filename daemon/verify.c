@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "daemon/witness.h"
+
 /* Tables that are derived from the ledger, and so must come out the same. */
 static const enum store_table derived[] = { TABLE_TREE, TABLE_KEY, TABLE_PUBLICATION, TABLE_ID,
 	TABLE_OWN, TABLE_CELL, TABLE_CHANGE, TABLE_LINK };
@@ -19,14 +21,16 @@ struct verify {
 	struct node_init identity;
 	uint64_t life; /* that the checkpoints are signed for */
 	struct verify_result *result;
-	struct peaks peaks;    /* of the tree so far */
-	struct growth growth;  /* by the batch at hand */
-	struct hash *leaves;   /* its leaves, and behind them the nodes of growth */
-	struct hash root;      /* that its checkpoint has */
-	bool lost;             /* something was wrong: roots are not compared any more */
-	struct instant until;  /* later batches are left out */
-	int64_t deadline_us;   /* 0: none */
-	uint64_t growth_bytes; /* of the store while it is compared */
+	struct txn *held;       /* the snapshot that is recounted */
+	struct peaks peaks;     /* of the tree so far */
+	struct growth growth;   /* by the batch at hand */
+	struct hash *leaves;    /* its leaves, and behind them the nodes of growth */
+	struct hash root;       /* that its checkpoint has */
+	uint64_t cosigned_size; /* that its parent cosigned last, and the tree has had */
+	bool lost;              /* something was wrong: roots are not compared any more */
+	struct instant until;   /* later batches are left out */
+	int64_t deadline_us;    /* 0: none */
+	uint64_t growth_bytes;  /* of the store while it is compared */
 	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
 	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
 };
@@ -220,18 +224,51 @@ static const char *check_record(struct verify *verify, const struct batch_view *
 	return why;
 }
 
+/* The checkpoint of this life that the parent cosigned last; size 0: none is kept. */
+static void cosigned_get(struct verify *verify, struct checkpoint *ret)
+{
+	char name[NOTE_NAME_SIZE];
+
+	note_name(&verify->identity.node, verify->identity.synthetic, verify->life, name);
+	witness_checkpoint(verify->held, name, ret);
+}
+
 /*
  * Grows the tree by the leaves of a record that is whole. After one that is not, roots mean nothing:
  * only the records themselves are checked from there on.
  */
 static const char *check_root(struct verify *verify, const struct batch_view *view)
 {
+	struct checkpoint cosigned;
+
 	growth_make(&verify->growth, &verify->peaks, verify->leaves, view->count);
 	growth_peaks(&verify->growth, &verify->peaks);
 	ledger_tree_put(verify->out, &verify->growth);
-	return hash_equal(growth_root(&verify->growth), &verify->root)
-		       ? NULL
-		       : "the entries up to it do not have the root it is signed with";
+	if (!hash_equal(growth_root(&verify->growth), &verify->root)) {
+		return "the entries up to it do not have the root it is signed with";
+	}
+	cosigned_get(verify, &cosigned);
+	if (cosigned.size == verify->peaks.size) {
+		verify->cosigned_size = cosigned.size;
+		if (!hash_equal(&cosigned.root, &verify->root)) {
+			return "its parent has cosigned another root";
+		}
+	}
+	return NULL;
+}
+
+/* The end of the ledger, with all that followed from it, can be gone: the cosignature is of more. */
+static void check_cosigned(struct verify *verify)
+{
+	struct checkpoint cosigned;
+
+	cosigned_get(verify, &cosigned);
+	if (!verify->lost && cosigned.size != verify->cosigned_size) {
+		difference(verify->result,
+			"the ledger ends at %" PRIu64 ", and its parent has cosigned %" PRIu64
+			" entries",
+			verify->result->entries, cosigned.size);
+	}
 }
 
 static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
@@ -412,6 +449,7 @@ static int compare_all(struct verify *verify, struct txn *txn, void *data)
 		r = r == 0 ? txn_error(txn) : r;
 		r = r > 0 ? -EIO : r;
 	}
+	check_cosigned(verify);
 	return r;
 }
 
@@ -423,6 +461,7 @@ static int fold_and(
 	if (r) {
 		return r > 0 ? -EIO : r;
 	}
+	verify->held = txn;
 	r = reload_catalog(verify);
 	if (r == 0) {
 		r = fold_ledger(verify, txn, stop);

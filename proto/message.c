@@ -55,6 +55,8 @@ static const struct message_row rows[MESSAGE_TYPE_COUNT] = {
 	[MESSAGE_CHECKPOINT] = { "checkpoint", ANYONE },
 	[MESSAGE_PROVE]      = { "prove",      ANYONE },
 	[MESSAGE_CONSISTENCY] = { "consistency", ANYONE },
+	[MESSAGE_WITNESS]    = { "witness",    ROLE_BIT(ROLE_NODE) },
+	[MESSAGE_COSIGNED]   = { "cosigned",   0 },
 	[MESSAGE_KEY_ACT]    = { "key-act",    ANYONE | ROLE_BIT(ROLE_INVITED) },
 	/* clang-format on */
 };
@@ -104,6 +106,7 @@ static const char *const judgement_names[JUDGEMENT_COUNT] = {
 	[REFUSED_KEY_REVOKED] = "key-revoked",
 	[REFUSED_KEY_TAKEN] = "key-taken",
 	[REFUSED_LATER] = "later",
+	[REFUSED_REWRITTEN] = "rewritten",
 };
 
 static const char *const kind_names[PUBLICATION_KIND_COUNT] = {

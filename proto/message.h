@@ -68,7 +68,9 @@ enum message_type {
 	MESSAGE_CHECKPOINT = 29,
 	MESSAGE_PROVE = 30,
 	MESSAGE_CONSISTENCY = 31,
-	MESSAGE_TYPE_COUNT = 32,
+	MESSAGE_WITNESS = 32,
+	MESSAGE_COSIGNED = 33,
+	MESSAGE_TYPE_COUNT = 34,
 	MESSAGE_REFUSED = 99,
 };
 
@@ -125,7 +127,8 @@ enum judgement {
 	REFUSED_KEY_REVOKED = 82,
 	REFUSED_KEY_TAKEN = 83,
 	REFUSED_LATER = 84,
-	JUDGEMENT_COUNT = 85,
+	REFUSED_REWRITTEN = 85,
+	JUDGEMENT_COUNT = 86,
 };
 
 /* The code of the protocol, "unknown-plan"; NULL for a number that means nothing. */

@@ -10,7 +10,10 @@ enum {
 	NAME_KEY_SIZE = 8, /* of a public key, in a name */
 	KEY_HASH_SIZE = 4,
 	ALGORITHM_ED25519 = 1,
+	ALGORITHM_COSIGNATURE = 4,
 	SIGNED_SIZE = KEY_HASH_SIZE + SIGNATURE_SIZE,
+	COSIGNATURE_SIZE = KEY_HASH_SIZE + 8 + SIGNATURE_SIZE, /* with the time */
+	COSIGNED_SIZE_MAX = LIMIT_NOTE_BYTES + 64,
 	ROOT_TEXT_SIZE = 44,
 	BASE64_TEXT_MAX = 128, /* of a root or a signature, with NUL */
 };
@@ -125,24 +128,30 @@ static bool begins_with(struct bytes bytes, const char *text)
 	return bytes.size >= size && memcmp(bytes.data, text, size) == 0;
 }
 
-/* The signature under that name that begins with the key hash; false if there is none of that size. */
+/*
+ * The signature of that key and algorithm, under that name or under any (NULL); false if there is none of
+ * that size.
+ */
 static bool signature_find(struct bytes lines, const char *name, uint8_t algorithm,
 	const struct public_key *key, uint8_t *ret, size_t size)
 {
-	size_t name_size = strlen(name);
-	uint8_t wanted[KEY_HASH_SIZE];
 	struct bytes line;
 
-	key_hash(name, algorithm, key, wanted);
 	while (line_take(&lines, &line)) {
 		size_t at = sizeof(DASH) - 1;
+		const uint8_t *end = memchr(line.data + at, ' ', line.size - at);
+		uint8_t wanted[KEY_HASH_SIZE];
+		char signer[NOTE_NAME_SIZE];
 
-		if (line.size <= at + name_size || memcmp(line.data + at, name, name_size) != 0 ||
-			line.data[at + name_size] != ' ') {
+		if (!end || !bytes_copy_text((struct bytes){ line.data + at,
+						     (size_t)(end - line.data) - at },
+				    signer, sizeof(signer))) {
 			continue;
 		}
-		at += name_size + 1;
-		if (base64_read((struct bytes){ line.data + at, line.size - at }, ret, size) &&
+		at = (size_t)(end - line.data) + 1;
+		key_hash(signer, algorithm, key, wanted);
+		if ((!name || strcmp(name, signer) == 0) &&
+			base64_read((struct bytes){ line.data + at, line.size - at }, ret, size) &&
 			memcmp(ret, wanted, KEY_HASH_SIZE) == 0) {
 			return true;
 		}
@@ -269,4 +278,58 @@ const char *checkpoint_verify(
 	}
 	*ret = checkpoint;
 	return NULL;
+}
+
+/* What a witness signs. Returns its size; ret has room for it. */
+static size_t cosigned_message(struct bytes body, uint64_t seconds, uint8_t ret[COSIGNED_SIZE_MAX])
+{
+	size_t size = (size_t)snprintf(
+		(char *)ret, COSIGNED_SIZE_MAX, "cosignature/v1\ntime %" PRIu64 "\n", seconds);
+
+	memcpy(ret + size, body.data, body.size);
+	return size + body.size;
+}
+
+size_t cosignature_sign(const struct key_pair *witness, const char *name, struct bytes body,
+	struct instant when, char *ret)
+{
+	uint8_t message[COSIGNED_SIZE_MAX], bytes[COSIGNATURE_SIZE];
+	uint64_t seconds = (uint64_t)(when.ms / 1000), big_endian = __builtin_bswap64(seconds);
+	struct signature signature;
+	size_t size = cosigned_message(body, seconds, message);
+
+	sign_bytes(witness, (struct bytes){ message, size }, &signature);
+	key_hash(name, ALGORITHM_COSIGNATURE, &witness->public, bytes);
+	memcpy(bytes + KEY_HASH_SIZE, &big_endian, sizeof(big_endian));
+	memcpy(bytes + KEY_HASH_SIZE + sizeof(big_endian), signature.data, SIGNATURE_SIZE);
+	size = (size_t)snprintf(ret, NOTE_LINE_MAX, DASH "%s ", name);
+	size += base64(bytes, sizeof(bytes), ret + size, NOTE_LINE_MAX - size);
+	ret[size] = '\n';
+	return size + 1;
+}
+
+bool cosignature_verify(
+	struct bytes note, const struct public_key *witness, struct instant *ret_when)
+{
+	uint8_t message[COSIGNED_SIZE_MAX], bytes[COSIGNATURE_SIZE];
+	struct checkpoint checkpoint;
+	struct signature signature;
+	struct bytes signatures;
+	uint64_t seconds;
+	size_t size;
+
+	if (note_split(note, &checkpoint, &signatures) ||
+		!signature_find(
+			signatures, NULL, ALGORITHM_COSIGNATURE, witness, bytes, sizeof(bytes))) {
+		return false;
+	}
+	memcpy(&seconds, bytes + KEY_HASH_SIZE, sizeof(seconds));
+	seconds = __builtin_bswap64(seconds);
+	if (seconds > INT64_MAX / 1000) {
+		return false;
+	}
+	memcpy(signature.data, bytes + KEY_HASH_SIZE + sizeof(seconds), SIGNATURE_SIZE);
+	size = cosigned_message(checkpoint.body, seconds, message);
+	ret_when->ms = (int64_t)seconds * 1000;
+	return sign_check(witness, (struct bytes){ message, size }, &signature);
 }

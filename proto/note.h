@@ -14,10 +14,12 @@
  */
 #pragma once
 
+#include "proto/instant.h"
 #include "proto/sign.h"
 
 enum {
 	NOTE_NAME_SIZE = 56, /* with NUL */
+	NOTE_LINE_MAX = 192, /* of a cosignature, with its line end */
 };
 
 struct checkpoint {
@@ -46,3 +48,14 @@ const char *checkpoint_verify(
 
 /* Is its name one of that node? So of none other, signed or not. */
 bool checkpoint_is_of(const struct checkpoint *checkpoint, const struct public_key *node);
+
+/*
+ * Cosigns the body of a checkpoint as c2sp.org/tlog-cosignature says: this is the largest tree of that name
+ * that the witness has seen, and it goes on from all earlier ones. Writes one signature line to ret, which has room
+ * for NOTE_LINE_MAX; returns its size.
+ */
+size_t cosignature_sign(const struct key_pair *witness, const char *name, struct bytes body,
+	struct instant when, char *ret);
+/* Did that witness cosign the note? ret_when is in whole seconds. */
+bool cosignature_verify(
+	struct bytes note, const struct public_key *witness, struct instant *ret_when);

@@ -11,4 +11,4 @@
  * Opens the session, asks, checks, keeps. Errors are said; returns an exit code. ret->note_size is 0 unless
  * the node gave a checkpoint of its own, also where it is not kept as it rewrites history.
  */
-int checkpoint_now(struct app *app, struct proven *ret);
+int checkpoint_now(struct app *app, struct proven *ret, struct proven *ret_cosigned);

@@ -73,7 +73,23 @@ static int say_rewritten(
 		"%s", _("entries that the node has signed were changed or taken away"));
 }
 
-int checkpoint_now(struct app *app, struct proven *ret)
+/* The cosigned one is of the same history, or somebody is shown another one than the parent. */
+static int check_cosigned(struct app *app, const struct proven *cosigned, const struct proven *now)
+{
+	int r;
+
+	if (cosigned->note_size == 0) {
+		return 0;
+	}
+	r = proving_beginning(app->session, &cosigned->checkpoint, &now->checkpoint);
+	if (r == 0) {
+		say(_("its parent has cosigned %llu entries"),
+			(unsigned long long)cosigned->checkpoint.size);
+	}
+	return r;
+}
+
+int checkpoint_now(struct app *app, struct proven *ret, struct proven *ret_cosigned)
 {
 	char place[HOME_PATH_SIZE];
 	struct proven kept;
@@ -90,12 +106,17 @@ int checkpoint_now(struct app *app, struct proven *ret)
 	if (r != CODE_DONE) {
 		return r;
 	}
-	r = proving_now(app->session, &app->context->node, ret);
+	r = proving_now(app->session, &app->context->node, ret, ret_cosigned);
 	if (r == 0 && found) {
 		r = proving_beginning(app->session, &kept.checkpoint, &ret->checkpoint);
 	}
 	if (r == PROVING_E_NOT) {
 		return say_rewritten(app, place, &kept, ret);
+	}
+	if (r == 0 && check_cosigned(app, ret_cosigned, ret) == PROVING_E_NOT) {
+		return place_of(app, ".cosigned", place) == CODE_DONE
+			       ? say_rewritten(app, place, ret_cosigned, ret)
+			       : CODE_FAILED;
 	}
 	if (r != 0) {
 		return app_session_error(app, r, _("checkpoint"));
@@ -109,13 +130,20 @@ int checkpoint_now(struct app *app, struct proven *ret)
 
 int run_node_checkpoint(struct app *app, const struct arguments *arguments)
 {
-	struct proven now;
+	struct proven now, cosigned;
 	char root[2 * HASH_SIZE + 1];
-	int r = checkpoint_now(app, &now);
+	int r = checkpoint_now(app, &now, &cosigned);
 
-	(void)arguments;
 	if (r != CODE_DONE) {
 		return r;
+	}
+	if (arguments_option(arguments, "--cosigned")) {
+		if (cosigned.note_size == 0) {
+			return say_error(CODE_ABSENT,
+				_("it has no parent, or is not connected to it yet"), "%s",
+				_("no parent has cosigned a checkpoint of this node"));
+		}
+		now = cosigned;
 	}
 	if (app->json) {
 		bytes_to_hex(now.checkpoint.root.data, HASH_SIZE, root);

@@ -261,9 +261,9 @@ static int prove(
 int run_receipt_prove(struct app *app, const struct arguments *arguments)
 {
 	struct listing listing;
-	struct proven now;
+	struct proven now, cosigned;
 	int result = CODE_DONE;
-	int r = checkpoint_now(app, &now);
+	int r = checkpoint_now(app, &now, &cosigned);
 
 	if (now.note_size == 0) {
 		return r;

@@ -196,7 +196,9 @@ const struct verb verbs[] = {
 	{ "node", "status", "", 0, 0, N_("print the state of the node"),
 		"name value", run_node_status, { { 0 } } },
 	{ "node", "checkpoint", "", 0, 0, N_("print what the node signs of its ledger; notices rewritten history"),
-		"", run_node_checkpoint, { { 0 } } },
+		"", run_node_checkpoint, {
+		{ "--cosigned", NULL, N_("the last one that the parent cosigned, with its cosignature") },
+		} },
 	{ "node", "verify", "", 0, 0, N_("let the node recount everything from its ledger"),
 		"name value", run_node_verify, { { 0 } } },
 	{ "node", "clock", "INSTANT", 1, 1, N_("set the made-up clock of a synthetic node"),

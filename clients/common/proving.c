@@ -14,7 +14,8 @@ const char *proven_read(struct bytes note, const struct public_key *node, struct
 	return why;
 }
 
-int proving_now(struct session *session, const struct public_key *node, struct proven *ret)
+int proving_now(struct session *session, const struct public_key *node, struct proven *ret,
+	struct proven *ret_cosigned)
 {
 	const char *why;
 	struct reader data;
@@ -24,9 +25,13 @@ int proving_now(struct session *session, const struct public_key *node, struct p
 	if (r != 0) {
 		return r;
 	}
-	reader_array_exact(&data, 1);
+	reader_array_exact(&data, 2);
 	note = reader_str(&data);
 	why = reader_ok(&data) ? proven_read(note, node, ret) : "a checkpoint of another form";
+	ret_cosigned->note_size = 0;
+	if (!why && reader_peek(&data) == PACK_STR) {
+		why = proven_read(reader_str(&data), node, ret_cosigned);
+	}
 	return why ? session_reject(session, why) : 0;
 }
 

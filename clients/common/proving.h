@@ -21,8 +21,12 @@ struct proven {
 /* Takes up a note; NULL, or why it is not one of that node. */
 const char *proven_read(struct bytes note, const struct public_key *node, struct proven *ret);
 
-/* The node's checkpoint of now. 0, SESSION_E_… or -errno. */
-int proving_now(struct session *session, const struct public_key *node, struct proven *ret);
+/*
+ * The node's checkpoint of now, and the last one that its parent cosigned: its note_size is 0 where there is
+ * none. 0, SESSION_E_… or -errno.
+ */
+int proving_now(struct session *session, const struct public_key *node, struct proven *ret,
+	struct proven *ret_cosigned);
 /* Is the tree of old the beginning of the node's tree of now? 0, PROVING_E_NOT, SESSION_E_… or -errno. */
 int proving_beginning(
 	struct session *session, const struct checkpoint *old, const struct checkpoint *now);

@@ -36,7 +36,8 @@ TYPES = {
     'figures': 13, 'report': 14, 'receipt': 15, 'watch': 16, 'event': 17, 'verify': 18,
     'keys': 19, 'clock': 20, 'review': 21, 'obligations': 22, 'explain': 23, 'targets': 24,
     'scores': 25, 'nested': 26, 'as-of': 27, 'key-act': 28, 'checkpoint': 29, 'prove': 30,
-    'consistency': 31, 'refused': 99,
+    'consistency': 31, 'witness': 32,
+    'cosigned': 33, 'refused': 99,
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
@@ -56,7 +57,7 @@ CODES = {
     'unknown-key': 68, 'not-permitted': 69, 'wrong-sender': 70, 'bad-signature': 71,
     'id-conflict': 72, 'stale-publication': 73, 'bad-text': 74, 'incompatible': 75,
     'not-found': 76, 'not-synthetic': 77, 'store-full': 78, 'store-failed': 79, 'busy': 80, 'gap': 81,
-    'key-revoked': 82, 'key-taken': 83, 'later': 84,
+    'key-revoked': 82, 'key-taken': 83, 'later': 84, 'rewritten': 85,
 }
 CODE_NAMES = {number: name for name, number in CODES.items()}
 JUDGEMENT_REFUSED_MIN = 16
@@ -420,6 +421,19 @@ class Checkpoint:
         raise VerificationError('the checkpoint has no signature of the node')
 
 
+def cosigned_at(checkpoint, witness_public):
+    """When that node cosigned the checkpoint, in seconds since 1970; raises if it did not."""
+    for name, data in checkpoint.signatures:
+        raw = _base64(data)
+        key_hash = hashlib.sha256(name.encode() + b'\n\x04' + witness_public).digest()[:4]
+        if raw[:4] == key_hash and len(raw) == 76:
+            seconds = int.from_bytes(raw[4:12], 'big')
+            verify(witness_public, b'cosignature/v1\ntime %d\n' % seconds + checkpoint.body,
+                   raw[12:])
+            return seconds
+    raise VerificationError('the checkpoint is not cosigned by that node')
+
+
 def node_name(public, synthetic=False, life=0):
     name = f'{"baocao-synthetic" if synthetic else "baocao"}/{public.hex()[:16]}'
     return f'{name}/{life:x}' if life else name
@@ -736,6 +750,11 @@ class Session:
     def checkpoint(self):
         """The node's checkpoint of now, verified."""
         return Checkpoint(self.query('checkpoint')[1][0]).verify(self.node_public)
+
+    def cosigned(self):
+        """The last checkpoint of the node that its parent cosigned, or None."""
+        note = self.query('checkpoint')[1][1]
+        return None if note is None else Checkpoint(note).verify(self.node_public)
 
     def prove(self, seq, size):
         """The hashes that show an entry in the tree of that size."""

@@ -19,6 +19,7 @@ OPERATOR = client.Key(b'\x22' * 32)
 WARD = client.Key(b'\x33' * 32)
 CHILD = client.Key(b'\x44' * 32)
 REVIEWER = client.Key(b'\x55' * 32)
+PARENT = client.Key(b'\x77' * 32)
 TOKEN = client.Key(b'\x66' * 32)
 OWNER = client.Key(b'\x77' * 32)
 NO_PERIOD = "form 'half-year' of plan 'example-2022' has no period '2022-H1'"
@@ -137,6 +138,9 @@ def make():
     names[rollup_receipt] = 'rollup receipt'
     add('rollup receipt', rollup_receipt)
 
+    entries = [b''] * 40 + statements
+    consistency = merkle.consistency(41, entries)
+    cosignature = merkle.cosignature(PARENT.sign, PARENT.public, note, 1654336801)
     request = 7
     bodies = {
         'submit': [[submission.data, submission.signature, 0]],
@@ -175,6 +179,8 @@ def make():
         'checkpoint': [],
         'prove': [42, 43],
         'consistency': [41, 43],
+        'witness': [41, consistency, note],
+        'cosigned': [43, cosignature],
         'refused': ['not-found', 'nothing of that name is held'],
     }
     for name, number in client.TYPES.items():

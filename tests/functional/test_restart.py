@@ -271,6 +271,44 @@ class Restart(harness.NodeCase):
         self.assert_same_sums(city, a)
         self.assert_consistent(city, a, b)
 
+    def test_a_parent_witnesses_its_children_and_tells_of_a_store_that_lost_entries(self):
+        city, a, _ = self.tree()
+
+        def witnessed(session):
+            status = session.status()
+            return status['upstream']['witnessed'] == status['seq']
+
+        def refused(session):
+            return 'rewritten' in session.status()['upstream']['witness']
+
+        wait_for(a, witnessed)
+        with a.session() as session:
+            cosigned = session.cosigned()
+            self.assertEqual(cosigned.note.split('\n\n')[0],
+                             session.checkpoint().note.split('\n\n')[0])
+            client.cosigned_at(cosigned, city.key.public)
+        a.stop()
+        shutil.copytree(a.state, f'{a.state}.copy')
+        a.start()
+        submit(a, 12, month_report(12, '2022-07', 5))
+        wait_for(a, witnessed)
+        a.stop()
+        shutil.rmtree(a.state)
+        shutil.move(f'{a.state}.copy', a.state)
+        a.start()
+        wait_for(a, refused)
+        with city.session() as session:
+            self.assertGreaterEqual(session.status()['refusals']['rewritten'], 1)
+        self.assertIn('does not go on from', city.log())
+        self.assertIn('does not cosign the checkpoint', a.log())
+        a.stop()
+        self.assertEqual(a.run('--restored').returncode, 0)
+        a.start()
+        wait_for(a, witnessed)
+        with a.session() as session:
+            self.assertGreater(session.cosigned().life, 0)
+            self.assertEqual(session.verify()['differences'], 0)
+
     def test_a_frozen_parent_is_waited_for(self):
         city, a, b = self.tree()
         city.process.popen.send_signal(signal.SIGSTOP)

@@ -169,10 +169,11 @@ static void prove(void)
 	struct session_options options = { .timeout_ms = 1000, .repeat_ms = 300 };
 	struct public_key node = fuzz_pair(0x11).public;
 	struct hash leaf = { { 7 } };
-	struct proven first, then;
+	struct proven first, then, cosigned;
 
 	FUZZ_CHECK(session_new(&options, &session) == 0);
-	if (proving_now(session, &node, &first) || proving_now(session, &node, &then)) {
+	if (proving_now(session, &node, &first, &cosigned) ||
+		proving_now(session, &node, &then, &cosigned)) {
 		return;
 	}
 	FUZZ_CHECK(checkpoint_is_of(&then.checkpoint, &node));

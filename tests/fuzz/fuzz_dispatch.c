@@ -157,8 +157,11 @@ int link_send(struct link *link, struct bytes frame)
 	struct envelope envelope;
 
 	FUZZ_CHECK(envelope_read(frame, &envelope, NULL) == 0);
-	FUZZ_CHECK(envelope.type == MESSAGE_HELLO || envelope.type == MESSAGE_ROLLUP);
-	link->request = envelope.request;
+	FUZZ_CHECK(envelope.type == MESSAGE_HELLO || envelope.type == MESSAGE_ROLLUP ||
+		   envelope.type == MESSAGE_WITNESS);
+	if (envelope.type != MESSAGE_WITNESS) {
+		link->request = envelope.request;
+	}
 	return 0;
 }
 
@@ -360,7 +363,8 @@ static void world_open(struct settings *settings)
 	forward = (struct forward_options){ .endpoint = settings->upstream_endpoint,
 		.pair = &node->pair,
 		.unit = settings->unit,
-		.epoch = 1000 };
+		.epoch = 1000,
+		.name = intake_name(node->intake) };
 	FUZZ_CHECK(forward_new(&forward, &node->forward) == 0);
 	forward_step(node->forward, node->store, intake_catalog(node->intake), monotonic_ms());
 }

@@ -64,3 +64,13 @@ def checkpoint(sign, public, size, root_hash, synthetic=False):
     key_hash = sha256(name.encode(), b'\n\1', public)[:4]
     line = base64.b64encode(key_hash + sign(body.encode())).decode()
     return f'{body}\n— {name} {line}\n'
+
+
+def cosignature(sign, public, note, seconds, synthetic=False):
+    """The signature line of a witness of that name for a note."""
+    name = ('baocao-synthetic/' if synthetic else 'baocao/') + public.hex()[:16]
+    body = note.split('\n\n')[0] + '\n'
+    key_hash = sha256(name.encode(), b'\n\4', public)[:4]
+    signature = sign(f'cosignature/v1\ntime {seconds}\n{body}'.encode())
+    line = base64.b64encode(key_hash + seconds.to_bytes(8, 'big') + signature).decode()
+    return f'— {name} {line}\n'

@@ -3,6 +3,7 @@
 #include <zmq.h>
 
 #include "daemon/forward.h"
+#include "daemon/witness.h"
 
 enum {
 	REPORTS = 3000, /* more than one rollup holds */
@@ -22,6 +23,7 @@ struct pairing {
 	size_t identity_size;
 	uint8_t frame[LIMIT_MESSAGE_BYTES];
 	struct envelope envelope; /* of the frame received last */
+	bool hears_witness;
 };
 
 /* Own reports of many units, written as the fold would. */
@@ -73,6 +75,7 @@ static int set_up(void **state)
 	options.endpoint = pairing->endpoint;
 	options.node = parent.public;
 	options.pair = &pairing->pair;
+	options.name = intake_name(pairing->world->intake);
 	assert_int_equal(forward_new(&options, &pairing->forward), 0);
 	*state = pairing;
 	return 0;
@@ -99,7 +102,7 @@ static void step(struct pairing *pairing)
 		0);
 }
 
-/* Waits for a frame of the child; false if none comes within the time. */
+/* Waits for a frame of the child that is no checkpoint, unless those are wanted; false if none comes within the time. */
 static bool parent_hears(struct pairing *pairing, int timeout_ms)
 {
 	zmq_pollitem_t item = { .socket = pairing->parent, .events = ZMQ_POLLIN };
@@ -116,6 +119,9 @@ static bool parent_hears(struct pairing *pairing, int timeout_ms)
 	assert_int_equal(envelope_read((struct bytes){ pairing->frame, (size_t)size },
 				 &pairing->envelope, NULL),
 		0);
+	if (pairing->envelope.type == MESSAGE_WITNESS && !pairing->hears_witness) {
+		return parent_hears(pairing, timeout_ms);
+	}
 	return true;
 }
 
@@ -396,6 +402,84 @@ static void a_silent_parent_is_greeted_again_and_again(void **state)
 	assert_string_equal(forward_state_name(status_of(pairing).state), "connecting");
 }
 
+/* Waits for a message witness: the size that it is proved from, and the checkpoint. */
+static uint64_t hear_witness(struct pairing *pairing, struct checkpoint *ret)
+{
+	struct tree_path path;
+	struct reader reader;
+	uint64_t old;
+
+	pairing->hears_witness = true;
+	step(pairing);
+	do {
+		assert_true(parent_hears(pairing, PATIENCE_MS));
+	} while (pairing->envelope.type != MESSAGE_WITNESS);
+	reader = reader_make(pairing->envelope.body);
+	reader_array_exact(&reader, 3);
+	old = (uint64_t)reader_int(&reader);
+	assert_true(tree_path_read(&reader, &path));
+	assert_null(checkpoint_verify(reader_str(&reader), &pairing->pair.public, ret));
+	return old;
+}
+
+/* line NULL: the parent remembers another size. */
+static void say_cosigned(struct pairing *pairing, uint64_t size, const char *line, size_t line_size)
+{
+	struct writer frame;
+
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_COSIGNED, pairing->envelope.request);
+	writer_array(&frame, 2);
+	writer_int(&frame, (int64_t)size);
+	if (line) {
+		writer_str_bytes(&frame, (struct bytes){ (const uint8_t *)line, line_size });
+	} else {
+		writer_nil(&frame);
+	}
+	parent_says(pairing, &frame);
+}
+
+static uint64_t kept_size(struct pairing *pairing)
+{
+	struct checkpoint kept;
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(pairing->world->store, false, &txn), 0);
+	witness_checkpoint(txn, intake_name(pairing->world->intake), &kept);
+	txn_abort(txn);
+	return kept.size;
+}
+
+static void what_the_parent_cosigns_is_kept_and_nothing_else(void **state)
+{
+	struct pairing *pairing = *state;
+	struct key_pair parent = pair_of(55);
+	struct forward_status status;
+	struct checkpoint shown;
+	char line[NOTE_LINE_MAX];
+	size_t size;
+
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_int_equal(hear_witness(pairing, &shown), 0);
+	assert_int_equal(shown.size, 4);
+	say_cosigned(pairing, 3, NULL, 0); /* it remembers another one */
+	assert_int_equal(hear_witness(pairing, &shown), 3);
+	size = cosignature_sign(&pairing->pair, "baocao/x", shown.body, pairing->world->now, line);
+	say_cosigned(pairing, 4, line, size); /* not the parent's */
+	assert_int_equal(kept_size(pairing), 0);
+	assert_int_equal(forward_status(pairing->forward, pairing->world->store, &status), 0);
+	assert_non_null(strstr(status.witness, "bad-signature"));
+	pairing->now_ms += 300000;
+	assert_int_equal(hear_witness(pairing, &shown), 3);
+	size = cosignature_sign(&parent, "baocao/x", shown.body, pairing->world->now, line);
+	say_cosigned(pairing, 4, line, size);
+	assert_int_equal(kept_size(pairing), 4);
+	assert_int_equal(forward_status(pairing->forward, pairing->world->store, &status), 0);
+	assert_int_equal(status.witnessed, 4);
+	assert_string_equal(status.witness, "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -408,6 +492,7 @@ int main(void)
 		TEST(it_goes_on_from_where_the_parent_is),
 		TEST(a_parent_that_is_ahead_gets_nothing),
 		TEST(a_parent_that_says_later_is_asked_again_when_it_said),
+		TEST(what_the_parent_cosigns_is_kept_and_nothing_else),
 		TEST(a_silent_parent_is_greeted_again_and_again),
 	};
 

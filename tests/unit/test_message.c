@@ -59,7 +59,8 @@ static void every_message_is_a_row_of_the_document(void **state)
 	(void)state;
 	for (int type = 1; type < MESSAGE_TYPE_COUNT; type++) {
 		const struct message_row *row = message_row(type);
-		bool parent = type == MESSAGE_ROLLUP_ACK || type == MESSAGE_WELCOME;
+		bool parent = type == MESSAGE_ROLLUP_ACK || type == MESSAGE_WELCOME ||
+			      type == MESSAGE_COSIGNED;
 		char senders[128];
 
 		assert_non_null(row);
@@ -109,7 +110,7 @@ static void every_judgement_is_a_row_of_the_document_and_has_one_name(void **sta
 			count++;
 		}
 	}
-	assert_int_equal(count, 3 + 18 + 21);
+	assert_int_equal(count, 3 + 18 + 22);
 	assert_null(judgement_name(-1));
 	assert_null(judgement_name(JUDGEMENT_COUNT));
 	assert_int_equal(judgement_from_name(bytes_of("no such code")), -1);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "proto/limits.h"
 #include "proto/note.h"
 #include "proto/tree.h"
 
@@ -46,7 +47,7 @@ static void print_tree(uint64_t size, uint64_t index, uint64_t old, uint64_t bat
 {
 	const struct tree_source source = { node_of, NULL };
 	struct growth growth = { .nodes = nodes };
-	char note[NOTE_BYTES_MAX], name[NOTE_NAME_SIZE];
+	char note[LIMIT_NOTE_BYTES], name[NOTE_NAME_SIZE];
 	struct peaks peaks = { 0 };
 	struct tree_path path;
 	struct key_pair node;
