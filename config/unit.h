@@ -51,7 +51,7 @@ size_t unit_chain(
 	const struct units *units, uint32_t unit, struct date day, uint32_t ret[LIMIT_TREE_DEPTH]);
 /* Is unit the same as, or below, top on that day? */
 bool unit_is_within(const struct units *units, uint32_t unit, uint32_t top, struct date day);
-/* The same on any day of the unit's history: whom a key may speak for. */
+/* The same on any day of the unit's history: for a unit that has ended. */
 bool unit_was_within(const struct units *units, uint32_t unit, uint32_t top);
 
 extern const struct table_schema unit_schemas[];

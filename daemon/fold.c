@@ -120,6 +120,25 @@ bool subject_place(
 	return unit->unit == node_unit;
 }
 
+/*
+ * May the signer speak for the unit? A reporter for its own; others for what is below theirs, on the
+ * period's last day or today. For a unit that does not exist then, on any day: it is refused for that.
+ */
+static bool speaks_for(const struct fold *fold, const struct fold_signer *signer,
+	const struct expected *expected, ptrdiff_t at, uint32_t unit)
+{
+	const struct units *units = catalog_units(fold->catalog);
+
+	if (signer->role == ROLE_REPORTER) {
+		return unit == signer->unit;
+	}
+	if (at < 0) {
+		return unit_was_within(units, unit, signer->unit);
+	}
+	return expected_is_within(expected, (size_t)at, signer->unit) ||
+	       unit_is_within(units, unit, signer->unit, instant_date(fold->instant));
+}
+
 int subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
 	const struct fold_signer *signer, bool bound, struct subject *ret,
 	struct problems *problems)
@@ -138,10 +157,7 @@ int subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
 			problems, index, REFUSED_UNKNOWN_UNIT, "no unit has the number %u", unit);
 		return REFUSED_UNKNOWN_UNIT;
 	}
-	if (signer->role == ROLE_REPORTER
-			? unit != signer->unit
-			: !(at >= 0 && expected_is_within(expected, (size_t)at, signer->unit)) &&
-				  !unit_was_within(units, unit, signer->unit)) {
+	if (!speaks_for(fold, signer, expected, at, unit)) {
 		problems_add(problems, index, REFUSED_NOT_YOUR_UNIT,
 			"the key speaks for unit %u, not for %u", signer->unit, unit);
 		return REFUSED_NOT_YOUR_UNIT;

@@ -184,7 +184,7 @@ class CityDemo(Demo):
         for name, node in self.tree.nodes.items():
             if name != 'city':
                 keys['city'].append((node.public, node.unit, 'node', f'node {name}'))
-            for unit in self.reporters_of(name):
+            for unit in self.reporters_of(name)[1:]:  # the first one joins by a token
                 reporter = self.reporter(name, unit)
                 public = commands.new_key(reporter)
                 keys[name].append((public, unit, 'reporter', reporter))
@@ -221,6 +221,15 @@ class CityDemo(Demo):
         commands.run('--context', name, 'unit', 'publish', *self.units_paths)
         commands.run('--context', name, 'plan', 'publish', *plans)
         commands.run('--context', name, 'key', 'enrol', '--file', self.keys_path(name))
+        for unit in self.reporters_of(name)[:1]:
+            self.join(name, unit)
+
+    def join(self, name, unit):
+        """A unit that gets no more than one line of text, and makes its own key with it."""
+        commands, reporter = self.tree.commands, self.reporter(name, unit)
+        token = commands.run('--context', name, 'key', 'invite', '--unit', unit,
+                             '--role', 'reporter', '--name', reporter).strip()
+        commands.run('join', token, '--name', reporter)
 
     # Sending.
 

@@ -554,7 +554,7 @@ class Node:
             self.log.append((instant, kind, signer, items, digest, seq))
         return judgements
 
-    def _place(self, signer, plan_code, form_code, label, unit, inner=False):
+    def _place(self, signer, plan_code, form_code, label, unit, instant, inner=False):
         """(code or None, plan, form, period, forest)"""
         plan = self.plans.get(plan_code)
         if plan is None:
@@ -567,11 +567,9 @@ class Node:
             return UNKNOWN_PERIOD, None, None, None, None
         if unit not in self.units.numbers:
             return UNKNOWN_UNIT, None, None, None, None
-        speaks = (unit == signer.unit if signer.role == 'reporter'
-                  else unit in self.units.ever_below(signer.unit))
-        if not speaks:
-            return NOT_YOUR_UNIT, None, None, None, None
         forest = self.units.on(period.end - 1)
+        if not self._speaks(signer, unit, forest, instant):
+            return NOT_YOUR_UNIT, None, None, None, None
         if unit not in forest.states:
             return UNIT_NOT_VALID, None, None, None, None
         if self.unit not in forest.above[unit]:
@@ -579,6 +577,16 @@ class Node:
         if not inner and unit not in self.bound(plan, form, period)[0]:
             return NO_OBLIGATION, None, None, None, None
         return None, plan, form, period, forest
+
+    def _speaks(self, signer, unit, forest, instant):
+        """A reporter for its own unit; others for those below theirs, then or today."""
+        if signer.role == 'reporter':
+            return unit == signer.unit
+        if unit not in forest.states:
+            return unit in self.units.ever_below(signer.unit)
+        today = self.units.on(day_at(instant))
+        return any(signer.unit in (unit, *on.above[unit]) for on in (forest, today)
+                   if unit in on.states)
 
     @staticmethod
     def _value_problem(field, value):
@@ -635,7 +643,8 @@ class Node:
 
     def judge_report(self, signer, report, digest, seq, instant):
         plan_code, form_code, label, unit, revision, nil, values, note = report
-        code, plan, form, period, forest = self._place(signer, plan_code, form_code, label, unit)
+        code, plan, form, period, forest = self._place(
+            signer, plan_code, form_code, label, unit, instant)
         if code is not None:
             return code
         key = plan_code, form_code, label, unit
@@ -672,7 +681,7 @@ class Node:
             return NOT_PERMITTED
         if not reason and kind not in (ACCEPT, CLOSE):
             return REASON_MISSING
-        code, plan, form, period, forest = self._place(signer, plan_code, form_code, label, unit,
+        code, plan, form, period, forest = self._place(signer, plan_code, form_code, label, unit, instant,
                                                        inner=kind in (CLOSE, REOPEN))
         if code is not None:
             return code

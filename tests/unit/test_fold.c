@@ -629,10 +629,37 @@ static void a_new_key_of_the_same_holder_shares_its_counters(void **state)
 	assert_verified(world);
 }
 
+/* Ward 102 moves from district 10 to 20, and ward 201 the other way. */
+static void a_collector_speaks_for_what_is_below_its_unit_then_or_today(void **state)
+{
+	struct world *world = *state;
+	static const char moved[] =
+		UNITS_HEAD UNITS_TOP "101,a1,Ward A1,ward,10,2020-01-01,\n"
+				     "102,a2,Ward A2,ward,10,2020-01-01,2022-04-15\n"
+				     "102,a2,Ward A2,ward,20,2022-04-15,\n"
+				     "103,a3,Ward A3,ward,10,2020-01-01,2022-03-01\n"
+				     "201,b1,Ward B1,ward,20,2020-01-01,2022-05-15\n"
+				     "201,b1,Ward B1,ward,10,2022-05-15,\n"
+				     "202,b2,Ward B2,ward,20,2020-01-01,\n";
+
+	world->now.ms += 1000;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", moved), -1);
+	assert_int_equal(submit_report(world, COLLECTOR_10, 1, report_n("2022-03", 102, 1, 3)), -1);
+	assert_int_equal(submit_report(world, COLLECTOR_10, 2, report_n("2022-04", 102, 1, 3)),
+		REFUSED_NOT_YOUR_UNIT);
+	assert_int_equal(submit_report(world, COLLECTOR_10, 2, report_n("2022-04", 201, 1, 3)), -1);
+	assert_int_equal(submit_report(world, COLLECTOR_10, 3, report_n("2022-04", 202, 1, 3)),
+		REFUSED_NOT_YOUR_UNIT);
+	assert_int_equal(submit_report(world, COLLECTOR_10, 3, report_n("2022-03", 103, 1, 3)),
+		REFUSED_UNIT_NOT_VALID);
+	assert_verified(world);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(a_collector_speaks_for_what_is_below_its_unit_then_or_today),
 		TEST(a_revision_changes_the_sums_by_exactly_the_difference),
 		TEST(nil_takes_the_figures_away),
 		TEST(not_applicable_and_estimated_are_counted_apart),
