@@ -121,7 +121,10 @@ int witness_take(struct store *store, const struct key_pair *pair, const char *n
 		ret->why = "the checkpoint is too large";
 		return WITNESS_E_NOTE;
 	}
-	r = witness_put(store, shown.checkpoint.name, buffer_bytes(&note));
+	if (shown.checkpoint.size > ret->size ||
+		ret->size == 0) { /* else it is remembered already */
+		r = witness_put(store, shown.checkpoint.name, buffer_bytes(&note));
+	}
 	if (r == 0) {
 		ret->size = shown.checkpoint.size;
 	}

@@ -37,6 +37,10 @@ class Proofs(test_cli.ToolCase):
         self.assertEqual(text, checkpoint.note)
         self.assertTrue(checkpoint.synthetic)
 
+    def test_without_a_parent_no_checkpoint_is_cosigned(self):
+        done = self.office.run('node', 'checkpoint', '--cosigned')
+        self.assertEqual((done.returncode, done.stdout), (ABSENT, ''))
+
     def test_the_half_page_says_what_was_received_and_what_was_verified(self):
         self.ward('report', 'send', self.form(self.ward, 'c', '2022-03', 'lop=3'))
         path = max(glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt')),
