@@ -13,6 +13,8 @@ TINY_IDLE = (4, 2, 8)
 
 def yardsticks(bench):
     """F, W, the two costs of a signature, LMDB alone, and E."""
+    if not bench.wants('yardstick'):
+        return
     results, programs = bench.results, bench.programs
     results.head('yardsticks')
     echo = Engine(programs, 'echo', (1, 1, 0))
@@ -66,6 +68,8 @@ def modes(bench, mix, shape):
 
 
 def intake(bench):
+    if not bench.wants('intake'):
+        return
     for mix in ('deadline', 'spread'):
         for shape, sizes in shapes(bench, mix).items():
             for wanted in modes(bench, mix, shape):
@@ -81,7 +85,8 @@ class Group:
     def __init__(self, bench, mix, shape, sizes, wanted):
         self.bench, self.results = bench, bench.results
         self.mix, self.shape, self.wanted = mix, shape, wanted
-        self.nodes = {mode: Node(bench.programs, mode, sizes, mix) for mode in wanted}
+        self.nodes = {mode: Node(bench.programs, mode, sizes, mix, bench.map_bytes)
+                      for mode in wanted}
         quiet = (*sizes[:2], 0)
         self.engines = {}
         if 'plain' in wanted:

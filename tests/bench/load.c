@@ -7,12 +7,15 @@
  *	closed SECONDS       each client keeps its number of messages in flight
  *	open SECONDS RATE    messages at that rate in all; latency counts from when each was due
  *	receipts FILE        which counters have had a receipt, for bench_store
- *	verify               the operator asks for a recount
+ *	verify, status       the operator asks for a recount, or how the node is: the numbers of the answer
+ *	ask QUESTION SECONDS the operator asks that again and again, with all pages (question.c)
  *
  * An answer counts when it is a receipt; one in a thousand is verified. With --echo any answer that
  * repeats the request counts. Connections are told apart by the key of their sender.
  */
 #include "tests/bench/load.h"
+
+#include "tests/bench/question.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -22,6 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
+#include <time.h>
 #include <zmq.h>
 
 enum {
@@ -55,8 +59,8 @@ static int receipts_write(const struct load *load, const char *path)
 	return fclose(file) ? -errno : 0;
 }
 
-/* {entries, cells, differences, details} */
-static int verify_print(struct reader *reader)
+/* The numbers of a map. */
+static int numbers_print(struct reader *reader)
 {
 	uint32_t count = reader_map(reader);
 	const char *comma = "{";
@@ -76,38 +80,123 @@ static int verify_print(struct reader *reader)
 	return reader_ok(reader) && count > 0 ? 0 : -EBADMSG;
 }
 
-static int verify(const struct load *load)
+/* Opens the connection of one who asks, once. 0 or -errno. */
+static int asker_open(struct load *load)
 {
 	struct link_options options = { .context = load->context, .endpoint = load->endpoint };
-	CLEANUP(link_freep) struct link *link = NULL;
 	struct key_pair operator;
-	struct writer frame;
-	struct bytes answer = { 0 };
-	struct reader reader;
-	int r;
 
 	supply_person("operator", &operator);
 	options.pair = &operator;
 	options.node = load->node;
-	r = link_new(&options, &link);
+	return load->asker ? 0 : link_new(&options, &load->asker);
+}
+
+/* Asks with the body in load->body. ret_data: behind the sequence of the answer. 0 or -errno. */
+static int asker_ask(struct load *load, enum message_type type, struct reader *ret_data)
+{
+	struct writer frame;
+	struct bytes answer;
+	int r;
+
 	writer_init(&frame);
-	envelope_begin(&frame, MESSAGE_VERIFY, 0);
-	writer_array(&frame, 0);
-	if (r == 0) {
-		r = link_send(link, writer_bytes(&frame));
-	}
-	if (r == 0) {
-		r = link_receive(link, VERIFY_MS, &answer);
-	}
+	envelope_begin(&frame, type, 0);
+	writer_raw(&frame, writer_bytes(&load->body));
+	r = link_send(load->asker, writer_bytes(&frame));
 	writer_free(&frame);
-	reader = reader_make(answer);
-	reader_array(&reader); /* the envelope */
-	for (int i = 0; i < 3; i++) {
-		reader_int(&reader);
+	if (r == 0) {
+		r = link_receive(load->asker, VERIFY_MS, &answer);
 	}
-	reader_array(&reader); /* the answer */
-	reader_int(&reader);
-	return r ? r : verify_print(&reader);
+	if (r) {
+		return r;
+	}
+	*ret_data = reader_make(answer);
+	reader_array_exact(ret_data, 4);
+	reader_int(ret_data);
+	if (reader_int(ret_data) != MESSAGE_ANSWER) {
+		return -EBADMSG;
+	}
+	reader_int(ret_data);
+	reader_array_exact(ret_data, 2);
+	reader_int(ret_data);
+	return reader_ok(ret_data) ? 0 : -EBADMSG;
+}
+
+/* Status or verify: the numbers of its answer. */
+static int ask_numbers(struct load *load, enum message_type type)
+{
+	struct reader data;
+	int r = asker_open(load);
+
+	writer_reset(&load->body);
+	writer_array(&load->body, 0);
+	if (r == 0) {
+		r = asker_ask(load, type, &data);
+	}
+	return r ? r : numbers_print(&data);
+}
+
+/* One question with all its pages. */
+static int ask_question(struct load *load, const struct question *question)
+{
+	uint64_t cursor = 0;
+
+	for (size_t plan = 0; plan < question->plans; plan++) {
+		size_t rows = 0;
+
+		do {
+			struct reader data;
+			int r;
+
+			writer_reset(&load->body);
+			question_write(question, plan, cursor, &load->body);
+			r = asker_ask(load, question->type, &data);
+			if (r == 0) {
+				r = question_page(question, &data, &cursor);
+			}
+			if (r < 0) {
+				return r;
+			}
+			rows += (size_t)r;
+		} while (cursor > 0);
+		if (rows != question->rows) {
+			return -EBADMSG;
+		}
+	}
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static int ask(struct load *load, const char *name, double seconds)
+{
+	const struct question *question = question_find(name);
+	struct latency *latency = &load->latency;
+	uint64_t end;
+	int r = question ? asker_open(load) : -EINVAL;
+
+	memset(latency, 0, sizeof(*latency));
+	if (r == 0) {
+		r = ask_question(load, question); /* connects, too */
+	}
+	end = now_ns() + (uint64_t)(seconds * 1e9);
+	while (r == 0 && (latency->count == 0 || now_ns() < end)) {
+		uint64_t begun = now_ns();
+
+		r = ask_question(load, question);
+		latency_add(latency, now_ns() - begun);
+	}
+	if (r == 0) {
+		printf("{\"count\": %" PRIu64 ", \"p50_us\": %.2f, \"p99_us\": %.2f}\n",
+			latency->count, latency_us(latency, 0.5), latency_us(latency, 0.99));
+	}
+	return r;
 }
 
 /* 0, -EINVAL for a command that is not one, or -errno. */
@@ -124,7 +213,11 @@ static int command(struct load *load, char *line)
 	if (strcmp(word, "connect") == 0) {
 		r = clients_connect(load);
 	} else if (strcmp(word, "verify") == 0) {
-		r = verify(load);
+		r = ask_numbers(load, MESSAGE_VERIFY);
+	} else if (strcmp(word, "status") == 0) {
+		r = ask_numbers(load, MESSAGE_STATUS);
+	} else if (sscanf(line, "ask %4095s %lf", path, &seconds) == 2) {
+		r = ask(load, path, seconds);
 	} else if (sscanf(line, "prepare %" SCNu64, &count) == 1) {
 		clients_prepare(load, count);
 	} else if (sscanf(line, "closed %lf", &seconds) == 1) {
@@ -218,6 +311,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	r = sign_init();
+	writer_init(&load.body);
 	supply_person("node", &node);
 	load.node = node.public;
 	load.clients = calloc(load.count, sizeof(*load.clients));
@@ -236,6 +330,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "load: %s: %s\n", strtok(line, "\n"), strerror(-r));
 		}
 	}
+	link_free(load.asker);
+	writer_free(&load.body);
 	clients_free(&load);
 	zmq_ctx_term(load.context);
 	units_free(load.units);

@@ -44,6 +44,8 @@ struct load {
 	uint64_t counted, refused, waiting;
 	struct latency latency;
 	char problem[160];
+	struct link *asker; /* the operator's connection; NULL before it is needed */
+	struct writer body;
 };
 
 /* Opens all connections and waits for one answer on each; prints. 0 or -errno. */

@@ -67,11 +67,6 @@ def bytes_written(pid):
     return sum(proc_field(one, 'io', 'write_bytes') for one in family(pid))
 
 
-def bytes_stored(folder):
-    return sum(path.stat().st_blocks * 512
-               for path in pathlib.Path(folder).rglob('*') if path.is_file())
-
-
 def busy_seconds():
     """What all processors have worked since the start, and what they could have."""
     user, nice, system, idle, wait, *rest = map(

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 
-from machine import (Failed, Load, Process, bytes_stored, bytes_written, cpu_seconds, free_port,
+from machine import (Failed, Load, Process, bytes_written, cpu_seconds, free_port,
                      memory, run_json)
 
 # What of a node is left out. Signatures are checked only where they are made.
@@ -19,7 +19,6 @@ SHAPES = {  # clients, messages in flight of each, connected clients that say no
     '1000x1': (1000, 1, 0),
     '64x16+idle': (64, 16, 10000),
 }
-MAP_BYTES = 24 << 30
 
 
 class Programs:
@@ -126,15 +125,16 @@ class Engine(Served):
 class Node(Served):
     """A daemon on a store of its own."""
 
-    def __init__(self, programs, mode, shape='64x16', mix='deadline'):
+    def __init__(self, programs, mode, shape='64x16', mix='deadline', map_bytes=1 << 30):
         super().__init__(programs, mode, MODES[mode]['load'], MODES[mode]['arguments'], shape, mix)
         self.mode = mode
+        self.map_bytes = map_bytes
 
     def make(self):
         self.port = free_port()
         made = subprocess.run(
             [self.programs.path('bench_store'), 'make', self.programs.parent,
-             str(self.clients + self.idle), str(MAP_BYTES), str(self.port)],
+             str(self.clients + self.idle), str(self.map_bytes), str(self.port)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         if made.returncode:
             raise Failed(made.stderr.strip())
@@ -143,7 +143,7 @@ class Node(Served):
     def fill(self, count):
         """Reports as of an earlier life of the same clients."""
         done = subprocess.run(
-            [self.programs.path('bench_store'), 'fill', self.folder, str(MAP_BYTES), self.mix,
+            [self.programs.path('bench_store'), 'fill', self.folder, str(self.map_bytes), self.mix,
              str(self.clients), str(count)], stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise Failed(done.stderr.strip())
@@ -161,7 +161,7 @@ class Node(Served):
         self.connect()
 
     def stored(self):
-        return bytes_stored(self.folder)
+        return self.load.ask('status')['map_used']
 
     def check(self, seconds):
         """Kills the node under load; every receipted report must be there once after a restart."""
@@ -184,7 +184,7 @@ class Node(Served):
         if self.server.stop():
             raise Failed('the node did not stop cleanly')
         self.server = None
-        found.update(self.programs.json('bench_store', 'recount', self.folder, MAP_BYTES, receipts))
+        found.update(self.programs.json('bench_store', 'recount', self.folder, self.map_bytes, receipts))
         if found['differences'] or found['missing'] or found['twice'] or not found['receipted']:
             raise Failed(f'after a kill: {found["differences"]} differences, {found["missing"]} of '
                          f'{found["receipted"]} receipted reports missing, {found["twice"]} twice')

@@ -1,23 +1,16 @@
 /*
- * bench_state.c - what follows from a ledger, and how fast it is there again.
+ * bench_catchup.c - a parent gets so many changed cells of a child that was alone for long.
  *
- *	bench_state rebuild N    the state counted anew from a ledger of N reports, and compared
- *	bench_state start N      a daemon of a store of N reports, killed, until its first answer
- *	bench_state catch-up N   a parent gets N changed cells of a child that was alone for long
- *
- * Prints one line a run: reports a second; seconds; cells a second and the bytes that the parent's
- * store grew by for each. Stores are filled in this
- * process, which believes signatures; daemons are the shipped one. tests/bench/state.py calls it.
+ * Prints one line a run: cells a second, and the bytes that the parent's store grew by for each. The
+ * child's store is filled in this process, which believes signatures; both daemons are the shipped
+ * one. tests/bench/catchup.py calls it.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "daemon/verify.h"
 #include "tests/bench/made.h"
 #include "tests/bench/served.h"
 
@@ -30,7 +23,7 @@ enum {
 	ASK_MS = 2,
 };
 
-static const char usage[] = "usage: bench_state rebuild|start|catch-up NUMBER RUNS FOLDER\n";
+static const char usage[] = "usage: bench_catchup CELLS RUNS FOLDER\n";
 
 struct bench {
 	uint64_t number;
@@ -47,45 +40,6 @@ static double now_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static int rebuild_once(const struct bench *bench, struct made *made, const char *scratch)
-{
-	struct verify_result result;
-	struct txn *txn = NULL;
-	bool stop = false;
-	double begun = now_s();
-	int r = txn_begin(made->store, false, &txn);
-
-	if (r == 0) {
-		r = verify_run(txn, scratch, bench->map_bytes, &stop, &result);
-		txn_abort(txn);
-	}
-	if (r || result.differences > 0) {
-		return r < 0 ? r : -EBADMSG;
-	}
-	printf("%.1f\n", (double)bench->number / (now_s() - begun));
-	return 0;
-}
-
-static int rebuild(const struct bench *bench)
-{
-	struct made made;
-	char scratch[4200];
-	int r = made_new(&made, bench->folder, bench->map_bytes, SENDERS);
-
-	if (r == 0) {
-		r = made_fill(&made, SUPPLY_SPREAD, SENDERS, bench->number);
-	}
-	snprintf(scratch, sizeof(scratch), "%s/verify", made.folder);
-	if (r == 0 && mkdir(scratch, 0700) < 0) {
-		r = -errno;
-	}
-	for (uint64_t i = 0; r == 0 && i < bench->runs; i++) {
-		r = rebuild_once(bench, &made, scratch);
-	}
-	made_remove(&made);
-	return r;
-}
-
 static struct served_options options_of(const struct bench *bench, const struct made *made)
 {
 	return (struct served_options){ .program = BAOCAOD,
@@ -94,36 +48,6 @@ static struct served_options options_of(const struct bench *bench, const struct 
 		.reader = &made->reader,
 		.unit = SUPPLY_CITY,
 		.map_bytes = bench->map_bytes };
-}
-
-static int start(const struct bench *bench)
-{
-	struct served_options options;
-	struct served *served = NULL;
-	struct made made;
-	int r = made_new(&made, bench->folder, bench->map_bytes, SENDERS);
-
-	if (r == 0) {
-		r = made_fill(&made, SUPPLY_SPREAD, SENDERS, bench->number);
-	}
-	made_close(&made);
-	options = options_of(bench, &made);
-	for (uint64_t i = 0; r == 0 && i < bench->runs; i++) {
-		double begun;
-
-		r = served_start(&options, &served);
-		if (r == 0) {
-			served_kill(served);
-			begun = now_s();
-			r = served_start(&options, &served);
-		}
-		if (r == 0) {
-			printf("%.4f\n", now_s() - begun);
-			r = served_stop(served) ? 0 : -ECHILD;
-		}
-	}
-	made_remove(&made);
-	return r;
 }
 
 /* A plan of so many obligations that each report changes another one. */
@@ -370,33 +294,25 @@ static int catch_up(const struct bench *bench)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct bench *bench);
-	} parts[] = { { "rebuild", rebuild }, { "start", start }, { "catch-up", catch_up } };
 	struct bench bench;
-	int r = -EINVAL;
+	int r;
 
-	if (argc != 5) {
+	if (argc != 4) {
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}
-	bench.number = strtoull(argv[2], NULL, 10);
-	bench.runs = strtoull(argv[3], NULL, 10);
-	bench.folder = argv[4];
+	bench.number = strtoull(argv[1], NULL, 10);
+	bench.runs = strtoull(argv[2], NULL, 10);
+	bench.folder = argv[3];
 	bench.map_bytes = UINT64_C(256) << 20;
 	bench.map_bytes += bench.number * 2048;
 	if (sign_init()) {
 		return EX_OSERR;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		if (strcmp(argv[1], parts[i].name) == 0) {
-			r = parts[i].run(&bench);
-		}
-	}
+	r = catch_up(&bench);
 	if (r) {
-		fprintf(stderr, "bench_state: %s: %s\n", argv[1], strerror(-r));
+		fprintf(stderr, "bench_catchup: %s\n", strerror(-r));
 	}
 	return r ? EX_SOFTWARE : EX_OK;
 }

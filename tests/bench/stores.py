@@ -1,0 +1,265 @@
+"""What depends, or must not depend, on how much is stored: reading, growth, start, rebuild."""
+import contextlib
+import json
+import statistics
+import subprocess
+import time
+
+import peers
+from machine import Failed, Load, Watch
+from nodes import MODES, Engine, Node
+
+QUESTIONS = ('one-cell', 'plan-period', 'matrix-322-x-24')
+SIGNED_BYTES = 512  # of a submission, without its signature
+
+
+def short(count):
+    power = len(str(count)) - 1
+    return f'10^{power}' if count == 10 ** power else str(count)
+
+
+def sizes(bench):
+    if bench.tiny:
+        return (400, 800)
+    return (10 ** 4, 10 ** 5) if bench.quick else (10 ** 4, 10 ** 5, 10 ** 6, 10 ** 7)
+
+
+def stores(bench):
+    """Fills a node of each size once; all of the rows share them."""
+    wanted = [row for row in ROWS if bench.wants(row)]
+    if not wanted:
+        return
+    shape = (4, 2, 0) if bench.tiny else '64x16'
+    nodes = {}
+    try:
+        for count in sizes(bench):
+            node = Node(bench.programs, 'plain', shape, 'spread',
+                        map_bytes=(1 << 30 if bench.tiny or bench.quick else 3 << 30) + 900 * count)
+            nodes[short(count)] = node
+            node.make()
+            begun = time.monotonic()
+            node.fill(count)
+            bench.results.add(f'fill @{short(count)}', count / (time.monotonic() - begun), '1/s')
+        bench.results.head('stores')
+        for size in nodes:
+            bench.results.show(f'fill @{size}')
+        for row in wanted:
+            with bench.row(row):
+                ROWS[row](bench, nodes)
+    finally:
+        for node in nodes.values():
+            node.stop()
+
+
+@contextlib.contextmanager
+def served(nodes, mode):
+    """All of them, as daemons of that mode with their clients."""
+    try:
+        for node in nodes.values():
+            node.mode = mode
+            node.load_program = MODES[mode]['load']
+            node.serve()
+            node.connect()
+        yield
+    finally:
+        for node in nodes.values():
+            node.disconnect()
+            if node.server:
+                node.server.stop()
+                node.server = None
+
+
+def smallest(nodes):
+    return next(iter(nodes))
+
+
+def read(bench, nodes):
+    results = bench.results
+    results.head('read, in the node')
+    run_us, runs = (0, 1) if bench.tiny else (20000, 5) if bench.quick else (50000, 9)
+    watch = Watch()
+    map_bytes = max(node.map_bytes for node in nodes.values())
+    done = subprocess.run(
+        [bench.programs.path('bench_read'), str(run_us), str(runs), str(map_bytes),
+         *(node.folder for node in nodes.values())],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Failed(done.stderr.strip())
+    share, names = watch.other_share(), list(nodes)
+    for line in done.stdout.splitlines():
+        found = json.loads(line)
+        size = names[found['store']]
+        for value in found['us']:
+            results.add(f'read {found["row"]} @{size}', value, 'us', share)
+        results.show(f'read {found["row"]} @{size}',
+                     *([f'read {found["row"]} @{names[0]}'] if size != names[0] else []))
+    read_wire(bench, nodes, 'plain')
+    read_wire(bench, nodes, 'signed')
+    read_during_intake(bench, nodes)
+    if bench.peers:
+        postgres(bench)
+
+
+def read_wire(bench, nodes, mode):
+    results = bench.results
+    title = 'without encryption' if mode == 'plain' else 'with CURVE'
+    results.head(f'read, over the wire, {title}')
+    echo = Engine(bench.programs, 'echo', (1, 1, 0), curve=mode != 'plain')
+    trip = f'yardstick E, {title}'
+    with served(nodes, mode):
+        try:
+            echo.start()
+            for _ in range(bench.rounds):
+                flush, watch = bench.flush_ms(), Watch()
+                answer = echo.run(f'closed {bench.seconds / 4}')
+                results.add(trip, answer['p50_us'], 'us', watch.other_share(), flush)
+                for question in QUESTIONS:
+                    for size, node in nodes.items():
+                        watch = Watch()
+                        answer = node.load.ask(f'ask {question} {bench.seconds / 4}')
+                        share = watch.other_share()
+                        for part in ('p50', 'p99'):
+                            results.add(f'read wire {mode} {question} @{size} {part}',
+                                        answer[f'{part}_us'], 'us', share, flush)
+        finally:
+            echo.stop()
+    results.show(trip)
+    for question in QUESTIONS:
+        for size in nodes:
+            name = f'read wire {mode} {question} @{size}'
+            against = [trip] if question == 'one-cell' else []
+            if size != smallest(nodes):
+                against.append(f'read wire {mode} {question} @{smallest(nodes)} p50')
+            results.show(f'{name} p50', *against)
+            results.show(f'{name} p99')
+
+
+def read_during_intake(bench, nodes):
+    """The questions beside reports at full load: p99 against that of a quiet node."""
+    results = bench.results
+    results.head('read, while intake runs at full load')
+    with served(nodes, 'plain'):
+        for size, node in nodes.items():
+            asker = Load([*node.load_command(), '--idle'], bench.programs.log)
+            try:
+                for question in QUESTIONS:
+                    for _ in range(bench.rounds):
+                        seconds, flush, watch = bench.seconds / 2, bench.flush_ms(), Watch()
+                        node.load.send(f'closed {seconds}')
+                        answer = asker.ask(f'ask {question} {seconds * 0.8}')
+                        if node.load.answer()['refused']:
+                            raise Failed('reports were refused')
+                        results.add(f'read during intake {question} @{size} p99', answer['p99_us'],
+                                    'us', watch.other_share(), flush)
+                    results.show(f'read during intake {question} @{size} p99',
+                                 f'read wire plain {question} @{size} p99')
+            finally:
+                asker.end()
+
+
+def growth(bench, nodes):
+    results = bench.results
+    results.head('growth')
+    with served(nodes, 'plain'):
+        for size, node in nodes.items():
+            status = node.load.ask('status')
+            results.add(f'growth stored @{size}', status['map_used'] / status['entries'], 'bytes')
+        results.add('signed bytes', SIGNED_BYTES, 'bytes')
+        for _ in range(bench.rounds):
+            flush = bench.flush_ms()
+            for size, node in nodes.items():
+                watch = Watch()
+                answer = node.run(f'closed {bench.seconds}')
+                share = watch.other_share()
+                results.add(f'growth intake @{size}', answer['reports'] / answer['seconds'], '1/s',
+                            share, flush)
+                results.add(f'growth memory @{size}', node.memory() / 1e6, 'MB', share, flush)
+    for what in ('intake', 'memory', 'stored'):
+        for size in nodes:
+            against = [f'growth {what} @{smallest(nodes)}'] if size != smallest(nodes) else []
+            if what == 'stored':
+                against.append('signed bytes')
+            results.show(f'growth {what} @{size}', *against)
+
+
+def start(bench, nodes):
+    """From the start of the process after a kill under load to the first receipt."""
+    results = bench.results
+    results.head('start after kill -9')
+    for size, node in nodes.items():
+        node.mode, node.load_program = 'plain', MODES['plain']['load']
+        node.serve()
+        for _ in range(bench.rounds):
+            node.connect()
+            node.load.send(f'closed {bench.seconds / 2}')
+            time.sleep(bench.seconds / 4)
+            node.server.kill()
+            node.load.answer()
+            node.disconnect()
+            flush, watch, begun = bench.flush_ms(), Watch(), time.monotonic()
+            node.serve()
+            ready = time.monotonic() - begun
+            node.connect()
+            answer = node.run('closed 0.001')
+            results.add(f'start @{size}', (ready + node.connect_seconds) * 1000 +
+                        answer['p50_us'] / 1000, 'ms', watch.other_share(), flush)
+            results.add(f'start ready @{size}', ready * 1000, 'ms', watch.other_share(), flush)
+            node.disconnect()
+        node.server.stop()
+        node.server = None
+        results.show(f'start @{size}')
+        results.show(f'start ready @{size}')
+
+
+def rebuild(bench, nodes):
+    """A recount: every record checked, the whole state folded anew and compared."""
+    results = bench.results
+    results.head('rebuild')
+    with served(nodes, 'plain'):
+        for size, node in nodes.items():
+            for _ in range(bench.rounds):
+                work = bench.programs.json('yardstick', 'work', bench.seconds / 4)
+                watch, begun = Watch(), time.monotonic()
+                found = node.load.ask('verify')
+                seconds = time.monotonic() - begun
+                if found['differences']:
+                    raise Failed(f'{found["differences"]} differences')
+                share = watch.other_share()
+                results.add(f'rebuild W @{size}', work['reports_per_second'], '1/s', share)
+                results.add(f'rebuild @{size}', found['entries'] / seconds, '1/s', share)
+            results.show(f'rebuild @{size}', f'rebuild W @{size}')
+
+
+def postgres(bench):
+    """The same questions to PostgreSQL, and its rebuild of the cells from the reports."""
+    results = bench.results
+    count = 2000 if bench.tiny else 20000 if bench.quick else 1000000
+    peer = peers.Postgres(bench.programs, 'PostgreSQL', 'copy', (4, 1, 0), 'spread', 1)
+    results.head(f'PostgreSQL, {count} reports')
+    try:
+        peer.start()
+        stored = 0
+        while stored < count:
+            peer.run('closed 1')
+            stored = int(peer.sql('select count(*) from report'))
+        peer.sql('analyze')
+        for _ in range(bench.rounds):
+            watch = Watch()
+            cell = peer.time('select * from cell where plan = 0 and month = 0 and unit = 79', 200)
+            root = peer.time('select sum(f1), sum(f2), sum(f3) from report where plan = 0 and month = 0', 1)
+            matrix = peer.time('select * from cell where plan in (0, 1) order by unit', 5)
+            again = peer.time(f'begin; truncate cell; insert into cell select plan, month, unit, '
+                              f'{peers.SUMS} from report cross join lateral (values (ward), '
+                              f'(district), (79)) as above (unit) group by plan, month, unit; commit', 1)
+            share = watch.other_share()
+            results.add('peer PostgreSQL one cell', cell * 1e6, 'us', share)
+            results.add('peer PostgreSQL root from the reports', root * 1e6, 'us', share)
+            results.add('peer PostgreSQL matrix 322 x 24', matrix * 1e6, 'us', share)
+            results.add('peer PostgreSQL rebuild', stored / again, '1/s', share)
+        for name in ('one cell', 'root from the reports', 'matrix 322 x 24', 'rebuild'):
+            results.show(f'peer PostgreSQL {name}')
+    finally:
+        peer.stop()
+
+
+ROWS = {'read': read, 'growth': growth, 'start': start, 'rebuild': rebuild}
