@@ -191,6 +191,7 @@ const char *app_refusal_remedy(int code)
 {
 	switch (code) {
 	case REFUSED_BUSY:
+	case REFUSED_LATER:
 		return _("try again in a moment");
 	case REFUSED_NOT_PERMITTED:
 		return _("take a context whose key may: baocao context ls");

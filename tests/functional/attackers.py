@@ -157,6 +157,10 @@ class Attack:
         """The longest answers that there are."""
         self.flood_with([client.envelope('figures', 1, ['kt-2022', '', '2022', 0, 0])], 20)
 
+    def flood_keys(self):
+        """Questions of some milliseconds each."""
+        self.flood_with([client.envelope('keys', 1, [])], 20)
+
     def flood_submissions(self):
         """Messages of 1 MiB: 64 submissions with wrong signatures."""
         reports = [client.report('kt-2022', 'thang', '2022-01', 11, {'lop': 1}, note='x' * 50)] * 170

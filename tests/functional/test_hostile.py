@@ -154,6 +154,13 @@ def rss_peak(pid):
         return int(re.search(r'^VmHWM:\s+(\d+) kB$', file.read(), re.M).group(1)) << 10
 
 
+def publish_many_keys(daemon):
+    """A text of some hundred KiB, and that many keys."""
+    rows = [(client.Key(i.to_bytes(32, 'big')).hex, 11, 'reporter', '2010-01-01', '',
+             f'Number {i}') for i in range(1, 4001)]
+    harness.publish(daemon, 'keys', 'many', client.keys_text(rows))
+
+
 class Hostile(harness.NodeCase):
     """One node under the cap of its unit; each test is one attack."""
 
@@ -165,9 +172,7 @@ class Hostile(harness.NodeCase):
         cls.addClassCleanup(cls.cap.close)
         cls.start_capped()
         harness.furnish(cls.city)
-        rows = [(client.Key(i.to_bytes(32, 'big')).hex, 11, 'reporter', '2010-01-01', '',
-                 f'Number {i}') for i in range(1, 4001)]
-        harness.publish(cls.city, 'keys', 'many', client.keys_text(rows))
+        publish_many_keys(cls.city)
 
     @classmethod
     def start_capped(cls):
@@ -274,6 +279,8 @@ class Hostile(harness.NodeCase):
 
     def test_slow_readers(self):
         self.withstand('slow_reader', did=100)
+        # 8 MiB of answers wait for the key, not 500 answers for each of its connections.
+        self.assertLess(rss_peak(self.city.process.popen.pid), 128 << 20)
 
     def test_slow_writers(self):
         self.withstand('slow_writer')
@@ -347,6 +354,19 @@ class Ended(harness.NodeCase):
         late = Honest(self.city, key_of('ward 12'), 12)
         late.session.close()
         self.assertEqual(len(late.receipts), 1)
+
+
+class Turns(harness.NodeCase):
+    """Without any rate, and with questions that are not cheap: the loop's turns are short."""
+
+    def test_a_submission_does_not_wait_behind_a_thousand_questions(self):
+        self.city = self.node('city', CITY, clock='2022-06-01T08:00:00+07:00', settings={
+            'rate.messages': 0, 'rate.bytes': 0, 'rate.work': 0})
+        harness.furnish(self.city)
+        publish_many_keys(self.city)
+        Hostile.withstand(self, 'flood_keys', key=self.operator)
+
+    attack, finish = Hostile.attack, Hostile.finish
 
 
 class Readers(harness.NodeCase):
