@@ -21,7 +21,8 @@ PROGRAMS = ('proto', 'config', 'daemon', 'clients')
 # calendar and of formats, and how much of a text is repeated in an error or tried by a command.
 FACTS = {
     'BASE64_TEXT_MAX', 'BYTES_MAX', 'CELLS_MAX', 'CODE_QUOTED_MAX', 'DECIMAL_SCALE_MAX',
-    'KEYS_MAX', 'NAMES_MAX', 'NAME_BYTES_MAX', 'NAME_BYTES_SHOWN_MAX', 'OPTIONS_MAX',
+    'KEYS_MAX', 'NAMES_MAX', 'NAME_BYTES_MAX', 'NAME_BYTES_SHOWN_MAX', 'NOTE_LINE_MAX',
+    'OPTIONS_MAX',
     'PERIOD_POSITIONS_MAX', 'PERIOD_YEAR_MAX', 'REFUSALS_SAID_MAX', 'RULE_DAY_MAX', 'TURN_MS_MAX',
     'VARINT_BYTES_MAX', 'VERSION_MAX', 'WORDS_MAX', 'YEAR_MAX',
 }
