@@ -83,7 +83,7 @@ const struct setting_row setting_rows[] = {
 		.meaning = "Messages that one key may send in a second; more are answered `later`. 0 means no limit.",
 	},
 	[ROW_RATE_BYTES] = {
-		"rate.bytes", SETTING_SIZE, "32M", 0, INT64_C(1) << 40, FIELD(rate_bytes),
+		"rate.bytes", SETTING_SIZE, "64M", 0, INT64_C(1) << 40, FIELD(rate_bytes),
 		.meaning = "Bytes that one key may send in a second; more are answered `later`. 0 means no limit.",
 	},
 	[ROW_RATE_WORK] = {

@@ -7,7 +7,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "daemon/checks.h"
 #include "daemon/witness.h"
+
+enum {
+	CHECK_HELPERS = 1, /* beside the recount; the other processors are for the node */
+};
 
 /* Tables that are derived from the ledger, and so must come out the same. */
 static const enum store_table derived[] = { TABLE_TREE, TABLE_KEY, TABLE_PUBLICATION, TABLE_ID,
@@ -21,11 +26,13 @@ struct verify {
 	struct node_init identity;
 	uint64_t life; /* that the checkpoints are signed for */
 	struct verify_result *result;
-	struct txn *held;       /* the snapshot that is recounted */
-	struct peaks peaks;     /* of the tree so far */
-	struct growth growth;   /* by the batch at hand */
-	struct hash *leaves;    /* its leaves, and behind them the nodes of growth */
-	struct hash root;       /* that its checkpoint has */
+	struct txn *held;      /* the snapshot that is recounted */
+	struct peaks peaks;    /* of the tree so far */
+	struct growth growth;  /* by the batch at hand */
+	struct hash *leaves;   /* its leaves, and behind them the nodes of growth */
+	struct hash root;      /* that its checkpoint has */
+	struct checks *checks; /* of its senders' signatures */
+	struct signature *signatures;
 	uint64_t cosigned_size; /* that its parent cosigned last, and the tree has had */
 	bool lost;              /* something was wrong: roots are not compared any more */
 	struct instant until;   /* later batches are left out */
@@ -58,13 +65,24 @@ static int reload_catalog(struct verify *verify)
 	return catalog_load(verify->out, &verify->catalog);
 }
 
-/* The sender's own signature, beside what the node signed. */
-static void check_signature(struct verify *verify, const struct entry *entry)
+/* The senders' own signatures of a batch, beside what the node signed. 0 or -ENOMEM. */
+static int check_signatures(struct verify *verify, struct batch_view view)
 {
-	if (!sign_check(&entry->statement.sender, entry->body, &entry->statement.signature)) {
-		difference(verify->result, "entry %" PRIu64 ": the sender's signature does not fit",
-			entry->statement.seq);
+	struct entry entry;
+	size_t count = 0;
+	int r = 0;
+
+	checks_reset(verify->checks);
+	while (r == 0 && count < LIMIT_BATCH_ENTRIES && batch_view_next(&view, &entry)) {
+		verify->signatures[count] = entry.statement.signature;
+		r = checks_add(verify->checks, &entry.statement.sender, entry.body,
+			verify->signatures[count].data);
+		count++;
 	}
+	if (r == 0) {
+		checks_run(verify->checks);
+	}
+	return r;
 }
 
 static int fold_again_submission(
@@ -134,7 +152,6 @@ static int fold_again(struct verify *verify, const struct entry *entry, bool *re
 	int r = 1;
 
 	problems_init(&problems);
-	check_signature(verify, entry);
 	switch (entry->statement.kind) {
 	case ENTRY_INIT:
 		if (entry->statement.seq > 1) { /* a new life: only the links care */
@@ -294,8 +311,17 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 			return 0;
 		}
 	}
-	r = fold_begin(&verify->fold, verify->out, verify->catalog, view.instant);
-	while (r == 0 && batch_view_next(&view, &entry)) {
+	r = check_signatures(verify, view);
+	if (r == 0) {
+		r = fold_begin(&verify->fold, verify->out, verify->catalog, view.instant);
+	}
+	for (size_t i = 0; r == 0 && i < LIMIT_BATCH_ENTRIES && batch_view_next(&view, &entry);
+		i++) {
+		if (!checks_fit(verify->checks, i)) {
+			difference(verify->result,
+				"entry %" PRIu64 ": the sender's signature does not fit",
+				entry.statement.seq);
+		}
 		r = fold_again(verify, &entry, &reload);
 		verify->result->entries++;
 	}
@@ -500,14 +526,20 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	}
 	verify.leaves = malloc(
 		(LIMIT_BATCH_ENTRIES + GROWTH_NODES(LIMIT_BATCH_ENTRIES)) * sizeof(*verify.leaves));
-	r = verify.leaves ? cells_new(&verify.fold.cells) : -ENOMEM;
+	verify.signatures = malloc(LIMIT_BATCH_ENTRIES * sizeof(*verify.signatures));
+	r = verify.leaves && verify.signatures ? cells_new(&verify.fold.cells) : -ENOMEM;
 	if (r == 0) {
 		r = ids_new(&verify.fold.ids);
+	}
+	if (r == 0) {
+		r = checks_new(CHECK_HELPERS, &verify.checks);
 	}
 	if (r == 0) {
 		verify.growth.nodes = verify.leaves + LIMIT_BATCH_ENTRIES;
 		r = fold_and(&verify, txn, stop, then, data);
 	}
+	checks_free(verify.checks);
+	free(verify.signatures);
 	free(verify.leaves);
 	cells_free(verify.fold.cells);
 	ids_free(verify.fold.ids);

@@ -83,7 +83,7 @@ static void two_lines_are_enough_and_the_rest_has_defaults(void **state)
 	assert_int_equal(fixture->settings.map_bytes, 1 << 30);
 	assert_int_equal(fixture->settings.batch_messages, LIMIT_BATCH_MESSAGES);
 	assert_int_equal(fixture->settings.rate_messages, 10000);
-	assert_int_equal(fixture->settings.rate_bytes, 32 << 20);
+	assert_int_equal(fixture->settings.rate_bytes, 64 << 20);
 	assert_int_equal(fixture->settings.rate_work_ms, 800);
 	assert_false(fixture->settings.synthetic);
 	assert_string_equal(fixture->settings.clock_start, "");
