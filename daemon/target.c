@@ -178,27 +178,27 @@ static int take_period(struct evaluation *evaluation, const struct period *perio
 	const struct query *query = evaluation->query;
 	const struct units *units = catalog_units(query->catalog);
 	struct date day = { period->to.day - 1 };
+	const struct expected *expected = catalog_expected(
+		query->catalog, evaluation->plan, evaluation->indicator->form, period);
 
-	for (size_t i = 0; i < units_count(units); i++) {
-		const struct unit_state *state = units_at(units, i);
+	for (size_t i = 0; expected && i < expected->count; i++) {
+		const struct expected_unit *unit = &expected->units[i];
 		int r;
 
-		if (day.day < state->from.day || day.day >= state->to.day ||
-			!group_is_meant(evaluation->indicator, state->group) ||
-			(evaluation->alone ? state->unit != evaluation->unit
-					   : !unit_is_within(
-						     units, state->unit, evaluation->unit, day)) ||
-			!unit_is_within(units, state->unit, query->node_unit, day) ||
-			!plan_binds(evaluation->plan->plan, evaluation->indicator->form, period,
-				units, state->unit, NULL)) {
+		if (!unit->bound ||
+			(evaluation->alone ? unit->unit != evaluation->unit
+					   : !expected_is_within(expected, i, evaluation->unit)) ||
+			!expected_is_within(expected, i, query->node_unit) ||
+			!group_is_meant(
+				evaluation->indicator, unit_on(units, unit->unit, day)->group)) {
 			continue;
 		}
-		r = take_unit(evaluation, period, state->unit);
+		r = take_unit(evaluation, period, unit->unit);
 		if (r < 0) {
 			return r;
 		}
 	}
-	return 0;
+	return expected ? 0 : -ENOMEM;
 }
 
 static int take_cumulative(struct evaluation *evaluation, const struct period *period)
@@ -368,15 +368,18 @@ int target_evaluate(const struct query *query, const struct catalog_plan *plan, 
 static int has_report(const struct query *query, const struct catalog_plan *plan, size_t form,
 	const struct period *period, uint32_t unit, bool *ret)
 {
-	CLEANUP(rollup_freep) struct rollup_table *table = NULL;
-	const struct rollup_row *row;
-	int r = rollup_make(query, plan, form, period, period, 1, unit, &table);
+	const struct expected *expected = catalog_expected(query->catalog, plan, form, period);
+	struct figure own[LIMIT_FIELDS_PER_FORM];
+	struct aggregate aggregates[LIMIT_FIELDS_PER_FORM];
+	struct rollup_row row = { .own = own, .aggregates = aggregates };
+	ptrdiff_t at;
 
-	if (r < 0) {
-		return r;
+	if (!expected) {
+		return -ENOMEM;
 	}
-	row = rollup_find(table, unit);
-	*ret = row && row->coverage.standing.received > 0;
+	at = expected_find(expected, unit);
+	*ret = at >= 0 && rollup_stored(query, plan, form, period, expected, (size_t)at, &row) &&
+	       row.coverage.standing.received > 0;
 	return 0;
 }
 
