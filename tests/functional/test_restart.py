@@ -339,7 +339,9 @@ class Restart(harness.NodeCase):
         a.stop()
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (48, before[1]))
+            # What this process has open, and room to start another one.
+            few = len(os.listdir('/proc/self/fd')) + 32
+            resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
             a.start()
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
