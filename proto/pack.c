@@ -386,6 +386,12 @@ struct bytes reader_text(struct reader *reader)
 
 struct bytes reader_bin(struct reader *reader)
 {
+	const uint8_t *at = reader->at;
+
+	if (reader->end - at >= 2 && at[0] == 0xc4 && at[1] <= reader->end - at - 2) {
+		reader->at += 2 + at[1];
+		return (struct bytes){ at + 2, at[1] };
+	}
 	return take_bytes(reader, PACK_BIN, "a bin was expected");
 }
 

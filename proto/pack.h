@@ -71,7 +71,7 @@ static inline bool reader_ok(const struct reader *reader)
 	return reader->error == NULL;
 }
 
-/* An integer of one byte, or of three without a sign, as most are. False: nothing was read. */
+/* An integer of one, three or five bytes without a sign, as most are. False: nothing was read. */
 static inline bool reader_small(struct reader *reader, int64_t *ret)
 {
 	const uint8_t *at = reader->at;
@@ -84,6 +84,11 @@ static inline bool reader_small(struct reader *reader, int64_t *ret)
 	if (reader->end - at >= 3 && at[0] == 0xcd && at[1] != 0) {
 		*ret = at[1] << 8 | at[2];
 		reader->at += 3;
+		return true;
+	}
+	if (reader->end - at >= 5 && at[0] == 0xce && (at[1] | at[2]) != 0) {
+		*ret = (int64_t)at[1] << 24 | at[2] << 16 | at[3] << 8 | at[4];
+		reader->at += 5;
 		return true;
 	}
 	return false;
