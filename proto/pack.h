@@ -71,7 +71,7 @@ static inline bool reader_ok(const struct reader *reader)
 	return reader->error == NULL;
 }
 
-/* An integer of one, three or five bytes without a sign, as most are. False: nothing was read. */
+/* An integer of up to five bytes without a sign, as most are. False: nothing was read. */
 static inline bool reader_small(struct reader *reader, int64_t *ret)
 {
 	const uint8_t *at = reader->at;
@@ -79,6 +79,11 @@ static inline bool reader_small(struct reader *reader, int64_t *ret)
 	if (at < reader->end && *at < 0x80) {
 		*ret = *at;
 		reader->at += 1;
+		return true;
+	}
+	if (reader->end - at >= 2 && at[0] == 0xcc && at[1] >= 0x80) {
+		*ret = at[1];
+		reader->at += 2;
 		return true;
 	}
 	if (reader->end - at >= 3 && at[0] == 0xcd && at[1] != 0) {

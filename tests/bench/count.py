@@ -23,8 +23,8 @@ MIXES = ('deadline', 'spread', 'bundles', 'signature')
 DEPTH = 24  # callers that are told apart
 
 stages = [  # a stage, and the functions that begin it; names need not be those of all versions
-    ('read', 'pack_check submission_read report_read value_read submit_read intake_weight'),
-    ('find id', 'fold_id_find fold_signer_find catalog_key_find'),
+    ('read', 'pack_check submission_read submission_read_whole report_read value_read submit_read intake_weight'),
+    ('find id', 'ids_find ids_put ids_flush fold_signer_find catalog_key_find intake_check'),
     ('SHA-256', 'hash_bytes hash_leaf hash_node'),
     ('judge', 'fold_submission fold_report'),
     ('figures', 'subject_apply cells_own cells_sum cells_flush cells_reset cell_get own_get fold_end'),
@@ -33,7 +33,7 @@ stages = [  # a stage, and the functions that begin it; names need not be those 
              ' cursor_seek_before cursor_first txn_begin txn_abort'),
     ('commit', 'txn_commit'),
     ('node signs', 'sign_bytes'),
-    ('receipts', 'answer batch_receipt receipt_write'),
+    ('receipts', 'intake_answer batch_receipt receipt_write'),
     ('rest', 'counted_intake'),
     ('check signature', 'counted_signature'),
 ]
