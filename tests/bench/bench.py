@@ -8,10 +8,12 @@ import argparse
 import contextlib
 import os
 import resource
+import signal
 import sys
 import tempfile
 
 import catchup
+import connections
 import intake
 import stores
 from machine import Failed
@@ -23,6 +25,7 @@ GROUPS = {
     'intake': intake.intake,
     'stores': stores.stores,
     'catch-up': catchup.catch_up,
+    'connections': connections.connections,
 }
 
 
@@ -75,6 +78,9 @@ def main():
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Ended from outside, it still ends its servers and removes their folders.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix='baocao-bench-', dir=options.folder) as folder:
         os.chmod(folder, 0o755)
         bench = Bench(options, folder)

@@ -1,4 +1,5 @@
 """Processes of a benchmark, and what they and the machine did meanwhile: figures of /proc."""
+import ctypes
 import json
 import os
 import pathlib
@@ -88,6 +89,11 @@ class Watch:
         return max(0.0, other / max(possible - self.all, 0.01))
 
 
+def end_with_parent():
+    """In a child: the kernel ends it when we are gone, however we went."""
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+
+
 class Process:
     """A program that is ended with us."""
 
@@ -103,7 +109,8 @@ class Process:
             env['NOTIFY_SOCKET'] = f'{self.notify_folder}/notify'
         with open(log, 'a', encoding='utf-8') as file:
             self.popen = subprocess.Popen(self.command, stderr=file, cwd=cwd, env=env,
-                                          user=user, **{'stdout': file, **pipes})
+                                          user=user, preexec_fn=end_with_parent,
+                                          **{'stdout': file, **pipes})
         self.pid = self.popen.pid
 
     def fail(self, what):

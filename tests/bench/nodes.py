@@ -7,12 +7,14 @@ import tempfile
 from machine import (Failed, Load, Process, bytes_written, cpu_seconds, free_port,
                      memory, run_json)
 
-# What of a node is left out. Signatures are checked only where they are made.
+# What of a node is left out. Signatures are checked only where they are made. Two bundles of each
+# client in flight are more than a commit takes.
 MODES = {
     'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': []},
     'curve': {'daemon': 'baocaod-unsigned', 'load': 'load', 'arguments': []},
     'signed': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign']},
-    'bundles': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign', '--reports', '100']},
+    'bundles': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign', '--reports', '100'],
+                'in_flight': 2},
 }
 SHAPES = {  # clients, messages in flight of each, connected clients that say nothing
     '64x16': (64, 16, 0),
@@ -129,6 +131,7 @@ class Node(Served):
         super().__init__(programs, mode, MODES[mode]['load'], MODES[mode]['arguments'], shape, mix)
         self.mode = mode
         self.map_bytes = map_bytes
+        self.in_flight = min(self.in_flight, MODES[mode].get('in_flight', self.in_flight))
 
     def make(self):
         self.port = free_port()
