@@ -371,7 +371,7 @@ static int plan_read_with(struct bytes text, struct table_errors *errors, struct
 	reading->duties_end = &reading->duties;
 	reading->notes_end = &reading->notes;
 	table_read(text, plan_schemas, plan_schema_count, plan_row, reading, errors);
-	if (reading->failed) {
+	if (reading->failed || errors->failed) {
 		return -ENOMEM;
 	}
 	/* Of a text that could not be read, what it lacks is no news. */

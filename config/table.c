@@ -649,7 +649,7 @@ void table_read(struct bytes text, const struct table_schema *schemas, size_t sc
 		return;
 	}
 	if (csv_new(text, &csv) < 0) {
-		table_errors_add(errors, 0, "", "", "no memory");
+		errors->failed = true;
 		return;
 	}
 	while (csv_seek_record(csv, false)) {

@@ -26,6 +26,7 @@ struct table_errors {
 	table_error_fn *report;
 	void *data;
 	size_t count;
+	bool failed; /* there was no memory: nothing is known of the text */
 };
 
 /* A count of 0 afterwards means that all is well; report may be NULL to only count. */

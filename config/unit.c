@@ -425,7 +425,7 @@ int units_read(const struct bytes *texts, size_t text_count, struct table_errors
 	for (size_t i = 0; i < text_count; i++) {
 		table_read(texts[i], unit_schemas, unit_schema_count, unit_row, &reading, errors);
 	}
-	if (reading.failed || units_index(units) < 0) {
+	if (reading.failed || errors->failed || units_index(units) < 0) {
 		return -ENOMEM;
 	}
 	check_overlaps(units, errors);

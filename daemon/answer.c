@@ -1,6 +1,9 @@
 /* Answers: receipts of what was taken, words for what was not. */
 #include "daemon/outcome.h"
 
+#include <errno.h>
+#include <inttypes.h>
+
 #include "daemon/log.h"
 
 static void log_problems(
@@ -29,9 +32,28 @@ static void log_problems(
 		outcome->problems->count == 1 ? "" : "s");
 }
 
+/* The receipt of a record that is damaged cannot be made again. */
+static int write_damaged(struct intake *intake, struct outcome *outcome, struct writer *reply)
+{
+	if (!outcome->problems) {
+		outcome->problems = malloc(sizeof(*outcome->problems));
+		if (!outcome->problems) {
+			return -ENOMEM;
+		}
+		problems_init(outcome->problems);
+	}
+	problems_add(outcome->problems, -1, REFUSED_STORE_FAILED,
+		"the node's record of entry %" PRIu64
+		" is damaged; its operator runs 'baocao node verify' and restores a copy",
+		outcome->seq);
+	intake->refusals[REFUSED_STORE_FAILED]++;
+	writer_nil(reply);
+	return 0;
+}
+
 /* Writes the receipt of an outcome as a bin, or nil. */
-static int write_receipt(struct intake *intake, const struct outcome *outcome,
-	struct proofs *proofs, struct writer *reply)
+static int write_receipt(
+	struct intake *intake, struct outcome *outcome, struct proofs *proofs, struct writer *reply)
 {
 	int r = 0;
 
@@ -44,6 +66,12 @@ static int write_receipt(struct intake *intake, const struct outcome *outcome,
 		batch_receipt(intake->batch, outcome->index, &intake->receipt);
 	} else {
 		r = proofs_receipt(proofs, outcome->seq, &intake->receipt);
+	}
+	if (r == -EBADMSG || r == -ENOENT) {
+		return write_damaged(intake, outcome, reply);
+	}
+	if (r == 0 && intake->receipt.failed) {
+		r = -ENOMEM;
 	}
 	if (r == 0) {
 		writer_bin(reply, intake->receipt.buffer.data, intake->receipt.buffer.size);
@@ -61,7 +89,7 @@ static void write_problems(const struct outcome *outcome, struct writer *reply)
 static int write_answer(struct intake *intake, const struct intake_message *message,
 	const struct slot *slot, struct proofs *proofs)
 {
-	const struct outcome *outcomes = intake->outcomes + slot->first;
+	struct outcome *outcomes = intake->outcomes + slot->first;
 	struct writer *reply = &intake->reply;
 	int r = 0;
 
@@ -124,7 +152,11 @@ int intake_answer(struct intake *intake, struct intake_message *messages, const 
 	proofs_init(&proofs, txn);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		writer_reset(&intake->reply);
-		if (slots[i].count == 0 && slots[i].refused) {
+		if (slots[i].damaged) {
+			intake->refusals[REFUSED_STORE_FAILED]++;
+			write_refused(&intake->reply, messages[i].request, REFUSED_STORE_FAILED,
+				"a record of the node that this needs is damaged; its operator runs 'baocao node verify' and restores a copy");
+		} else if (slots[i].count == 0 && slots[i].refused) {
 			intake->refusals[REFUSED_MALFORMED]++;
 			write_refused(&intake->reply, messages[i].request, REFUSED_MALFORMED,
 				"the body is not one of its type");
@@ -140,6 +172,9 @@ int intake_answer(struct intake *intake, struct intake_message *messages, const 
 				}
 			}
 			r = write_answer(intake, &messages[i], &slots[i], &proofs);
+		}
+		if (r == 0 && intake->reply.failed) {
+			r = -ENOMEM; /* half an answer is none: its sender asks again */
 		}
 		if (r == 0) {
 			reply(data, messages[i].peer, writer_bytes(&intake->reply));

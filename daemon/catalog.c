@@ -570,7 +570,7 @@ int key_rows_read(struct bytes text, struct table_errors *errors, struct key_row
 		return -ENOMEM;
 	}
 	table_read(text, &key_schema, 1, key_row, rows, errors);
-	if (rows->failed) {
+	if (rows->failed || errors->failed) {
 		return -ENOMEM;
 	}
 	if (errors->count > before) {

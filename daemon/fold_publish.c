@@ -98,7 +98,7 @@ static int check_units(
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	CLEANUP(units_freep) struct units *units = NULL;
-	struct table_errors errors = { table_problem, problems, 0 };
+	struct table_errors errors = { table_problem, problems, 0, false };
 	struct bytes texts[64] = { publication->text };
 	struct bytes key, value;
 	size_t count = 1;
@@ -197,7 +197,7 @@ static int check_plan(struct fold *fold, const struct publication *publication,
 	struct problems *problems)
 {
 	CLEANUP(plan_freep) struct plan *plan = NULL;
-	struct table_errors errors = { table_problem, problems, 0 };
+	struct table_errors errors = { table_problem, problems, 0, false };
 	const struct catalog_plan *old = catalog_plan_find(fold->catalog, publication->name);
 	char why[LIMIT_PLACE_BYTES];
 	int r = plan_read(publication->text, &errors, &plan);
@@ -295,7 +295,7 @@ static int publish_keys(struct fold *fold, const struct publication *publication
 {
 	CLEANUP(key_rows_freep) struct key_rows *rows = NULL;
 	CLEANUP(freep) uint32_t *parties = NULL;
-	struct table_errors errors = { table_problem, problems, 0 };
+	struct table_errors errors = { table_problem, problems, 0, false };
 	int r = key_rows_read(publication->text, &errors, &rows);
 
 	if (r) {

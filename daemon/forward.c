@@ -29,6 +29,7 @@ enum {
 	REFUSED_LAST_MS = 30000,
 	WITNESS_MS = 5000, /* between checkpoints that are shown to the parent */
 	WITNESS_REFUSED_MS = 300000,
+	FULL_LAST_MS = 4000, /* the last, while the parent has no room */
 	FIGURE_BYTES =
 		10, /* of 9 bytes in a record, at most; its head covers the rest of a cell likewise */
 };
@@ -161,6 +162,8 @@ static void start_again(struct forward *forward, int64_t hello_ms)
 static void refuse(struct forward *forward, struct bytes code, struct bytes place, int64_t now_ms)
 {
 	bool known = forward->state == FORWARD_REFUSED;
+	bool full = bytes_equal_text(code, judgement_name(REFUSED_STORE_FULL));
+	int64_t last = full ? FULL_LAST_MS : REFUSED_LAST_MS;
 
 	snprintf(forward->detail, sizeof(forward->detail), "%.*s: %.*s", (int)code.size, code.data,
 		(int)place.size, place.data);
@@ -168,8 +171,8 @@ static void refuse(struct forward *forward, struct bytes code, struct bytes plac
 	forward->flight_count = 0;
 	forward->next_hello_ms = now_ms + forward->refused_wait_ms;
 	forward->refused_wait_ms *= 2;
-	if (forward->refused_wait_ms > REFUSED_LAST_MS) {
-		forward->refused_wait_ms = REFUSED_LAST_MS;
+	if (forward->refused_wait_ms > last) {
+		forward->refused_wait_ms = last;
 	}
 	if (!known) {
 		log_event(EVENT_UPSTREAM_REFUSED,

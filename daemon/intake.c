@@ -252,6 +252,11 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 			outcomes_clear(intake, slot->first);
 			slot->refused = true;
 			r = 0;
+		} else if (r == -EUCLEAN) {
+			outcomes_clear(intake, slot->first);
+			slot->refused = true;
+			slot->damaged = true;
+			r = 1;
 		} else if (r == 1) {
 			slot->refused = true;
 		}
@@ -384,7 +389,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	sign_bytes(pair, writer_bytes(&body), &statement.signature);
 	hash_bytes(writer_bytes(&body), &statement.digest);
 	batch_reset(batch, &peaks, now.ms > last.ms ? now : last);
-	r = batch_add(batch, &statement, writer_bytes(&body));
+	r = body.failed ? -ENOMEM : batch_add(batch, &statement, writer_bytes(&body));
 	writer_free(&body);
 	if (r < 0) {
 		return r;

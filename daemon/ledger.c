@@ -122,6 +122,9 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 	item->statement_at = batch->statements.buffer.size;
 	statement_write(&batch->statements, statement);
 	item->statement_size = batch->statements.buffer.size - item->statement_at;
+	if (batch->statements.failed) {
+		return -ENOMEM;
+	}
 	hash_leaf((struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
 			  item->statement_size },
 		&batch->leaves[batch->count]);
@@ -328,6 +331,8 @@ void entry_leaf(const struct entry *entry, struct writer *scratch, struct hash *
 	hash_leaf(writer_bytes(scratch), ret);
 }
 
+const char ledger_no_memory[] = "there is no memory to check it";
+
 const char *batch_view_leaves(struct batch_view view, struct hash *leaves)
 {
 	const char *why = NULL;
@@ -339,6 +344,7 @@ const char *batch_view_leaves(struct batch_view view, struct hash *leaves)
 	for (uint32_t i = 0; i < view.count && !why; i++) {
 		if (batch_view_next(&view, &entry)) {
 			entry_leaf(&entry, &scratch, &leaves[i]);
+			why = scratch.failed ? ledger_no_memory : NULL;
 		} else {
 			why = "an entry is malformed or missing";
 		}
@@ -414,6 +420,18 @@ int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret)
 			       batch_view_next(&view, ret)
 		       ? 0
 		       : -EBADMSG;
+}
+
+const char *ledger_check(struct txn *txn, uint64_t seq)
+{
+	CLEANUP(freep) struct hash *leaves = NULL;
+	struct batch_view view;
+
+	if (ledger_batch(txn, seq, &view) < 0) {
+		return "its record is malformed or missing";
+	}
+	leaves = malloc(view.count * sizeof(*leaves));
+	return leaves ? batch_view_leaves(view, leaves) : ledger_no_memory;
 }
 
 /* A place in a batch: before the entry that comes next. */

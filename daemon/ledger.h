@@ -69,6 +69,7 @@ void entry_leaf(const struct entry *entry, struct writer *scratch, struct hash *
  * record's own hash: any damage of the record is found. NULL, or what does not hold.
  */
 const char *batch_view_leaves(struct batch_view view, struct hash *leaves);
+extern const char ledger_no_memory[]; /* what is said where that could not be done */
 
 /* Writes the subtrees that became complete to table tree. */
 void ledger_tree_put(struct txn *txn, const struct growth *growth);
@@ -80,6 +81,8 @@ int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant)
 int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret);
 /* The entry with that sequence: the same. */
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret);
+/* Does the record that holds seq have its hash? NULL, or what does not hold. */
+const char *ledger_check(struct txn *txn, uint64_t seq);
 typedef bool ledger_back_fn(void *data, const struct entry *entry);
 /*
  * Calls back for the entries of one kind not later than until, newest first, until fn says false or

@@ -86,12 +86,20 @@ static int fail_open(const struct settings *settings, int outcome)
 
 static int open_store(const struct settings *settings, struct store **ret)
 {
+	char damage[PAGES_WHY_BYTES], why[PAGES_WHY_BYTES + 80];
 	struct store_options options = {
 		.folder = settings->state,
 		.map_bytes = (size_t)settings->map_bytes,
+		.why = damage,
 	};
 	int r = store_open(&options, ret);
 
+	if (r == STORE_E_DAMAGED) {
+		snprintf(why, sizeof(why),
+			"the store is damaged, and nothing was changed: %s; restore a copy",
+			damage);
+		return fail_config(settings->state, why);
+	}
 	return r ? fail_open(settings, r) : 0;
 }
 

@@ -52,6 +52,7 @@ struct slot {
 	size_t first;
 	size_t count;
 	bool refused; /* its outcomes are final */
+	bool damaged; /* a record that it needs is: it has no outcomes */
 };
 
 /*
@@ -63,7 +64,7 @@ int intake_check(struct intake *intake, const struct intake_message *messages,
 /*
  * Takes one message: judges, folds, and appends what counts to the batch. 0; 1 when it is refused
  * after it may have changed something: the run must start again without it; -EBADMSG for a body
- * that is not one of its type; -errno.
+ * that is not one of its type; -EUCLEAN where a record that it needs is damaged; -errno.
  */
 int intake_take(struct intake *intake, const struct intake_message *message);
 int take_publish(struct intake *intake, const struct intake_message *message);

@@ -29,6 +29,7 @@ static int block_load(struct proofs *proofs, uint64_t block)
 			if (r == 0) {
 				entry_leaf(&entry, &scratch, &proofs->leaves[proofs->leaf_count++]);
 				seq++;
+				r = scratch.failed ? -ENOMEM : 0;
 			}
 		}
 	}
@@ -120,6 +121,7 @@ int proofs_receipt(struct proofs *proofs, uint64_t seq, struct writer *writer)
 	writer_init(&statement);
 	statement_write(&statement, &entry.statement);
 	receipt_write(writer, view.note, writer_bytes(&statement), &path);
+	r = statement.failed ? -ENOMEM : 0;
 	writer_free(&statement);
-	return 0;
+	return r;
 }

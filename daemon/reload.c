@@ -59,7 +59,7 @@ int node_settings(
 	const char *path, bool check, node_report_fn *report, void *data, struct settings *ret)
 {
 	struct reading reading = { path, report, data };
-	struct table_errors errors = { report_error, &reading, 0 };
+	struct table_errors errors = { report_error, &reading, 0, false };
 	int r = settings_read(path, &errors, ret);
 	char text[512];
 

@@ -247,6 +247,19 @@ static size_t whole_pages(size_t bytes)
 	return bytes - bytes % (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Before LMDB maps the file: it would follow any number that is in it. */
+static int check_file(const char *path, char *why)
+{
+	char room[PAGES_WHY_BYTES];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : pages_check(fd, 0, why ? why : room);
+
+	if (fd >= 0) {
+		close(fd);
+	}
+	return r == PAGES_E_DAMAGED ? STORE_E_DAMAGED : r == PAGES_E_FOREIGN ? STORE_E_FORMAT : r;
+}
+
 int store_open(const struct store_options *options, struct store **ret)
 {
 	CLEANUP(store_closep) struct store *store = calloc(1, sizeof(*store));
@@ -271,13 +284,25 @@ int store_open(const struct store_options *options, struct store **ret)
 	if (exists == options->create) {
 		return exists ? -EEXIST : -ENOENT;
 	}
-	r = open_environment(store, options->create);
+	r = exists ? check_file(store->path, options->why) : 0;
+	if (r == 0) {
+		r = open_environment(store, options->create);
+	}
 	if (r) {
 		return r;
 	}
 	*ret = store;
 	store = NULL;
 	return 0;
+}
+
+int txn_check_pages(struct txn *txn, char ret_why[PAGES_WHY_BYTES])
+{
+	int fd, r;
+
+	mdb_env_get_fd(txn->store->env, &fd);
+	r = pages_check(fd, mdb_txn_id(txn->mdb), ret_why);
+	return r == PAGES_E_DAMAGED ? STORE_E_DAMAGED : r;
 }
 
 int store_reopen(struct store *store)

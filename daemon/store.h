@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "proto/bytes.h"
+#include "daemon/pages.h"
 
 struct store; /* opaque; one per process and path */
 struct txn;   /* opaque; one thread */
@@ -39,11 +39,13 @@ enum {
 	STORE_E_HELD,     /* another process has held a snapshot for too long */
 	STORE_E_SMALLER,  /* a map is not made smaller while it is in use */
 	STORE_E_BUSY,     /* a transaction is open */
+	STORE_E_DAMAGED,  /* its pages are; the words are in store_options.why */
 };
 
 struct store_options {
 	const char *folder; /* must exist; the store is FOLDER/baocao.mdb */
 	size_t map_bytes;
+	char *why;    /* room for PAGES_WHY_BYTES; NULL: not wanted */
 	bool create;  /* make it when it is not there (then it must not be there) */
 	bool scratch; /* thrown away afterwards: no flushes, and no space is reserved */
 };
@@ -57,6 +59,11 @@ struct store_options {
 int store_open(const struct store_options *options, struct store **ret);
 void store_close(struct store *store);
 void store_closep(struct store **store);
+/*
+ * Walks the pages of a snapshot, which no more than one commit may have followed. 0, STORE_E_DAMAGED
+ * with words, -ESTALE after more commits, -errno.
+ */
+int txn_check_pages(struct txn *txn, char ret_why[PAGES_WHY_BYTES]);
 /* Bytes that a map of that size still needs in the folder, and bytes that are free there. */
 void store_room(const char *folder, uint64_t map_bytes, uint64_t *ret_needed, uint64_t *ret_free);
 /*

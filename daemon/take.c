@@ -116,6 +116,15 @@ static bool submission_check(int64_t type, struct bytes bytes, struct submission
 	return !why;
 }
 
+/* It stays with its sender: the report is held, and the proof of it is to be restored. */
+static void damaged_entry(uint64_t seq, struct problems *problems)
+{
+	problems_add(problems, -1, REFUSED_STORE_FAILED,
+		"the node's record of entry %" PRIu64
+		" is damaged; its operator runs 'baocao node verify' and restores a copy",
+		seq);
+}
+
 /* Finds a repeat: the same id with the same bytes, in the ledger or in this very commit. */
 static int find_repeat(struct intake *intake, const struct submission *submission,
 	const struct fold_signer *signer, struct bytes bytes, struct outcome *outcome,
@@ -135,10 +144,18 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 		held = batch_body(intake->batch, (uint32_t)(seq - first));
 	} else {
 		r = ledger_entry(intake->fold.txn, seq, &entry);
+		if (r == -EBADMSG || r == -ENOENT) {
+			damaged_entry(seq, problems);
+			return 0;
+		}
 		if (r < 0) {
 			return r;
 		}
 		held = entry.body;
+	}
+	if (!bytes_equal(bytes, held) && seq < first && ledger_check(intake->fold.txn, seq)) {
+		damaged_entry(seq, problems); /* then nobody knows which bytes they were */
+		return 0;
 	}
 	if (!bytes_equal(bytes, held)) {
 		problems_add(problems, -1, REFUSED_ID_CONFLICT,
@@ -257,6 +274,9 @@ static int is_to_be_checked(struct intake *intake, struct bytes bytes, struct pu
 		return 0;
 	}
 	r = ids_find(intake->fold.ids, signer->party, counter, &seq);
+	if (r == -EBADMSG) {
+		return 0; /* it is damaged: who needs it is told when it is taken */
+	}
 	return r < 0 ? r : seq == 0;
 }
 
@@ -297,7 +317,7 @@ int intake_check(struct intake *intake, const struct intake_message *messages,
 		}
 	}
 	checks_run(intake->checks);
-	return r == -EBADMSG ? -EIO : r;
+	return r;
 }
 
 /* [[bytes, signature, attempts], …] */
@@ -326,7 +346,7 @@ static int take_submit(struct intake *intake, const struct intake_message *messa
 			r = outcome_keep(outcome, &problems);
 		}
 		if (r < 0) {
-			return r == -EBADMSG ? -EIO : r;
+			return r == -EBADMSG ? -EUCLEAN : r;
 		}
 	}
 	return 0;
@@ -389,7 +409,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 	outcome->counter = rollup.up_to;
 	outcome->highest = rollup.epoch;
 	if (refused < 0) {
-		return refused == -EBADMSG ? -EIO : refused;
+		return refused == -EBADMSG ? -EUCLEAN : refused;
 	}
 	if (taken) {
 		outcome->kind = OUTCOME_NOTHING_NEW;

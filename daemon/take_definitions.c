@@ -71,7 +71,7 @@ int take_publish(struct intake *intake, const struct intake_message *message)
 		}
 	}
 	if (refused < 0) {
-		return refused == -EBADMSG ? -EIO : refused;
+		return refused == -EBADMSG ? -EUCLEAN : refused;
 	}
 	if (problems.count == 0 && !held && !dry_run) {
 		intake->reload = true;
@@ -182,5 +182,5 @@ int take_key_act(struct intake *intake, const struct intake_message *message)
 		}
 	}
 	r = r < 0 ? r : outcome_keep(outcome, &problems);
-	return r == -EBADMSG ? -EIO : r;
+	return r == -EBADMSG ? -EUCLEAN : r;
 }

@@ -511,22 +511,6 @@ bool reader_done(const struct reader *reader)
 	return !reader->error && reader->at == reader->end;
 }
 
-void writer_init(struct writer *writer)
-{
-	msgpack_sbuffer_init(&writer->buffer);
-	msgpack_packer_init(&writer->packer, &writer->buffer, msgpack_sbuffer_write);
-}
-
-void writer_free(struct writer *writer)
-{
-	msgpack_sbuffer_destroy(&writer->buffer);
-}
-
-void writer_reset(struct writer *writer)
-{
-	msgpack_sbuffer_clear(&writer->buffer);
-}
-
 /* Room for size more bytes, which are counted as written; NULL where there is no memory. */
 static char *writer_take(struct writer *writer, size_t size)
 {
@@ -537,6 +521,7 @@ static char *writer_take(struct writer *writer, size_t size)
 		char *data = realloc(buffer->data, alloc);
 
 		if (!data) {
+			writer->failed = true;
 			return NULL;
 		}
 		buffer->data = data;
@@ -544,6 +529,35 @@ static char *writer_take(struct writer *writer, size_t size)
 	}
 	buffer->size += size;
 	return buffer->data + buffer->size - size;
+}
+
+/* What msgpack-c calls. */
+static int writer_write(void *data, const char *bytes, size_t size)
+{
+	char *at = writer_take(data, size);
+
+	if (at && size > 0) {
+		memcpy(at, bytes, size);
+	}
+	return at ? 0 : -1;
+}
+
+void writer_init(struct writer *writer)
+{
+	msgpack_sbuffer_init(&writer->buffer);
+	msgpack_packer_init(&writer->packer, writer, writer_write);
+	writer->failed = false;
+}
+
+void writer_free(struct writer *writer)
+{
+	msgpack_sbuffer_destroy(&writer->buffer);
+}
+
+void writer_reset(struct writer *writer)
+{
+	msgpack_sbuffer_clear(&writer->buffer);
+	writer->failed = false;
 }
 
 /* Most of what an answer has are values of one byte; calling the packer for each is half of its cost. */

@@ -145,6 +145,7 @@ bool key_set_add(struct key_set *set, struct bytes key);
 struct writer {
 	msgpack_sbuffer buffer;
 	msgpack_packer packer;
+	bool failed; /* there was no memory: what it holds is not whole; until writer_reset */
 };
 
 void writer_init(struct writer *writer); /* the packer points into it: do not move it */

@@ -512,6 +512,76 @@ static void a_full_store_answers_publications_so_too(void **state)
 	world_free(world);
 }
 
+/* Changes one byte of the ledger's record that begins with entry seq, at size - from_end. */
+static void damage_record(struct world *world, uint64_t seq, size_t from_end)
+{
+	CLEANUP(buffer_free) struct buffer copy = { 0 };
+	struct bytes record;
+	uint8_t key[8];
+	struct txn *txn;
+
+	put_be64(key, seq);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, &record));
+	copy = buffer_of(record);
+	copy.data[copy.size - from_end] ^= 1;
+	txn_put(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, buffer_bytes(&copy));
+	assert_int_equal(txn_commit(txn), 0);
+}
+
+static void a_repeat_of_a_damaged_entry_stays_with_its_sender_and_the_rest_goes_on(void **state)
+{
+	struct world *world = *state;
+	struct report_spec spec = report_n("2022-05", 101, 1, 3);
+	struct report_spec next = report_n("2022-05", 102, 1, 4);
+	struct buffer bytes = submission_of(WARD_101, 1, &spec, 1);
+	struct verify_result result;
+
+	queue_submit(world, WARD_101, buffer_of(buffer_bytes(&bytes)));
+	assert_int_equal(world_run(world), 0);
+	assert_non_null(answer_of(world, 0).receipt.data);
+	damage_record(world, intake_seq(world->intake), 1); /* the last byte of its body */
+	queue_submit(world, WARD_101, buffer_of(buffer_bytes(&bytes)));
+	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &next, 1));
+	assert_int_equal(world_run(world), 0);
+	assert_null(answer_of(world, 0).receipt.data);
+	assert_int_equal(answer_of(world, 0).code, REFUSED_STORE_FAILED);
+	assert_non_null(answer_of(world, 1).receipt.data);
+	world_verify(world, &result);
+	assert_true(result.differences > 0);
+	assert_non_null(strstr(result.details[0], "batch at 5"));
+	buffer_free(&bytes);
+}
+
+static void a_damaged_state_refuses_what_needs_it_and_the_rest_goes_on(void **state)
+{
+	struct world *world = *state;
+	struct report_spec spec = report_n("2022-05", 102, 1, 4);
+	struct bytes key, value;
+	struct cursor *cursor;
+	struct txn *txn;
+
+	assert_int_equal(submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3)), -1);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	assert_int_equal(cursor_open(txn, TABLE_ID, &cursor), 0);
+	assert_true(cursor_first(cursor, &key, &value));
+	cursor_close(cursor);
+	{
+		CLEANUP(buffer_free) struct buffer copy = buffer_of(key);
+
+		txn_put(txn, TABLE_ID, buffer_bytes(&copy), bytes_of("x"));
+	}
+	assert_int_equal(txn_commit(txn), 0);
+	spec = report_n("2022-05", 101, 2, 5);
+	queue_submit(world, WARD_101, submission_of(WARD_101, 2, &spec, 1));
+	spec = report_n("2022-05", 102, 1, 4);
+	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &spec, 1));
+	assert_int_equal(world_run(world), 0);
+	assert_int_equal(answer_of(world, 0).type, MESSAGE_REFUSED);
+	assert_int_equal(answer_of(world, 0).code, REFUSED_STORE_FAILED);
+	assert_non_null(answer_of(world, 1).receipt.data);
+}
+
 static void the_clock_of_commits_never_goes_back(void **state)
 {
 	struct world *world = *state;
@@ -583,6 +653,8 @@ int main(void)
 		cmocka_unit_test(
 			a_full_store_answers_so_changes_nothing_and_works_again_when_enlarged),
 		cmocka_unit_test(a_full_store_answers_publications_so_too),
+		TEST(a_repeat_of_a_damaged_entry_stays_with_its_sender_and_the_rest_goes_on),
+		TEST(a_damaged_state_refuses_what_needs_it_and_the_rest_goes_on),
 		TEST(the_clock_of_commits_never_goes_back),
 		TEST(a_store_of_another_node_is_not_opened),
 		TEST(the_receipt_of_a_counter_can_be_asked_for_again),

@@ -41,7 +41,7 @@ static const struct shipped_plan shipped_plans[] = {
 static struct plan *plan_of_bytes(struct bytes text)
 {
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	struct plan *plan = NULL;
 
 	if (plan_read(text, &errors, &plan) != 0) {
@@ -147,7 +147,7 @@ static void shipped_plans_name_units_that_exist(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(shipped_plans); i++) {
 		CLEANUP(plan_freep) struct plan *plan = shipped(shipped_plans[i].path);
 		struct found_errors found = { 0 };
-		struct table_errors errors = { found_error_add, &found, 0 };
+		struct table_errors errors = { found_error_add, &found, 0, false };
 
 		plan_check_units(plan, *state, &errors);
 		found_errors_print(&found);
@@ -259,7 +259,7 @@ static void codes_that_no_unit_has_are_reported(void **state)
 				  "f,group ward,9999,764 gv.nobody,gv.pkt,D:L1\n"
 				  "f,unit gv.pkt gv.pkr,,,,D:L1\n" PLAN_FIELD);
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 
 	plan_check_units(plan, *state, &errors);
 	assert_int_equal(found.count, 4);
@@ -355,7 +355,7 @@ static void each_bad_plan_has_the_error_it_announces(void **state)
 		CLEANUP(buffer_free) struct buffer text = { 0 };
 		CLEANUP(plan_freep) struct plan *plan = NULL;
 		struct found_errors found = { 0 };
-		struct table_errors errors = { found_error_add, &found, 0 };
+		struct table_errors errors = { found_error_add, &found, 0, false };
 		char first[512];
 
 		if (!strstr(entry->d_name, ".plan")) {
@@ -380,7 +380,7 @@ static void each_bad_plan_has_the_error_it_announces(void **state)
 static void an_empty_plan_lacks_its_row(void **state)
 {
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	struct plan *plan = NULL;
 
 	(void)state;
@@ -392,7 +392,7 @@ static void a_plan_over_its_limits_is_refused(void **state)
 {
 	CLEANUP(buffer_free) struct buffer text = { 0 };
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	struct plan *plan = NULL;
 
 	(void)state;
@@ -580,7 +580,7 @@ static size_t read_examples(char *text)
 		start = strstr(rest, "\n```plan\n")) {
 		CLEANUP(plan_freep) struct plan *plan = NULL;
 		struct found_errors found = { 0 };
-		struct table_errors errors = { found_error_add, &found, 0 };
+		struct table_errors errors = { found_error_add, &found, 0, false };
 		char *end;
 
 		start += strlen("\n```plan\n");

@@ -29,7 +29,7 @@ enum {
 static struct plan *plan_of(const char *text)
 {
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	struct plan *plan = NULL;
 
 	if (plan_read(bytes_of(text), &errors, &plan) != 0) {

@@ -33,7 +33,7 @@ static void row_add(void *data, const struct table_row *row, struct table_errors
 
 static void read_bytes(struct bytes text, struct rows *ret_rows, struct found_errors *ret_found)
 {
-	struct table_errors errors = { found_error_add, ret_found, 0 };
+	struct table_errors errors = { found_error_add, ret_found, 0, false };
 
 	*ret_rows = (struct rows){ 0 };
 	*ret_found = (struct found_errors){ 0 };
@@ -232,7 +232,7 @@ static void huge_lines_rows_and_cells_are_errors(void **state)
 static void words_of_an_error_are_whole_characters(void **state)
 {
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	char text[2 * LIMIT_PLACE_BYTES];
 
 	(void)state;

@@ -19,7 +19,7 @@ static struct date day(const char *text)
 static struct units *units_of(const char *text)
 {
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	struct bytes bytes = bytes_of(text);
 	struct units *units = NULL;
 
@@ -34,7 +34,7 @@ static struct units *units_of(const char *text)
 static struct found_errors errors_of(const char *text)
 {
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	struct bytes bytes = bytes_of(text);
 	struct units *units = NULL;
 
@@ -48,7 +48,7 @@ static int shipped_set_up(void **state)
 	CLEANUP(buffer_free) struct buffer city = { 0 };
 	CLEANUP(buffer_free) struct buffer bodies = { 0 };
 	struct found_errors found = { 0 };
-	struct table_errors errors = { found_error_add, &found, 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
 	struct units *units = NULL;
 
 	assert_int_equal(

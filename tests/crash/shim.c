@@ -1,0 +1,405 @@
+/*
+ * shim.c - stands between a program and its disk (LD_PRELOAD): logs what is written to one folder, in
+ * order and with the data, or makes the Nth operation fail.
+ *
+ * A program that knows of it finds crash_log, crash_mark, crash_arm and crash_reached with dlsym; a
+ * program that does not (the daemon) is told by the environment:
+ *
+ *	CRASH_FOLDER=PATH                 only files below it count; nothing happens without
+ *	CRASH_FAIL=OP:N:ERRNO:once|always OP is write, sync, open or alloc; N counts from 1
+ *
+ * The log is a buffer of records (shim.h). LMDB writes its meta page through a descriptor opened with
+ * O_DSYNC: such a write is a write and a sync of its own bytes.
+ */
+#include "tests/crash/shim.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+	FDS = 1024,
+	LOG_BYTES = 256 << 20, /* address space; touched only as far as it is used */
+};
+
+enum watched {
+	WATCHED_NOT = 0,
+	WATCHED_PLAIN,
+	WATCHED_DSYNC,
+};
+
+static struct {
+	char folder[PATH_MAX];
+	unsigned char fds[FDS];
+	char *log;
+	size_t log_size;
+	int fail_op;
+	long fail_at;
+	int fail_errno;
+	bool fail_always;
+	bool paused;
+	long counts[CRASH_OP_COUNT];
+	bool reached;
+} shim;
+
+#define REAL(name)                                                 \
+	static __typeof__(&name) real;                             \
+	if (!real) {                                               \
+		real = (__typeof__(&name))dlsym(RTLD_NEXT, #name); \
+	}
+
+static void log_record(enum crash_kind kind, uint64_t offset, const void *data, uint64_t size)
+{
+	struct crash_record record = { (uint32_t)kind, 0, offset, size };
+	size_t bytes = kind == CRASH_LENGTH ? 0 : size;
+
+	if (!shim.log || shim.log_size + sizeof(record) + bytes > LOG_BYTES) {
+		return;
+	}
+	memcpy(shim.log + shim.log_size, &record, sizeof(record));
+	shim.log_size += sizeof(record);
+	if (bytes > 0) {
+		memcpy(shim.log + shim.log_size, data, bytes);
+		shim.log_size += bytes;
+	}
+}
+
+/* Is this operation to fail? Sets errno. */
+static bool fails(enum crash_op op)
+{
+	long count;
+
+	if (shim.fail_op != (int)op || shim.paused) {
+		return false;
+	}
+	count = __atomic_add_fetch(&shim.counts[op], 1, __ATOMIC_RELAXED);
+	if (count == shim.fail_at || (shim.fail_always && count > shim.fail_at)) {
+		shim.reached = true;
+		errno = shim.fail_errno;
+		return true;
+	}
+	return false;
+}
+
+static void read_environment(void)
+{
+	static const char *const names[CRASH_OP_COUNT] = { "none", "write", "sync", "open",
+		"alloc" };
+	const char *fail = getenv("CRASH_FAIL");
+	const char *folder = getenv("CRASH_FOLDER");
+	char op[8], mode[8];
+
+	if (folder) {
+		snprintf(shim.folder, sizeof(shim.folder), "%s", folder);
+	}
+	if (fail && sscanf(fail, "%7[a-z]:%ld:%d:%7[a-z]", op, &shim.fail_at, &shim.fail_errno,
+			    mode) == 4) {
+		shim.fail_always = strcmp(mode, "always") == 0;
+		for (int i = 1; i < CRASH_OP_COUNT; i++) {
+			if (strcmp(op, names[i]) == 0) {
+				shim.fail_op = i;
+			}
+		}
+	}
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	read_environment();
+}
+
+void crash_log(const char *folder)
+{
+	snprintf(shim.folder, sizeof(shim.folder), "%s", folder);
+	shim.log = mmap(NULL, LOG_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (shim.log == MAP_FAILED) {
+		shim.log = NULL;
+	}
+}
+
+void crash_mark(const void *data, size_t size)
+{
+	log_record(CRASH_MARK, 0, data, size);
+}
+
+size_t crash_taken(const char **ret)
+{
+	*ret = shim.log;
+	return shim.log_size;
+}
+
+void crash_arm(const char *folder, int op, long at, int error, bool always)
+{
+	snprintf(shim.folder, sizeof(shim.folder), "%s", folder);
+	memset(shim.counts, 0, sizeof(shim.counts));
+	shim.reached = false;
+	shim.fail_at = at;
+	shim.fail_errno = error;
+	shim.fail_always = always;
+	shim.fail_op = op;
+}
+
+void crash_pause(bool paused)
+{
+	shim.paused = paused;
+}
+
+bool crash_reached(void)
+{
+	return shim.reached;
+}
+
+static enum watched watched(int fd)
+{
+	return fd >= 0 && fd < FDS ? (enum watched)shim.fds[fd] : WATCHED_NOT;
+}
+
+/* Only the store itself: LMDB's table of readers is not written but mapped, and means nothing. */
+static bool is_below(const char *path)
+{
+	size_t size = strlen(shim.folder);
+
+	return size > 0 && strncmp(path, shim.folder, size) == 0 && path[size] == '/';
+}
+
+static int opened(int fd, const char *path, int flags)
+{
+	const char *name = strrchr(path, '/');
+
+	if (fd >= 0 && fd < FDS) {
+		shim.fds[fd] = !is_below(path) || strcmp(name, "/baocao.mdb") != 0 ? WATCHED_NOT
+			       : flags & O_DSYNC                                   ? WATCHED_DSYNC
+										   : WATCHED_PLAIN;
+	}
+	return fd;
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list arguments;
+	mode_t mode;
+
+	REAL(open)
+	va_start(arguments, flags);
+	mode = va_arg(arguments, mode_t);
+	va_end(arguments);
+	if (is_below(path) && fails(CRASH_OP_OPEN)) {
+		return -1;
+	}
+	return opened(real(path, flags, mode), path, flags);
+}
+
+int open64(const char *path, int flags, ...)
+{
+	va_list arguments;
+	mode_t mode;
+
+	va_start(arguments, flags);
+	mode = va_arg(arguments, mode_t);
+	va_end(arguments);
+	return open(path, flags, mode);
+}
+
+int close(int fd)
+{
+	REAL(close)
+	if (fd >= 0 && fd < FDS) {
+		shim.fds[fd] = WATCHED_NOT;
+	}
+	return real(fd);
+}
+
+static void wrote(int fd, uint64_t offset, const void *data, ssize_t size)
+{
+	if (size > 0) {
+		log_record(watched(fd) == WATCHED_DSYNC ? CRASH_WRITE_SYNCED : CRASH_WRITE, offset,
+			data, (uint64_t)size);
+	}
+}
+
+ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+	ssize_t r;
+
+	REAL(pwrite)
+	if (watched(fd) && fails(CRASH_OP_WRITE)) {
+		return -1;
+	}
+	r = real(fd, data, size, offset);
+	if (watched(fd)) {
+		wrote(fd, (uint64_t)offset, data, r);
+	}
+	return r;
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t size, off_t offset)
+{
+	return pwrite(fd, data, size, offset);
+}
+
+static void wrote_vector(int fd, uint64_t offset, const struct iovec *vector, int count, ssize_t r)
+{
+	for (int i = 0; i < count && r > 0; i++) {
+		size_t size = vector[i].iov_len < (size_t)r ? vector[i].iov_len : (size_t)r;
+
+		wrote(fd, offset, vector[i].iov_base, (ssize_t)size);
+		offset += size;
+		r -= (ssize_t)size;
+	}
+}
+
+ssize_t pwritev(int fd, const struct iovec *vector, int count, off_t offset)
+{
+	ssize_t r;
+
+	REAL(pwritev)
+	if (watched(fd) && fails(CRASH_OP_WRITE)) {
+		return -1;
+	}
+	r = real(fd, vector, count, offset);
+	if (watched(fd)) {
+		wrote_vector(fd, (uint64_t)offset, vector, count, r);
+	}
+	return r;
+}
+
+ssize_t writev(int fd, const struct iovec *vector, int count)
+{
+	off_t offset = watched(fd) ? lseek(fd, 0, SEEK_CUR) : 0;
+	ssize_t r;
+
+	REAL(writev)
+	if (watched(fd) && fails(CRASH_OP_WRITE)) {
+		return -1;
+	}
+	r = real(fd, vector, count);
+	if (watched(fd)) {
+		wrote_vector(fd, (uint64_t)offset, vector, count, r);
+	}
+	return r;
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	off_t offset = watched(fd) ? lseek(fd, 0, SEEK_CUR) : 0;
+	ssize_t r;
+
+	REAL(write)
+	if (watched(fd) && fails(CRASH_OP_WRITE)) {
+		return -1;
+	}
+	r = real(fd, data, size);
+	if (watched(fd)) {
+		wrote(fd, (uint64_t)offset, data, r);
+	}
+	return r;
+}
+
+int fsync(int fd)
+{
+	int r;
+
+	REAL(fsync)
+	if (watched(fd) && fails(CRASH_OP_SYNC)) {
+		return -1;
+	}
+	r = real(fd);
+	if (r == 0 && watched(fd)) {
+		log_record(CRASH_SYNC, 0, NULL, 0);
+	}
+	return r;
+}
+
+int fdatasync(int fd)
+{
+	int r;
+
+	REAL(fdatasync)
+	if (watched(fd) && fails(CRASH_OP_SYNC)) {
+		return -1;
+	}
+	r = real(fd);
+	if (r == 0 && watched(fd)) {
+		log_record(CRASH_SYNC, 0, NULL, 0);
+	}
+	return r;
+}
+
+int msync(void *at, size_t size, int flags)
+{
+	REAL(msync)
+	if (fails(CRASH_OP_SYNC)) {
+		return -1;
+	}
+	return real(at, size, flags);
+}
+
+int ftruncate(int fd, off_t size)
+{
+	int r;
+
+	REAL(ftruncate)
+	if (watched(fd) && fails(CRASH_OP_WRITE)) {
+		return -1;
+	}
+	r = real(fd, size);
+	if (r == 0 && watched(fd)) {
+		log_record(CRASH_LENGTH, 0, NULL, (uint64_t)size);
+	}
+	return r;
+}
+
+int ftruncate64(int fd, off_t size)
+{
+	return ftruncate(fd, size);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	int r;
+
+	REAL(fallocate)
+	if (watched(fd) && fails(CRASH_OP_WRITE)) {
+		return -1;
+	}
+	r = real(fd, mode, offset, size);
+	if (r == 0 && watched(fd)) {
+		log_record(CRASH_LENGTH, 0, NULL, (uint64_t)(offset + size));
+	}
+	return r;
+}
+
+int fallocate64(int fd, int mode, off_t offset, off_t size)
+{
+	return fallocate(fd, mode, offset, size);
+}
+
+/* The C library's own names: dlsym itself allocates. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *at, size_t size);
+
+void *malloc(size_t size)
+{
+	return fails(CRASH_OP_ALLOC) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return fails(CRASH_OP_ALLOC) ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *at, size_t size)
+{
+	return fails(CRASH_OP_ALLOC) ? NULL : __libc_realloc(at, size);
+}
