@@ -295,8 +295,10 @@ void ids_flush(struct ids *ids)
 		const struct chunk *chunk = ids->list[i];
 
 		if (chunk->touched) {
+			size_t size = chunk_write(chunk, record);
+
 			txn_put(ids->txn, TABLE_ID, key_of(chunk->party, chunk->number, key),
-				(struct bytes){ record, chunk_write(chunk, record) });
+				(struct bytes){ record, size });
 		}
 	}
 }

@@ -146,7 +146,7 @@ int take_key_act(struct intake *intake, const struct intake_message *message)
 	struct reader reader = reader_make(message->body);
 	struct problems problems = { 0 };
 	struct fold_signer signer;
-	struct key_act act;
+	struct key_act act = { 0 };
 	struct outcome *outcome;
 	const uint8_t *signature;
 	struct bytes bytes;
