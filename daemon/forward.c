@@ -159,14 +159,21 @@ static void start_again(struct forward *forward, int64_t hello_ms)
 	forward->next_hello_ms = hello_ms;
 }
 
+/* What the parent says of something, cut to what fits. */
+static void words_put(char ret[LIMIT_PLACE_BYTES], struct bytes code, struct bytes place)
+{
+	snprintf(ret, LIMIT_PLACE_BYTES, "%.*s: %.*s", (int)code.size, code.data, (int)place.size,
+		place.data);
+	text_trim(ret);
+}
+
 static void refuse(struct forward *forward, struct bytes code, struct bytes place, int64_t now_ms)
 {
 	bool known = forward->state == FORWARD_REFUSED;
 	bool full = bytes_equal_text(code, judgement_name(REFUSED_STORE_FULL));
 	int64_t last = full ? FULL_LAST_MS : REFUSED_LAST_MS;
 
-	snprintf(forward->detail, sizeof(forward->detail), "%.*s: %.*s", (int)code.size, code.data,
-		(int)place.size, place.data);
+	words_put(forward->detail, code, place);
 	forward->state = FORWARD_REFUSED;
 	forward->flight_count = 0;
 	forward->next_hello_ms = now_ms + forward->refused_wait_ms;
@@ -228,8 +235,7 @@ static void tell_waiting(struct forward *forward, struct bytes code, struct byte
 {
 	bool known = forward->detail[0] != '\0';
 
-	snprintf(forward->detail, sizeof(forward->detail), "%.*s: %.*s", (int)code.size, code.data,
-		(int)place.size, place.data);
+	words_put(forward->detail, code, place);
 	if (!known) {
 		log_event(EVENT_UPSTREAM_REFUSED,
 			LOG_FIELDS(LOG_TEXT("ENDPOINT", forward->options.endpoint),
@@ -310,8 +316,7 @@ static void on_witness_refused(
 		return; /* not now */
 	}
 	forward->next_witness_ms = now_ms + WITNESS_REFUSED_MS;
-	snprintf(forward->witness, sizeof(forward->witness), "%.*s: %.*s", (int)code.size,
-		code.data, (int)detail.size, detail.data);
+	words_put(forward->witness, code, detail);
 	if (!known) {
 		log_event(EVENT_WITNESS_REFUSED,
 			LOG_FIELDS(LOG_TEXT("ENDPOINT", forward->options.endpoint),

@@ -52,9 +52,10 @@ static void difference(struct verify_result *result, const char *format, ...)
 	result->differences++;
 	if (result->detail_count < LIMIT_VERIFY_DETAILS) {
 		va_start(arguments, format);
-		vsnprintf(result->details[result->detail_count++], LIMIT_PLACE_BYTES, format,
+		vsnprintf(result->details[result->detail_count], LIMIT_PLACE_BYTES, format,
 			arguments);
 		va_end(arguments);
+		text_trim(result->details[result->detail_count++]);
 	}
 }
 

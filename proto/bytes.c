@@ -177,6 +177,16 @@ bool bytes_is_utf8(struct bytes bytes)
 	return true;
 }
 
+void text_trim(char *text)
+{
+	size_t size = strlen(text);
+
+	while (size > 0 && !bytes_is_utf8((struct bytes){ (const uint8_t *)text, size })) {
+		size--;
+	}
+	text[size] = '\0';
+}
+
 static void closep(int *fd)
 {
 	if (*fd >= 0) {

@@ -70,6 +70,8 @@ bool bytes_from_hex(const char *text, uint8_t *ret, size_t size);
 
 /* Valid UTF-8 (no surrogates, no overlong forms, no NUL). */
 bool bytes_is_utf8(struct bytes bytes);
+/* Cuts text that snprintf may have cut in the middle of a character back to whole characters. */
+void text_trim(char *text);
 
 /* Reads a whole file of at most size_max bytes. Returns 0 or -errno (-EFBIG if larger). */
 int file_read(const char *path, size_t size_max, struct buffer *ret);

@@ -688,17 +688,6 @@ void key_proof_write(
 	writer_bin(writer, new->data, KEY_SIZE);
 }
 
-/* Cuts text that vsnprintf cut in the middle of a character back to whole characters. */
-static void trim_utf8(char *text)
-{
-	size_t size = strlen(text);
-
-	while (size > 0 && !bytes_is_utf8((struct bytes){ (const uint8_t *)text, size })) {
-		size--;
-	}
-	text[size] = '\0';
-}
-
 void problems_add(
 	struct problems *problems, int64_t index, enum judgement code, const char *format, ...)
 {
@@ -715,7 +704,7 @@ void problems_add(
 	va_start(arguments, format);
 	vsnprintf(problem->place, sizeof(problem->place), format, arguments);
 	va_end(arguments);
-	trim_utf8(problem->place);
+	text_trim(problem->place);
 }
 
 void problems_write(struct writer *writer, const struct problems *problems)

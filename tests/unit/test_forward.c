@@ -314,6 +314,33 @@ static void what_was_refused_is_sent_again_before_anything_later(void **state)
 	assert_int_equal(again.up_to, first.up_to);
 }
 
+/* What a parent says is cut to what fits, and stays text that can be told. */
+static void a_long_refusal_is_cut_between_characters(void **state)
+{
+	struct pairing *pairing = *state;
+
+	put_reports(pairing->world, 1000, 10);
+	hear_hello(pairing);
+	for (size_t shift = 0; shift < 3;
+		shift++) { /* one of them cuts in a character of three bytes */
+		char detail[LIMIT_PLACE_BYTES + 16] = "xxx";
+		struct writer frame;
+
+		for (size_t at = shift; at + 3 < sizeof(detail); at += 3) {
+			memcpy(&detail[at], "ế", 4);
+		}
+		writer_init(&frame);
+		envelope_begin(&frame, MESSAGE_REFUSED, pairing->envelope.request);
+		writer_array(&frame, 2);
+		writer_str(&frame, "not-your-unit");
+		writer_str(&frame, detail);
+		parent_says(pairing, &frame);
+		assert_int_equal(status_of(pairing).state, FORWARD_REFUSED);
+		assert_true(strlen(status_of(pairing).detail) > LIMIT_PLACE_BYTES - 5);
+		assert_true(bytes_is_utf8(bytes_of(status_of(pairing).detail)));
+	}
+}
+
 static void an_old_answer_does_not_count(void **state)
 {
 	struct pairing *pairing = *state;
@@ -488,6 +515,7 @@ int main(void)
 		TEST(a_gap_starts_all_that_is_in_flight_again),
 		TEST(a_rollup_that_was_lost_is_sent_again),
 		TEST(what_was_refused_is_sent_again_before_anything_later),
+		TEST(a_long_refusal_is_cut_between_characters),
 		TEST(an_old_answer_does_not_count),
 		TEST(it_goes_on_from_where_the_parent_is),
 		TEST(a_parent_that_is_ahead_gets_nothing),
