@@ -104,6 +104,9 @@ int witness_take(struct store *store, const struct key_pair *pair, const char *n
 		return WITNESS_E_BODY;
 	}
 	ret->why = checkpoint_verify(shown.note, child, &shown.checkpoint);
+	if (!ret->why && shown.checkpoint.size == 0) { /* its root would be cosigned unproved */
+		ret->why = "a ledger has one entry at least";
+	}
 	if (ret->why) {
 		return WITNESS_E_NOTE;
 	}
@@ -121,8 +124,7 @@ int witness_take(struct store *store, const struct key_pair *pair, const char *n
 		ret->why = "the checkpoint is too large";
 		return WITNESS_E_NOTE;
 	}
-	if (shown.checkpoint.size > ret->size ||
-		ret->size == 0) { /* else it is remembered already */
+	if (shown.checkpoint.size > ret->size) { /* else it is remembered already */
 		r = witness_put(store, shown.checkpoint.name, buffer_bytes(&note));
 	}
 	if (r == 0) {

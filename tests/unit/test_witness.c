@@ -137,6 +137,20 @@ static void a_rewritten_or_shortened_history_is_never_cosigned(void **state)
 	assert_int_equal(show(world, &child, 8, &answer), 0);
 }
 
+/* Of no leaves every root would do, as there is nothing to prove. */
+static void a_checkpoint_of_nothing_is_not_cosigned(void **state)
+{
+	struct world *world = *state;
+	struct child child = child_new(0);
+	struct witness_answer answer;
+
+	assert_int_equal(show(world, &child, 0, &answer), WITNESS_E_NOTE);
+	assert_int_equal(answer.line_size, 0);
+	child_grow(&child, 1, 1);
+	assert_int_equal(show(world, &child, 0, &answer), 0);
+	assert_int_equal(answer.size, 1);
+}
+
 static void a_new_life_is_witnessed_beside_the_old_one(void **state)
 {
 	struct world *world = *state;
@@ -235,6 +249,7 @@ int main(void)
 		TEST(what_goes_on_is_cosigned_and_remembered),
 		TEST(a_proof_from_elsewhere_is_told_what_is_remembered),
 		TEST(a_rewritten_or_shortened_history_is_never_cosigned),
+		TEST(a_checkpoint_of_nothing_is_not_cosigned),
 		TEST(a_new_life_is_witnessed_beside_the_old_one),
 		TEST(a_checkpoint_of_somebody_else_is_refused),
 		TEST(the_recount_misses_what_the_parent_has_cosigned),
