@@ -9,6 +9,8 @@
 
 /*
  * Opens the session, asks, checks, keeps. Errors are said; returns an exit code. ret->note_size is 0 unless
- * the node gave a checkpoint of its own, also where it is not kept as it rewrites history.
+ * the node gave a checkpoint of its own, also where it is not kept as it rewrites history. The cosignature is held
+ * against witness, or the keys of the contexts (NULL); that it fits none is said and no error.
  */
-int checkpoint_now(struct app *app, struct proven *ret, struct proven *ret_cosigned);
+int checkpoint_now(struct app *app, const struct public_key *witness, struct proven *ret,
+	struct proven *ret_cosigned);

@@ -73,23 +73,49 @@ static int say_rewritten(
 		"%s", _("entries that the node has signed were changed or taken away"));
 }
 
-/* The cosigned one is of the same history, or somebody is shown another one than the parent. */
-static int check_cosigned(struct app *app, const struct proven *cosigned, const struct proven *now)
+/* Did another node cosign it: the one with that key, or without one (NULL) that of any context? */
+static bool is_witnessed(const struct app *app, const struct public_key *witness,
+	const struct proven *cosigned, struct instant *ret_when)
 {
+	struct bytes note = { (const uint8_t *)cosigned->note, cosigned->note_size };
+	size_t count = witness ? 1 : app->contexts.count;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct public_key *key = witness ? witness : &app->contexts.list[i].node;
+
+		if (!public_key_equal(key, &app->context->node) &&
+			cosignature_verify(note, key, ret_when)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The cosigned one is of the same history, or somebody is shown another one than the parent. */
+static int check_cosigned(struct app *app, const struct public_key *witness,
+	const struct proven *cosigned, const struct proven *now)
+{
+	char when_text[INSTANT_TEXT_SIZE];
+	struct instant when;
 	int r;
 
 	if (cosigned->note_size == 0) {
 		return 0;
 	}
 	r = proving_beginning(app->session, &cosigned->checkpoint, &now->checkpoint);
-	if (r == 0) {
-		say(_("its parent has cosigned %llu entries"),
+	if (r == 0 && is_witnessed(app, witness, cosigned, &when)) {
+		instant_format(when, when_text, sizeof(when_text));
+		say(_("its parent has cosigned %llu entries, %s"),
+			(unsigned long long)cosigned->checkpoint.size, when_text);
+	} else if (r == 0) {
+		say(_("NOT CHECKED: its parent is said to have cosigned %llu entries; give its key with --witness-key, or add a context for it"),
 			(unsigned long long)cosigned->checkpoint.size);
 	}
 	return r;
 }
 
-int checkpoint_now(struct app *app, struct proven *ret, struct proven *ret_cosigned)
+int checkpoint_now(struct app *app, const struct public_key *witness, struct proven *ret,
+	struct proven *ret_cosigned)
 {
 	char place[HOME_PATH_SIZE];
 	struct proven kept;
@@ -113,7 +139,10 @@ int checkpoint_now(struct app *app, struct proven *ret, struct proven *ret_cosig
 	if (r == PROVING_E_NOT) {
 		return say_rewritten(app, place, &kept, ret);
 	}
-	if (r == 0 && check_cosigned(app, ret_cosigned, ret) == PROVING_E_NOT) {
+	if (r == 0) {
+		r = check_cosigned(app, witness, ret_cosigned, ret);
+	}
+	if (r == PROVING_E_NOT) {
 		return place_of(app, ".cosigned", place) == CODE_DONE
 			       ? say_rewritten(app, place, ret_cosigned, ret)
 			       : CODE_FAILED;
@@ -130,19 +159,32 @@ int checkpoint_now(struct app *app, struct proven *ret, struct proven *ret_cosig
 
 int run_node_checkpoint(struct app *app, const struct arguments *arguments)
 {
-	struct proven now, cosigned;
+	const char *hex = arguments_option(arguments, "--witness-key");
+	bool wanted = arguments_option(arguments, "--cosigned");
 	char root[2 * HASH_SIZE + 1];
-	int r = checkpoint_now(app, &now, &cosigned);
+	struct proven now, cosigned;
+	struct public_key witness;
+	struct instant when;
+	int r;
 
+	if (hex && !public_key_parse(hex, &witness)) {
+		return say_error(CODE_USAGE, _("give 64 hexadecimal digits"),
+			_("--witness-key %s is not a public key"), hex);
+	}
+	r = checkpoint_now(app, hex ? &witness : NULL, &now, &cosigned);
 	if (r != CODE_DONE) {
 		return r;
 	}
-	if (arguments_option(arguments, "--cosigned")) {
-		if (cosigned.note_size == 0) {
-			return say_error(CODE_ABSENT,
-				_("it has no parent, or is not connected to it yet"), "%s",
-				_("no parent has cosigned a checkpoint of this node"));
-		}
+	if ((wanted || hex) && cosigned.note_size == 0) {
+		return say_error(CODE_ABSENT, _("it has no parent, or is not connected to it yet"),
+			"%s", _("no parent has cosigned a checkpoint of this node"));
+	}
+	if (hex && !is_witnessed(app, &witness, &cosigned, &when)) {
+		return say_error(CODE_FAILED,
+			_("is it the parent's key? if so, the node shows a cosignature that its parent did not make"),
+			"%s", _("the cosignature is not one of --witness-key"));
+	}
+	if (wanted) {
 		now = cosigned;
 	}
 	if (app->json) {

@@ -263,7 +263,7 @@ int run_receipt_prove(struct app *app, const struct arguments *arguments)
 	struct listing listing;
 	struct proven now, cosigned;
 	int result = CODE_DONE;
-	int r = checkpoint_now(app, &now, &cosigned);
+	int r = checkpoint_now(app, NULL, &now, &cosigned);
 
 	if (now.note_size == 0) {
 		return r;

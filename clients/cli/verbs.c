@@ -198,6 +198,7 @@ const struct verb verbs[] = {
 	{ "node", "checkpoint", "", 0, 0, N_("print what the node signs of its ledger; notices rewritten history"),
 		"", run_node_checkpoint, {
 		{ "--cosigned", NULL, N_("the last one that the parent cosigned, with its cosignature") },
+		{ "--witness-key", "HEX", N_("the parent's public key; without it those of the contexts are tried") },
 		} },
 	{ "node", "verify", "", 0, 0, N_("let the node recount everything from its ledger"),
 		"name value", run_node_verify, { { 0 } } },

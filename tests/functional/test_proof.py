@@ -51,6 +51,44 @@ class Proofs(test_cli.ToolCase):
         self.assertLess(len(text.splitlines()), 25)
 
 
+class Witnesses(test_cli.ToolCase):
+    def test_a_cosignature_is_held_against_the_parents_key(self):
+        a = self.node('a', harness.DISTRICT_A, self.city, start=False,
+                      clock='2022-06-01T08:00:00+07:00')
+        harness.publish(self.city, 'keys', 'children', client.keys_text(
+            [(a.key.hex, harness.DISTRICT_A, 'node', '2010-01-01', '', '')]))
+        a.start()
+
+        def is_witnessed(session):
+            status = session.status()
+            return status['upstream']['witnessed'] == status['seq']
+
+        harness.wait_for(a, is_witnessed)
+        tool = self.home('chief', 'operator')
+        tool('context', 'add', 'a', '--endpoint', a.endpoint, '--node-key', a.key.hex,
+             '--key', 'operator')
+        asked = ('node', 'checkpoint', '--cosigned')
+        with self.subTest('no key is known: it is printed and said to be unchecked'):
+            done = tool.run(*asked)
+            self.assertEqual(done.returncode, DONE, done.stderr)
+            self.assertIn('NOT CHECKED', done.stderr)
+            note = done.stdout
+        with self.subTest('the parent\'s key is given'):
+            done = tool.run(*asked, '--witness-key', self.city.key.hex)
+            self.assertEqual((done.returncode, done.stdout), (DONE, note), done.stderr)
+            self.assertIn('has cosigned 1 entries', done.stderr)
+            self.assertNotIn('NOT CHECKED', done.stderr)
+        for name, key in (('another', key_of('nobody')), ('the node\'s own', a.key)):
+            with self.subTest(f'{name} is given'):
+                done = tool.run(*asked, '--witness-key', key.hex)
+                self.assertEqual((done.returncode, done.stdout), (FAILED, ''))
+        with self.subTest('a context has it'):
+            tool('context', 'add', 'city', *self.at_city('operator'))
+            done = tool.run(*asked)
+            self.assertEqual((done.returncode, done.stdout), (DONE, note))
+            self.assertIn('has cosigned 1 entries', done.stderr)
+
+
 class Trees(harness.NodeCase):
     def test_a_running_node_proves_every_entry_and_every_older_tree(self):
         node = self.node('tree', CITY, clock='2022-06-01T08:00:00+07:00')
