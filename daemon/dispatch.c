@@ -111,6 +111,18 @@ static void charge_commit(struct node *node, int64_t begun_us)
 	}
 }
 
+/* Who replaces its key keeps what it has used of its rate. */
+static void hand_on(struct node *node, const struct intake_message *message)
+{
+	struct reader reader = reader_make(message->body);
+	struct key_act act;
+
+	reader_array(&reader);
+	if (!key_act_read(reader_bin(&reader), &act) && act.kind == KEY_REPLACE) {
+		rate_hand_on(node->rate, &act.sender, &act.key, monotonic_us());
+	}
+}
+
 void node_fail(struct node *node, int error)
 {
 	log_event(EVENT_STORE_ERROR, LOG_FIELDS(LOG_NUMBER("ERRNO", -error)),
@@ -148,6 +160,9 @@ void node_flush(struct node *node)
 	}
 	node->events_due |= changed;
 	charge_commit(node, begun_us);
+	if (node->messages[0].type == MESSAGE_KEY_ACT && intake_seq(node->intake) > before) {
+		hand_on(node, &node->messages[0]);
+	}
 	for (size_t i = 0; i < node->message_count; i++) {
 		peer_close(&node->peers[i]);
 	}

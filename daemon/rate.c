@@ -181,6 +181,21 @@ void rate_charge(struct rate *rate, const struct public_key *key, int64_t work_u
 	}
 }
 
+void rate_hand_on(struct rate *rate, const struct public_key *from, const struct public_key *to,
+	int64_t now_us)
+{
+	struct slot *slot = slot_of(rate, from, now_us);
+	int64_t full_us[BUCKET_COUNT];
+
+	if (slot) {
+		memcpy(full_us, slot->full_us, sizeof(full_us));
+		slot = slot_of(rate, to, now_us);
+	}
+	if (slot) {
+		memcpy(slot->full_us, full_us, sizeof(full_us));
+	}
+}
+
 struct rate_room *rate_answer(
 	struct rate *rate, const struct public_key *key, size_t bytes, int64_t now_us)
 {

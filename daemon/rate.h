@@ -28,6 +28,10 @@ int64_t rate_take(struct rate *rate, const struct public_key *key, size_t bytes,
 /* The loop has worked so long for a message of key. */
 void rate_charge(struct rate *rate, const struct public_key *key, int64_t work_us, int64_t now_us);
 
+/* The key to takes the place of from: it has used what that one has. */
+void rate_hand_on(struct rate *rate, const struct public_key *from, const struct public_key *to,
+	int64_t now_us);
+
 /*
  * Asks for room for an answer to key. NULL if LIMIT_ANSWERS_BYTES of that key wait already, or
  * LIMIT_ANSWERS_ALL_BYTES of all keys and more than a small answer of this one. Otherwise the

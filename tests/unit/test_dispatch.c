@@ -9,6 +9,7 @@ enum {
 };
 
 static size_t answers;
+static bool was_later; /* the last answer */
 
 void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
 	struct bytes frame)
@@ -17,7 +18,14 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 	(void)key;
 	(void)id;
 	(void)id_size;
-	(void)frame;
+	struct envelope envelope;
+	struct reader reader;
+
+	assert_int_equal(envelope_read(frame, &envelope, NULL), 0);
+	reader = reader_make(envelope.body);
+	reader_array(&reader);
+	was_later = envelope.type == MESSAGE_REFUSED &&
+		    bytes_equal_text(reader_str(&reader), judgement_name(REFUSED_LATER));
 	answers++;
 }
 
@@ -143,6 +151,57 @@ static void a_commit_is_made_when_it_has_its_bytes(void **state)
 		count, LIMIT_BATCH_BYTES / PADDED_BYTES * 9 / 10, LIMIT_BATCH_BYTES / PADDED_BYTES);
 }
 
+static void take_replacement(struct fixture *fixture, enum party old, enum party new)
+{
+	struct key_pair from = party_pair(old), to = party_pair(new);
+	struct key_act act = { .sender = from.public,
+		.node = fixture->world->node.public,
+		.kind = KEY_REPLACE,
+		.key = to.public };
+	struct signature signature;
+	struct writer frame, bytes;
+
+	writer_init(&bytes);
+	key_proof_write(&bytes, &from.public, &to.public);
+	sign_bytes(&to, writer_bytes(&bytes), &act.proof);
+	writer_reset(&bytes);
+	key_act_write(&bytes, &act);
+	sign_bytes(&from, writer_bytes(&bytes), &signature);
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_KEY_ACT, 1);
+	writer_array(&frame, 2);
+	writer_bin(&frame, bytes.buffer.data, bytes.buffer.size);
+	writer_bin(&frame, signature.data, SIGNATURE_SIZE);
+	take(fixture, &frame);
+	writer_free(&bytes);
+	writer_free(&frame);
+}
+
+/* Otherwise who replaces its key again and again has no rate. */
+static void a_new_key_has_used_what_the_old_one_has(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct rate_options little = {
+		.bytes = 100
+	}; /* a replacement is some seconds' worth */
+	struct key_pair owner = party_pair(OWNER);
+	struct writer frame;
+
+	rate_free(fixture->node->rate);
+	assert_int_equal(rate_new(&little, &fixture->node->rate), 0);
+	take_replacement(fixture, WARD_101, OWNER);
+	assert_int_equal(answers, 1);
+	assert_false(was_later);
+	public_key_format(&owner.public, fixture->user);
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_STATUS, 2);
+	writer_array(&frame, 0);
+	take(fixture, &frame);
+	writer_free(&frame);
+	assert_int_equal(answers, 2);
+	assert_true(was_later);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -150,6 +209,7 @@ int main(void)
 		TEST(a_commit_is_made_when_it_has_its_messages),
 		TEST(a_commit_is_made_when_it_has_its_reports),
 		TEST(a_commit_is_made_when_it_has_its_bytes),
+		TEST(a_new_key_has_used_what_the_old_one_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
