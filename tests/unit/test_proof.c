@@ -100,6 +100,94 @@ static void the_stored_subtrees_are_those_of_the_ledger(void **state)
 	free_receipts();
 }
 
+/* Entries without a sender's work, up to that size of the ledger. */
+static void grow_to(struct world *world, struct batch *batch, struct peaks *peaks, uint64_t size)
+{
+	static const uint8_t judgements[] = { JUDGEMENT_ACCEPTED };
+	struct statement statement = {
+		.kind = ENTRY_SUBMISSION, .judgement_count = 1, .judgements = judgements
+	};
+	struct writer body;
+	struct txn *txn;
+
+	writer_init(&body);
+	writer_array(&body, 3);
+	writer_str(&body, "x");
+	writer_int(&body, 1);
+	writer_bin(&body, statement.sender.data, KEY_SIZE);
+	hash_bytes(writer_bytes(&body), &statement.digest);
+	batch_reset(batch, peaks, world->now);
+	while (batch_next_seq(batch) <= size) {
+		statement.signature.data[0]++;
+		assert_true(batch_add(batch, &statement, writer_bytes(&body)) >= 0);
+	}
+	batch_seal(batch, &world->node, intake_name(world->intake));
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	batch_append(batch, txn);
+	assert_int_equal(txn_commit(txn), 0);
+	batch_peaks(batch, peaks);
+	writer_free(&body);
+}
+
+/* What is stored at level 16 gives the same roots and paths as the peaks that each commit grew from. */
+static void proofs_hold_beyond_65536_entries(void **state)
+{
+	static const uint64_t ends[] = { 65279, 65280, 65535, 65536, 65537, 65792, 66000 };
+	static const uint64_t places[] = { 1, 256, 257, 65280, 65281, 65536, 65537, 65792, 66000 };
+	enum { LAST = ARRAY_SIZE(ends) - 1 };
+	struct world *world = *state;
+	struct hash roots[ARRAY_SIZE(ends)], node;
+	struct tree_path path;
+	struct batch *batch;
+	struct peaks peaks;
+	struct proofs proofs;
+	struct writer writer;
+	struct txn *txn;
+
+	assert_int_equal(batch_new(&batch), 0);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	proofs_init(&proofs, txn);
+	assert_int_equal(proofs_peaks(&proofs, FIRST - 1, &peaks), 0);
+	txn_abort(txn);
+	while (peaks.size + LIMIT_BATCH_ENTRIES < ends[0]) {
+		grow_to(world, batch, &peaks, peaks.size + LIMIT_BATCH_ENTRIES);
+	}
+	for (size_t i = 0; i <= LAST; i++) {
+		grow_to(world, batch, &peaks, ends[i]);
+		peaks_root(&peaks, &roots[i]);
+	}
+	batch_free(batch);
+	writer_init(&writer);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	proofs_init(&proofs, txn);
+	assert_true(ledger_tree_get(txn, 16, 0, &node));
+	assert_true(hash_equal(&node, &roots[3]));
+	assert_int_equal(proofs_peaks(&proofs, ends[LAST], &peaks), 0);
+	peaks_root(&peaks, &node);
+	assert_true(hash_equal(&node, &roots[LAST]));
+	for (size_t i = 0; i <= LAST; i++) {
+		assert_int_equal(tree_consistency(&proofs.source, ends[i], ends[LAST], &path), 0);
+		assert_true(tree_consistency_holds(
+			ends[i], &roots[i], ends[LAST], &roots[LAST], &path));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct receipt receipt;
+		struct hash leaf;
+
+		writer_reset(&writer);
+		assert_int_equal(proofs_receipt(&proofs, places[i], &writer), 0);
+		assert_null(receipt_verify(
+			writer_bytes(&writer), &world->node.public, (struct bytes){ 0 }, &receipt));
+		hash_leaf(receipt.statement_bytes, &leaf);
+		assert_int_equal(
+			tree_inclusion(&proofs.source, places[i] - 1, ends[LAST], &path), 0);
+		assert_true(tree_inclusion_holds(
+			&leaf, places[i] - 1, ends[LAST], &path, &roots[LAST]));
+	}
+	txn_abort(txn);
+	writer_free(&writer);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
@@ -107,6 +195,7 @@ int main(void)
 		TEST(every_receipt_is_made_again_byte_for_byte),
 		TEST(the_tree_goes_on_after_a_restart),
 		TEST(the_stored_subtrees_are_those_of_the_ledger),
+		TEST(proofs_hold_beyond_65536_entries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
