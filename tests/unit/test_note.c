@@ -141,7 +141,6 @@ static void a_body_has_one_form(void **state)
 	buffer_printf(&good, "baocao/66be7e332c7a4533\n1\n%s\n\n%s", root, line);
 	assert_null(checkpoint_read(buffer_bytes(&good), &checkpoint));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		CLEANUP(buffer_free) struct buffer note = { 0 };
 		char text[400];
 
 #pragma GCC diagnostic push
