@@ -33,11 +33,10 @@ struct verify {
 	struct hash root;      /* that its checkpoint has */
 	struct checks *checks; /* of its senders' signatures */
 	struct signature *signatures;
-	uint64_t cosigned_size; /* that its parent cosigned last, and the tree has had */
-	bool lost;              /* something was wrong: roots are not compared any more */
-	struct instant until;   /* later batches are left out */
-	int64_t deadline_us;    /* 0: none */
-	uint64_t growth_bytes;  /* of the store while it is compared */
+	bool lost;             /* something was wrong: roots are not compared any more */
+	struct instant until;  /* later batches are left out */
+	int64_t deadline_us;   /* 0: none */
+	uint64_t growth_bytes; /* of the store while it is compared */
 	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
 	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
 };
@@ -242,51 +241,52 @@ static const char *check_record(struct verify *verify, const struct batch_view *
 	return why;
 }
 
-/* The checkpoint of this life that the parent cosigned last; size 0: none is kept. */
-static void cosigned_get(struct verify *verify, struct checkpoint *ret)
-{
-	char name[NOTE_NAME_SIZE];
-
-	note_name(&verify->identity.node, verify->identity.synthetic, verify->life, name);
-	witness_checkpoint(verify->held, name, ret);
-}
-
 /*
  * Grows the tree by the leaves of a record that is whole. After one that is not, roots mean nothing:
  * only the records themselves are checked from there on.
  */
 static const char *check_root(struct verify *verify, const struct batch_view *view)
 {
-	struct checkpoint cosigned;
-
 	growth_make(&verify->growth, &verify->peaks, verify->leaves, view->count);
 	growth_peaks(&verify->growth, &verify->peaks);
 	ledger_tree_put(verify->out, &verify->growth);
-	if (!hash_equal(growth_root(&verify->growth), &verify->root)) {
-		return "the entries up to it do not have the root it is signed with";
-	}
-	cosigned_get(verify, &cosigned);
-	if (cosigned.size == verify->peaks.size) {
-		verify->cosigned_size = cosigned.size;
-		if (!hash_equal(&cosigned.root, &verify->root)) {
-			return "its parent has cosigned another root";
-		}
-	}
-	return NULL;
+	return hash_equal(growth_root(&verify->growth), &verify->root)
+		       ? NULL
+		       : "the entries up to it do not have the root it is signed with";
 }
 
-/* The end of the ledger, with all that followed from it, can be gone: the cosignature is of more. */
-static void check_cosigned(struct verify *verify)
+/*
+ * What the parent cosigned last, in this life, must be the checkpoint of a record that was folded: else
+ * the end of the ledger is gone with all that followed from it, or is another one. Asked at the end,
+ * for the cosignature of a record may have come after it was folded.
+ */
+static int check_cosigned(struct verify *verify)
 {
-	struct checkpoint cosigned;
+	struct checkpoint cosigned, held;
+	char name[NOTE_NAME_SIZE];
+	struct batch_view view;
+	int r;
 
-	cosigned_get(verify, &cosigned);
-	if (!verify->lost && cosigned.size != verify->cosigned_size) {
+	note_name(&verify->identity.node, verify->identity.synthetic, verify->life, name);
+	witness_checkpoint(verify->held, name, &cosigned);
+	if (verify->lost || cosigned.size == 0) {
+		return 0;
+	}
+	r = ledger_batch(verify->held, cosigned.size, &view);
+	if (r == -ENOENT) {
 		difference(verify->result,
 			"the ledger ends at %" PRIu64 ", and its parent has cosigned %" PRIu64
 			" entries",
 			verify->result->entries, cosigned.size);
+		return 0;
 	}
+	if (r == 0 && (checkpoint_read(view.note, &held) || held.size != cosigned.size ||
+			      !hash_equal(&held.root, &cosigned.root))) {
+		difference(verify->result,
+			"batch at %" PRIu64 ": its parent has cosigned another root",
+			view.first_seq);
+	}
+	return r;
 }
 
 static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
@@ -485,8 +485,7 @@ static int compare_all(struct verify *verify, struct txn *txn, void *data)
 		r = r == 0 ? txn_error(txn) : r;
 		r = r > 0 ? -EIO : r;
 	}
-	check_cosigned(verify);
-	return r;
+	return r == 0 ? check_cosigned(verify) : r;
 }
 
 /* 0, 1 where they are damaged: then nothing else is read. What a later commit took away is not looked at. */
