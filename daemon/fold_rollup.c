@@ -80,14 +80,14 @@ static bool is_held(const struct own *current, const struct rollup *rollup,
 
 /*
  * Must a cell wait for other definitions here? It is passed over then: one plan or unit that this
- * node does not have, or has otherwise, or one sum that leaves the range only here, holds up
- * nothing else. Each publication of units or of a plan forgets how far the children have come, so
- * that everything is sent again and judged anew.
+ * node does not have, or has otherwise or elsewhere in the tree, or one sum that leaves the range
+ * only here, holds up nothing else. Each publication of units or of a plan forgets how far the
+ * children have come, so that everything is sent again and judged anew.
  */
 static bool is_waiting(enum judgement judgement)
 {
 	return judgement == REFUSED_UNKNOWN_UNIT || judgement == REFUSED_UNIT_NOT_VALID ||
-	       judgement == REFUSED_NO_OBLIGATION;
+	       judgement == REFUSED_NO_OBLIGATION || judgement == REFUSED_NOT_YOUR_UNIT;
 }
 
 /* Takes one cell. 0, 1 if it is refused, or -errno. */

@@ -304,6 +304,9 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 		intake_answer(intake, messages, slots, count, failure, reply, data);
 	}
 	outcomes_clear(intake, 0);
+	if (r > 0) { /* a damaged page: to the store an outcome, here a failure */
+		r = -EIO;
+	}
 	return r == -ENOSPC ? INTAKE_E_FULL : r;
 }
 

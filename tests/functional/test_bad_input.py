@@ -414,20 +414,22 @@ class BadInput(harness.NodeCase):
         self.assertEqual(outcome.codes, [code])
         self.assert_nothing_changed_but(**{code.replace('-', '_'): 1})
 
-    def test_a_cell_of_an_unknown_plan_is_passed_over_and_told(self):
+    def assert_passed_over(self, code, epoch, cell, plan=PLAN):
         key = key_of('fake node')
-        made = client.rollup(key, 1654045200000, 1, [['kt-1999', 'thang', '2022-08', [self.cell()]]])
+        made = client.rollup(key, epoch, 1, [[plan, 'thang', '2022-08', [cell]]])
         with self.city.session(key) as session:
             _, _, outcome = session.roll_up(made)
         self.assertIsNotNone(outcome.receipt)  # the link's cursor moved
-        self.assertEqual(outcome.codes, ['unknown-plan'])
+        self.assertEqual(outcome.codes, [code])
         with self.city.session() as session:
-            self.assertEqual(session.status()['refusals']['unknown-plan'],
-                             self.before[3].get('unknown-plan', 0) + 1)
+            self.assertEqual(session.status()['refusals'][code], self.before[3].get(code, 0) + 1)
             self.assertEqual(session.verify()['differences'], 0)
 
-    def test_a_rollup_of_a_unit_outside_the_childs_subtree_is_refused(self):
-        self.assert_rollup_refused('not-your-unit', self.cell(unit=21))
+    def test_a_cell_of_an_unknown_plan_is_passed_over_and_told(self):
+        self.assert_passed_over('unknown-plan', 1654045200000, self.cell(), plan='kt-1999')
+
+    def test_a_cell_of_a_unit_outside_the_childs_subtree_is_passed_over_and_told(self):
+        self.assert_passed_over('not-your-unit', 1654045200001, self.cell(unit=21))
 
     def test_a_rollup_with_more_values_than_the_form_has_is_refused(self):
         self.assert_rollup_refused('unknown-field', self.cell(values=(1,) + (None,) * 6))

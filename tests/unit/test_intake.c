@@ -1,5 +1,8 @@
 #include "tests/unit/fixture.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 static void assert_receipt(struct world *world, struct answer answer, struct bytes submission)
 {
 	struct receipt receipt;
@@ -293,9 +296,10 @@ static void a_refused_rollup_does_not_disturb_the_others_of_its_run(void **state
 	struct report_spec one = report_n("2022-05", 101, 1, 3);
 	struct report_spec two = report_n("2022-05", 102, 1, 4);
 	struct value number = { .state = VALUE_NUMBER, .number = 5 };
+	struct value negative = { .state = VALUE_NUMBER, .number = -5 };
 	struct cell_spec good = { .unit = 201, .value_count = 1, .values = { number } };
 	struct cell_spec bad[2] = { { .unit = 202, .value_count = 1, .values = { number } },
-		{ .unit = 101, .value_count = 1, .values = { number } } };
+		{ .unit = 201, .value_count = 1, .values = { negative } } };
 
 	queue_submit(world, WARD_101, submission_of(WARD_101, 1, &one, 1));
 	queue_rollup(world, NODE_20, rollup_of(NODE_20, 5, 2, bad, 2));
@@ -303,7 +307,7 @@ static void a_refused_rollup_does_not_disturb_the_others_of_its_run(void **state
 	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &two, 1));
 	assert_int_equal(world_run(world), 0);
 	assert_int_equal(answer_of(world, 0).code, -1);
-	assert_int_equal(answer_of(world, 1).code, REFUSED_NOT_YOUR_UNIT);
+	assert_int_equal(answer_of(world, 1).code, REFUSED_OUT_OF_RANGE);
 	assert_int_equal(answer_of(world, 1).index, 1);
 	assert_int_equal(answer_of(world, 2).code, -1);
 	assert_int_equal(answer_of(world, 3).code, -1);
@@ -624,11 +628,49 @@ static void the_receipt_of_a_counter_can_be_asked_for_again(void **state)
 	writer_free(&writer);
 }
 
+/* Makes each page in which the key lies one that is neither a branch nor a leaf, while the store is open. */
+static void pages_damage(struct world *world, const struct cell_key *key)
+{
+	enum { PAGE = 4096, FLAGS_AT = 10, LEAF = 2 };
+	CLEANUP(buffer_free) struct buffer file = { 0 };
+	uint8_t wanted[CELL_KEY_SIZE];
+	uint8_t none = 0;
+	char path[100];
+	int fd;
+
+	cell_key_write(key, wanted);
+	snprintf(path, sizeof(path), "%s/baocao.mdb", world->folder);
+	assert_int_equal(file_read(path, MAP_BYTES, &file), 0);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (size_t at = 0; at + PAGE <= file.size; at += PAGE) {
+		const uint8_t *page = file.data + at;
+
+		if (page[FLAGS_AT] == LEAF && memmem(page, PAGE, wanted, sizeof(wanted))) {
+			assert_int_equal(pwrite(fd, &none, 1, (off_t)(at + FLAGS_AT)), 1);
+		}
+	}
+	close(fd);
+}
+
+static void a_damaged_page_is_a_failure_of_the_store(void **state)
+{
+	struct world *world = *state;
+	struct report_spec spec = report_n("2022-05", 102, 1, 3);
+	struct cell_key key = { 1, 0, 1 << 24 | (2022 * 12 + 4), 101 };
+
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	pages_damage(world, &key);
+	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &spec, 1));
+	assert_int_equal(world_run(world), -EIO);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_submission_is_answered_with_a_receipt_that_verifies),
+		TEST(a_damaged_page_is_a_failure_of_the_store),
 		TEST(the_same_bytes_get_the_same_receipt_in_one_commit_later_and_after_reopening),
 		TEST(a_counter_used_for_other_bytes_is_a_conflict_and_tells_the_highest),
 		TEST(counters_of_two_parties_do_not_meet),
