@@ -163,7 +163,7 @@ static void a_flipped_bit_is_refused_or_named_and_never_ends_the_process(void **
 	for (int i = 0; i < FLIPS; i++) {
 		size_t bit = ((size_t)random_next(&seed) << 8 ^ random_next(&seed)) % (used * 8);
 		pid_t child;
-		int status;
+		int status = 0;
 
 		/* Every other one where numbers and sizes are: at the beginning of a page. */
 		bit = i % 2 ? bit : bit / 32768 * 32768 + bit % 512;
