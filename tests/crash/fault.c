@@ -315,7 +315,7 @@ static const char *const op_names[CRASH_OP_COUNT] = { "", "write", "sync", "open
 static int in_child(struct run *run, const struct phase *phase, const struct fault *fault)
 {
 	pid_t child;
-	int status;
+	int status = 0;
 
 	fflush(NULL);
 	child = fork();
@@ -344,7 +344,7 @@ static int in_child(struct run *run, const struct phase *phase, const struct fau
 static bool try_fault(struct run *run, const struct phase *phase, const struct fault *fault)
 {
 	struct verdict *verdict = &run->shared->verdict;
-	int status;
+	int status = 0;
 
 	memset(run->shared, 0, offsetof(struct shared, bytes));
 	phase->prepare(run);

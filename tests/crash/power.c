@@ -284,7 +284,7 @@ static bool try_image(const struct recording *recording, uint32_t seed, unsigned
 	enum mode mode = (enum mode)(number % MODE_COUNT);
 	size_t cut;
 	pid_t child;
-	int status;
+	int status = 0;
 
 	state = state ? state : 1;
 	random_next(&state);
@@ -316,7 +316,7 @@ static int run_record(const char *self, const char *shim, uint32_t seed, const c
 {
 	char folder[64], number[16];
 	pid_t child;
-	int status;
+	int status = 0;
 
 	memory_folder(folder);
 	snprintf(number, sizeof(number), "%u", seed);
