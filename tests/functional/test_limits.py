@@ -166,6 +166,21 @@ class Texts(harness.NodeCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn('more than 64 files', done.stdout + done.stderr)
 
+    def test_contexts_of_a_home(self):
+        home = os.path.join(self.folder, 'many')
+        os.makedirs(home)
+        rows = [f'c{i},tcp://127.0.0.1:1,{"1" * 64},k,,,\n'
+                for i in range(LIMITS['LIMIT_CONTEXTS'] + 1)]
+        for count, status in ((-1, 0), (None, 1)):
+            with open(os.path.join(home, 'contexts'), 'w', encoding='utf-8') as file:
+                file.write('# context\nname,endpoint,node_key,key,unit,node_unit,selected\n' +
+                           ''.join(rows[:count]))
+            done = subprocess.run([harness.BAOCAO, 'context', 'ls'], capture_output=True,
+                                  text=True, check=False,
+                                  env={**os.environ, 'BAOCAO_HOME': home, 'LC_ALL': 'C.UTF-8'})
+            self.assertEqual(done.returncode != 0, status != 0, done.stderr)
+        self.assertIn('more than 4096 contexts', done.stderr)
+
     def test_a_settings_file(self):
         path = os.path.join(self.folder, 'large.conf')
         with open(path, 'w', encoding='utf-8') as file:

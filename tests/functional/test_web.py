@@ -27,6 +27,9 @@ FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-
          '--disable-dev-shm-usage', '--window-size=1280,900', '--force-prefers-reduced-motion')
 SEEN_SECONDS = 15
 CLOCK = '2022-06-01T08:00:00+07:00'
+# LIMIT_WEB_LISTED and LIMIT_WEB_TEXTS_BYTES; a text is at most LIMIT_PUBLICATION_BYTES.
+LISTED_MAX, TEXTS_BYTES_MAX = 4096, 32 << 20
+TEXT_BYTES = 786432
 
 try:
     from selenium import webdriver
@@ -363,6 +366,26 @@ class NonsenseFromTheNode(harness.NodeCase):
                      [['plan', f'p{i}', '', 1, 1, bytes(32)] for i in range(1000)]):
             self.fake.say['list'] = answering(data)
             self.assertEqual(self.ask('/api/plans')[0], 502, data)
+
+    def test_a_list_is_looked_at_up_to_its_bound(self):
+        for more, status in ((0, 200), (1, 502)):
+            self.fake.say['list'] = answering(
+                [['keys', f'k{i}', '', 1, 1, bytes(32)] for i in range(LISTED_MAX + more)])
+            self.assertEqual(self.ask('/api/plans')[0], status)
+
+    def test_texts_are_held_up_to_their_bound(self):
+        count = TEXTS_BYTES_MAX // TEXT_BYTES + 1
+        text = '#' * (TEXT_BYTES - 1) + '\n'
+        digests = iter(range(1, 1 << 20))
+        self.fake.say['get'] = lambda request: client.envelope(
+            'answer', request, [1, [text, next(digests).to_bytes(32, 'big'), 1]])
+        for texts, status in ((count - 1, 200), (count, 502)):
+            first = next(digests)
+            digests = iter(range(first, 1 << 20))
+            self.fake.say['list'] = answering(
+                [['plan', f'p{i}', '', 1, 1, (first + i).to_bytes(32, 'big')]
+                 for i in range(texts)])
+            self.assertEqual(self.ask('/api/plans')[0], status, texts)
 
     def test_figures_without_an_end_are_cut(self):
         cursors = iter(range(1, 1 << 40))

@@ -1,6 +1,7 @@
 #include "tests/unit/fixture.h"
 
 #include "daemon/loop.h"
+#include "tests/unit/clock.h"
 
 /* The taking of messages without a socket: peer_send is the test's. */
 
@@ -9,7 +10,8 @@ enum {
 };
 
 static size_t answers;
-static bool was_later; /* the last answer */
+static bool was_later;   /* the last answer */
+static int64_t answered; /* the type of the last */
 
 void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
 	struct bytes frame)
@@ -26,6 +28,7 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 	reader_array(&reader);
 	was_later = envelope.type == MESSAGE_REFUSED &&
 		    bytes_equal_text(reader_str(&reader), judgement_name(REFUSED_LATER));
+	answered = envelope.type;
 	answers++;
 }
 
@@ -70,15 +73,23 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void take(struct fixture *fixture, const struct writer *frame)
+/* From the peer of that number, whose routing id is so long. */
+static void take_from(
+	struct fixture *fixture, uint8_t number, size_t id_size, const struct writer *frame)
 {
 	struct peer peer = { .user = fixture->user };
 
-	zmq_msg_init_size(&peer.id, 1);
+	zmq_msg_init_size(&peer.id, id_size);
+	memset(zmq_msg_data(&peer.id), number, id_size);
 	zmq_msg_init_size(&peer.body, frame->buffer.size);
 	memcpy(zmq_msg_data(&peer.body), frame->buffer.data, frame->buffer.size);
 	node_take(fixture->node, &peer);
 	peer_close(&peer);
+}
+
+static void take(struct fixture *fixture, const struct writer *frame)
+{
+	take_from(fixture, 1, 1, frame);
 }
 
 /* A submit of one submission of so many reports, with a note of so many bytes in all. */
@@ -202,6 +213,51 @@ static void a_new_key_has_used_what_the_old_one_has(void **state)
 	assert_true(was_later);
 }
 
+/* Is the peer let watch? */
+static bool watches(struct fixture *fixture, uint8_t number, size_t id_size)
+{
+	struct key_pair reader = party_pair(READER_1);
+	struct writer frame;
+
+	public_key_format(&reader.public, fixture->user);
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_WATCH, 1);
+	writer_array(&frame, 0);
+	answered = -1;
+	take_from(fixture, number, id_size, &frame);
+	writer_free(&frame);
+	assert_true(answered == MESSAGE_ANSWER || answered == MESSAGE_REFUSED);
+	return answered == MESSAGE_ANSWER;
+}
+
+static void who_watched_a_minute_ago_leaves_its_place(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (unsigned i = 0; i < LIMIT_WATCHERS; i++) {
+		assert_true(watches(fixture, (uint8_t)i, 1));
+	}
+	test_clock.passed_ms += LIMIT_WATCH_MS / 2;
+	assert_false(watches(fixture, LIMIT_WATCHERS, 1));
+	assert_true(watches(fixture, 0, 1)); /* again: its minute begins anew */
+	test_clock.passed_ms += LIMIT_WATCH_MS / 2;
+	for (unsigned i = 1; i < LIMIT_WATCHERS; i++) {
+		assert_true(watches(fixture, (uint8_t)(LIMIT_WATCHERS + i), 1));
+	}
+	assert_false(watches(fixture, LIMIT_WATCHERS, 1));
+}
+
+static void a_routing_id_is_kept_up_to_its_length(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_true(watches(fixture, 7, LIMIT_ROUTING_ID_BYTES));
+	assert_int_equal(fixture->node->watchers[0].id_size, LIMIT_ROUTING_ID_BYTES);
+	assert_int_equal(fixture->node->watchers[0].id[LIMIT_ROUTING_ID_BYTES - 1], 7);
+	assert_false(watches(fixture, 7, LIMIT_ROUTING_ID_BYTES + 1));
+	assert_int_equal(fixture->node->watcher_count, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -210,6 +266,8 @@ int main(void)
 		TEST(a_commit_is_made_when_it_has_its_reports),
 		TEST(a_commit_is_made_when_it_has_its_bytes),
 		TEST(a_new_key_has_used_what_the_old_one_has),
+		TEST(who_watched_a_minute_ago_leaves_its_place),
+		TEST(a_routing_id_is_kept_up_to_its_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ struct pairing {
 };
 
 /* Own reports of many units, written as the fold would. */
-static void put_reports(struct world *world, uint32_t first_unit, uint32_t count)
+static void put_reports(struct world *world, uint32_t first_unit, uint32_t count, size_t figures)
 {
 	struct cells *cells;
 	struct txn *txn;
@@ -42,8 +42,12 @@ static void put_reports(struct world *world, uint32_t first_unit, uint32_t count
 		struct own *own = cells_own(cells, &key, &exists);
 
 		assert_non_null(own);
-		*own = (struct own){ .revision = 1, .origin_unit = 1, .origin_seq = 1, .count = 1 };
-		own->figures[0] = (struct figure){ VALUE_NUMBER, i };
+		*own = (struct own){
+			.revision = 1, .origin_unit = 1, .origin_seq = 1, .count = figures
+		};
+		for (size_t j = 0; j < figures; j++) {
+			own->figures[j] = (struct figure){ VALUE_NUMBER, i };
+		}
 		cells_touch_own(cells, own);
 	}
 	cells_flush(cells, &next);
@@ -216,7 +220,7 @@ static void full_rollups_go_up_behind_each_other_and_the_rest_when_they_are_answ
 	struct rollup rollup;
 
 	/* Eight full rollups in flight, one more full one, and a rest. */
-	put_reports(pairing->world, 1000, 9 * LIMIT_CELLS_PER_ROLLUP + 10);
+	put_reports(pairing->world, 1000, 9 * LIMIT_CELLS_PER_ROLLUP + 10, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
@@ -247,13 +251,49 @@ static void full_rollups_go_up_behind_each_other_and_the_rest_when_they_are_answ
 	assert_in_range(forward_timeout_ms(pairing->forward, pairing->now_ms), 1, 5000);
 }
 
+static void a_rollup_of_wide_reports_ends_at_its_bytes(void **state)
+{
+	struct pairing *pairing = *state;
+	struct rollup rollup;
+	size_t cells;
+
+	put_reports(pairing->world, 1000, LIMIT_CELLS_PER_ROLLUP, LIMIT_FIELDS_PER_FORM);
+	hear_hello(pairing);
+	say_welcome(pairing, 0);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	cells = read_rollup(pairing, &rollup);
+	/* Ten bytes are reckoned for a figure; the last cell may go beyond. */
+	assert_in_range(cells, 200, LIMIT_ROLLUP_BYTES / (10 * LIMIT_FIELDS_PER_FORM) + 1);
+	assert_true(pairing->envelope.body.size < LIMIT_MESSAGE_BYTES);
+	say_ack(pairing, pairing->envelope.request, rollup.up_to, NULL);
+	assert_true(parent_hears(pairing, PATIENCE_MS));
+	assert_in_range(read_rollup(pairing, &rollup), cells - 1, cells + 1);
+}
+
+static void changes_that_wait_are_counted_up_to_a_bound(void **state)
+{
+	struct pairing *pairing = *state;
+	struct world *world = pairing->world;
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	for (uint64_t i = 1; i <= LIMIT_PENDING_COUNTED + 1; i++) {
+		uint8_t key[8];
+
+		put_be64(key, i);
+		txn_put(txn, TABLE_CHANGE, (struct bytes){ key, 8 }, (struct bytes){ key, 0 });
+	}
+	assert_int_equal(txn_commit(txn), 0);
+	assert_int_equal(status_of(pairing).pending, LIMIT_PENDING_COUNTED);
+}
+
 static void a_gap_starts_all_that_is_in_flight_again(void **state)
 {
 	struct pairing *pairing = *state;
 	struct rollup first, second;
 	int64_t request;
 
-	put_reports(pairing->world, 1000, 2 * LIMIT_CELLS_PER_ROLLUP);
+	put_reports(pairing->world, 1000, 2 * LIMIT_CELLS_PER_ROLLUP, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 0);
 	assert_true(parent_hears(pairing, PATIENCE_MS));
@@ -278,7 +318,7 @@ static void a_rollup_that_was_lost_is_sent_again(void **state)
 	struct pairing *pairing = *state;
 	struct rollup first, again;
 
-	put_reports(pairing->world, 1000, REPORTS);
+	put_reports(pairing->world, 1000, REPORTS, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 0);
 	assert_true(parent_hears(pairing, PATIENCE_MS));
@@ -297,7 +337,7 @@ static void what_was_refused_is_sent_again_before_anything_later(void **state)
 	struct pairing *pairing = *state;
 	struct rollup first, again;
 
-	put_reports(pairing->world, 1000, REPORTS);
+	put_reports(pairing->world, 1000, REPORTS, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 0);
 	assert_true(parent_hears(pairing, PATIENCE_MS));
@@ -319,7 +359,7 @@ static void a_long_refusal_is_cut_between_characters(void **state)
 {
 	struct pairing *pairing = *state;
 
-	put_reports(pairing->world, 1000, 10);
+	put_reports(pairing->world, 1000, 10, 1);
 	hear_hello(pairing);
 	for (size_t shift = 0; shift < 3;
 		shift++) { /* one of them cuts in a character of three bytes */
@@ -347,7 +387,7 @@ static void an_old_answer_does_not_count(void **state)
 	struct rollup rollup;
 	int64_t old;
 
-	put_reports(pairing->world, 1000, 10);
+	put_reports(pairing->world, 1000, 10, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 0);
 	assert_true(parent_hears(pairing, PATIENCE_MS));
@@ -355,7 +395,7 @@ static void an_old_answer_does_not_count(void **state)
 	old = pairing->envelope.request;
 	pairing->now_ms += 4000;
 	hear_hello(pairing);
-	put_reports(pairing->world, 2000, 10);
+	put_reports(pairing->world, 2000, 10, 1);
 	say_welcome(pairing, 0);
 	assert_true(parent_hears(pairing, PATIENCE_MS));
 	assert_int_equal(read_rollup(pairing, &rollup), 20);
@@ -370,7 +410,7 @@ static void it_goes_on_from_where_the_parent_is(void **state)
 	struct pairing *pairing = *state;
 	struct rollup rollup;
 
-	put_reports(pairing->world, 1000, 10);
+	put_reports(pairing->world, 1000, 10, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 1006);
 	assert_true(parent_hears(pairing, PATIENCE_MS));
@@ -382,7 +422,7 @@ static void a_parent_that_is_ahead_gets_nothing(void **state)
 {
 	struct pairing *pairing = *state;
 
-	put_reports(pairing->world, 1000, 10);
+	put_reports(pairing->world, 1000, 10, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 5000);
 	assert_int_equal(status_of(pairing).state, FORWARD_REFUSED);
@@ -395,7 +435,7 @@ static void a_parent_that_says_later_is_asked_again_when_it_said(void **state)
 	struct writer frame;
 	struct rollup rollup;
 
-	put_reports(pairing->world, 1000, 10);
+	put_reports(pairing->world, 1000, 10, 1);
 	hear_hello(pairing);
 	say_welcome(pairing, 0);
 	assert_true(parent_hears(pairing, PATIENCE_MS));
@@ -512,6 +552,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(full_rollups_go_up_behind_each_other_and_the_rest_when_they_are_answered),
+		TEST(a_rollup_of_wide_reports_ends_at_its_bytes),
+		TEST(changes_that_wait_are_counted_up_to_a_bound),
 		TEST(a_gap_starts_all_that_is_in_flight_again),
 		TEST(a_rollup_that_was_lost_is_sent_again),
 		TEST(what_was_refused_is_sent_again_before_anything_later),

@@ -79,6 +79,22 @@ static void frames_go_both_ways_and_what_follows_one_is_dropped(void **state)
 	assert_true(bytes_equal_text(received, "next"));
 }
 
+static void what_waits_for_the_node_is_bounded(void **state)
+{
+	struct ends *ends = *state;
+	struct link_options options = options_of(ends);
+	CLEANUP(link_freep) struct link *link = NULL;
+	int sent = 0;
+
+	options.endpoint = "tcp://127.0.0.1:1"; /* nobody listens there */
+	assert_int_equal(link_new(&options, &link), 0);
+	while (sent <= LIMIT_QUEUE_MESSAGES && link_send(link, bytes_of("question")) == 0) {
+		sent++;
+	}
+	assert_int_equal(sent, LIMIT_QUEUE_MESSAGES);
+	assert_int_equal(link_send(link, bytes_of("question")), -EAGAIN);
+}
+
 static void a_bad_endpoint_or_key_is_refused_at_once(void **state)
 {
 	struct ends *ends = *state;
@@ -111,6 +127,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(frames_go_both_ways_and_what_follows_one_is_dropped),
+		TEST(what_waits_for_the_node_is_bounded),
 		TEST(a_bad_endpoint_or_key_is_refused_at_once),
 		TEST(a_node_with_another_key_hears_nothing),
 	};

@@ -10,8 +10,25 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
 #include <unistd.h>
+
+/* The journal is the test's: what was given to it last. */
+static char journal[64][80];
+static int journal_count;
+
+int sd_journal_sendv(const struct iovec *fields, int count)
+{
+	journal_count = count;
+	for (int i = 0; i < count; i++) {
+		snprintf(journal[i], sizeof(journal[i]), "%.*s", (int)fields[i].iov_len,
+			(const char *)fields[i].iov_base);
+	}
+	return 0;
+}
 
 static void every_event_has_a_name_an_id_and_a_priority(void **state)
 {
@@ -121,6 +138,31 @@ static void a_long_text_is_cut_and_still_ends_its_line(void **state)
 	assert_int_equal(line[strlen(line) - 1], '\n');
 }
 
+static void an_event_tells_as_many_fields_as_it_may_and_no_more(void **state)
+{
+	static const struct log_field fields[LIMIT_LOG_FIELDS + 2] = {
+		{ "F", NULL, 1 }, { "F", NULL, 2 }, { "F", NULL, 3 }, { "F", NULL, 4 },
+		{ "F", NULL, 5 }, { "F", NULL, 6 }, { "F", NULL, 7 }, { "F", NULL, 8 },
+		{ "F", NULL, 9 }, { "F", NULL, 10 }, { "F", NULL, 11 }, { "F", NULL, 12 },
+		{ "F", NULL, 13 }, /* one more than are told */
+	};
+	struct stat status;
+	char stream[48];
+
+	(void)state;
+	assert_int_equal(fstat(STDERR_FILENO, &status), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+		(unsigned long long)status.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open();
+	log_event(EVENT_STOPPED, fields, "text");
+	unsetenv("JOURNAL_STREAM");
+	log_open();
+	assert_string_equal(journal[0], "MESSAGE=text");
+	assert_int_equal(journal_count, 4 + LIMIT_LOG_FIELDS);
+	assert_string_equal(journal[journal_count - 1], "BAOCAO_F=12");
+}
+
 static void errno_is_kept(void **state)
 {
 	(void)state;
@@ -142,6 +184,7 @@ int main(void)
 		cmocka_unit_test(a_journal_stream_that_is_not_standard_error_is_not_used),
 		cmocka_unit_test(a_peer_cannot_write_lines_of_its_own),
 		cmocka_unit_test(a_long_text_is_cut_and_still_ends_its_line),
+		cmocka_unit_test(an_event_tells_as_many_fields_as_it_may_and_no_more),
 		cmocka_unit_test(errno_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

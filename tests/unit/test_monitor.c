@@ -43,12 +43,16 @@ static void a_flood_of_failures_that_nobody_counts_yet_stops_nobody(void **state
 	void *router = zmq_socket(context, ZMQ_ROUTER);
 	void *monitor = monitor_open(context, router);
 	void *client = zmq_socket(context, ZMQ_DEALER);
+	size_t room_size = sizeof(int);
+	int room = 0;
 	int patience = PATIENCE_MS, none = 0, port = 0;
 	char endpoint[64];
 	size_t size = sizeof(endpoint);
 
 	(void)state;
 	assert_non_null(monitor);
+	assert_int_equal(zmq_getsockopt(monitor, ZMQ_RCVHWM, &room, &room_size), 0);
+	assert_int_equal(room, LIMIT_MONITOR_EVENTS); /* to fill it takes minutes */
 	zmq_setsockopt(router, ZMQ_RCVTIMEO, &patience, sizeof(patience));
 	zmq_setsockopt(client, ZMQ_LINGER, &none, sizeof(none));
 	assert_int_equal(zmq_bind(router, "tcp://127.0.0.1:*"), 0);

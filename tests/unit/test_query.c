@@ -186,13 +186,13 @@ static void periods_are_found_wherever_the_positions_leave_gaps(void **state)
 	writer_free(&page.writer);
 }
 
-/* A tree of 300 wards, so that a year of months takes several pages. */
-static void publish_many_wards(struct world *world)
+/* A tree of more wards: with 300 a year of months takes several pages. */
+static void publish_many_wards(struct world *world, int count)
 {
 	CLEANUP(buffer_free) struct buffer text = { 0 };
 
 	buffer_printf(&text, "%s", UNITS_TEXT);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < count; i++) {
 		buffer_printf(&text, "%d,w%d,Ward %d,ward,%d,2020-01-01,\n", 1000 + i, i, i,
 			i % 2 ? 10 : 20);
 	}
@@ -235,7 +235,7 @@ static void pages_give_each_row_exactly_once(void **state)
 	struct world *world = *state;
 
 	memset(seen, 0, sizeof(seen));
-	publish_many_wards(world);
+	publish_many_wards(world, 300);
 	/* Ward 103 is there in January and February. */
 	assert_int_equal(rows_over_all_pages(world, 0, seen), 12 * (300 + 3 + 4) + 2);
 	memset(seen, 0, sizeof(seen));
@@ -257,6 +257,8 @@ static void pages_give_each_row_exactly_once(void **state)
 struct target_row {
 	struct bytes target, period;
 	int64_t unit;
+	int64_t short_count;
+	uint32_t short_named;
 };
 
 /* One page of targets, each row given to take. Returns how many. */
@@ -299,7 +301,12 @@ static uint32_t targets_page(struct world *world, const char *plan, uint32_t uni
 		row.target = reader_str(&reader);
 		row.period = reader_str(&reader);
 		row.unit = reader_int(&reader);
-		for (int j = 3; j < 12; j++) {
+		for (int j = 3; j < 10; j++) {
+			reader_skip(&reader);
+		}
+		row.short_count = reader_int(&reader);
+		row.short_named = reader_array(&reader);
+		for (uint32_t j = 0; j < row.short_named; j++) {
 			reader_skip(&reader);
 		}
 		assert_true(reader_ok(&reader));
@@ -360,7 +367,7 @@ static void targets_of_many_units_come_in_pages_of_bounded_work(void **state)
 	int64_t cursor = 0;
 
 	assert_non_null(seen);
-	publish_many_wards(world);
+	publish_many_wards(world, 300);
 	assert_int_equal(publish(world, PUBLICATION_PLAN, "l", PLAN_LONG), -1);
 	world->now = at("2022-02-02T08:00");
 	/* Ward 103 is there until the end of February. */
@@ -374,6 +381,69 @@ static void targets_of_many_units_come_in_pages_of_bounded_work(void **state)
 	cursor = 0;
 	assert_in_range(targets_page(world, "l", 0, see_target, seen, &cursor), 1, 100);
 	assert_true(cursor > 0);
+}
+
+static void an_answer_has_its_windows_and_the_next_page_the_rest(void **state)
+{
+	struct world *world = *state;
+	struct page page;
+	int64_t next;
+
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "l", PLAN_LONG), -1);
+	assert_int_equal(figures(world, "l", "m", "", 101, 0, &page), 0);
+	assert_int_equal(page.count, LIMIT_WINDOWS);
+	next = page.next;
+	writer_free(&page.writer);
+	assert_int_equal(figures(world, "l", "m", "", 101, next, &page), 0);
+	assert_int_equal(page.count, 10 * 12 - LIMIT_WINDOWS);
+	assert_int_equal(page.next, -1);
+	writer_free(&page.writer);
+}
+
+static void see_short(void *data, const struct target_row *row)
+{
+	struct target_row *seen = data;
+
+	if (bytes_equal_text(row->target, "h")) {
+		*seen = *row;
+	}
+}
+
+static void units_that_are_short_are_named_up_to_a_bound_and_counted_beyond(void **state)
+{
+	struct world *world = *state;
+	struct target_row seen = { 0 };
+	int64_t cursor = 0;
+
+	publish_many_wards(world, LIMIT_SHORT_UNITS + 40);
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "l", PLAN_LONG), -1);
+	world->now = at("2021-01-02T08:00");
+	targets_page(world, "l", 1, see_short, &seen, &cursor);
+	assert_int_equal(seen.short_named, LIMIT_SHORT_UNITS);
+	assert_int_equal(seen.short_count, LIMIT_SHORT_UNITS + 40 + 5);
+}
+
+static void see_month(void *data, const struct target_row *row)
+{
+	*(size_t *)data += bytes_equal_text(row->target, "e");
+}
+
+/* A hundred and twenty years of months. */
+static void a_figure_is_taken_over_a_hundred_years_of_months_and_no_more(void **state)
+{
+	CLEANUP(buffer_free) struct buffer text = { 0 };
+	const char *end = strstr(PLAN_LONG, "2031");
+	struct world *world = *state;
+	size_t seen = 0;
+
+	buffer_printf(&text, "%.*s2141%s", (int)(end - PLAN_LONG), PLAN_LONG, end + 4);
+	buffer_append(&text, "", 1);
+	assert_int_equal(publish(world, PUBLICATION_PLAN, "l", (const char *)text.data), -1);
+	world->now = at("2140-12-02T08:00");
+	for (int64_t cursor = 0; cursor >= 0;) {
+		targets_page(world, "l", 101, see_month, &seen, &cursor);
+	}
+	assert_int_equal(seen, LIMIT_ROLLUP_PERIODS);
 }
 
 static void a_cursor_beyond_the_end_gives_nothing(void **state)
@@ -600,6 +670,9 @@ int main(void)
 		TEST(pages_give_each_row_exactly_once),
 		TEST(a_target_finds_its_latest_report_however_many_periods_have_begun),
 		TEST(targets_of_many_units_come_in_pages_of_bounded_work),
+		TEST(an_answer_has_its_windows_and_the_next_page_the_rest),
+		TEST(units_that_are_short_are_named_up_to_a_bound_and_counted_beyond),
+		TEST(a_figure_is_taken_over_a_hundred_years_of_months_and_no_more),
 		TEST(a_cursor_beyond_the_end_gives_nothing),
 		TEST(coverage_is_never_above_all),
 		TEST(what_is_not_there_has_a_name),

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "tests/unit/clock.h"
+
 static const uint32_t wards[] = { 101, 102, 103, 201, 202 };
 
 struct history {
@@ -426,6 +428,42 @@ static void the_first_of_many_differences_are_named(void **state)
 	assert_int_equal(result.detail_count, LIMIT_VERIFY_DETAILS);
 }
 
+static int count_question(void *data, const struct query *query)
+{
+	(void)query;
+	++*(int *)data;
+	return 0;
+}
+
+/* A question of the past that takes so long, by the clock. Returns what became of it. */
+static int ask_for(struct world *world, int64_t ms, int *asked)
+{
+	char scratch[80];
+	bool stop = false;
+	struct txn *txn;
+	int r;
+
+	snprintf(scratch, sizeof(scratch), "%s/scratch", world->folder);
+	mkdir(scratch, 0700);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	test_clock.next_ms = ms; /* after the first look at the clock, which starts the time */
+	r = verify_as_of(txn, scratch, MAP_BYTES, &stop, world->now, count_question, asked);
+	txn_abort(txn);
+	return r;
+}
+
+static void a_question_of_the_past_has_its_time_and_no_more(void **state)
+{
+	struct world *world = *state;
+	int asked = 0;
+
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(ask_for(world, LIMIT_AS_OF_MS / 2, &asked), 0);
+	assert_int_equal(asked, 1);
+	assert_int_equal(ask_for(world, LIMIT_AS_OF_MS + 1, &asked), -ETIMEDOUT);
+	assert_int_equal(asked, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +473,8 @@ int main(void)
 		cmocka_unit_test(a_recount_of_other_seeds_finds_no_difference),
 		cmocka_unit_test_setup_teardown(
 			a_recount_changes_nothing, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(a_question_of_the_past_has_its_time_and_no_more,
+			world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_recount_stops_when_it_is_told_to, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(
