@@ -5,6 +5,7 @@ touch /results/started
 
 node=quan
 service=baocaod@$node.service
+page=baocao-web@$node.service
 state=/var/lib/private/baocao/$node
 endpoint=tcp://127.0.0.1:7401
 prefix=/usr/local
@@ -90,9 +91,40 @@ restarted()
 	[[ $(property NRestarts) -ge 1 && $(property ActiveState) == active ]]
 }
 
+tried_again_after()
+{
+	[[ $(property ExecMainStatus) == "$1" && $(property NRestarts) -ge 2 ]]
+}
+
+is_active_again()
+{
+	[[ $(property ActiveState) == active ]]
+}
+
+is_another_and_active()
+{
+	[[ $(property NRestarts) -gt $restarts && $(property ActiveState) == active &&
+		$(property MainPID) -ne $pid ]]
+}
+
+is_same_receipt()
+{
+	ward receipt verify "$counter" | cmp receipt.before -
+}
+
 says_its_exposure_is_low()
 {
-	systemd-analyze security --no-pager --threshold=11 "$service"
+	systemd-analyze security --no-pager --threshold=11 "${1:-$service}"
+}
+
+# page_says PATH TEXT: bash speaks HTTP, so that the tree needs no program for it.
+page_says()
+{
+	exec 5<>/dev/tcp/127.0.0.1/8401 || return 1
+	printf 'GET %s HTTP/1.0\r\nHost: 127.0.0.1:8401\r\n\r\n' "$1" >&5
+	cat <&5 >/run/page
+	exec 5>&-
+	grep -qF "$2" /run/page
 }
 
 operator()
@@ -118,13 +150,15 @@ ward_key=$(baocao key new ward)
 need "key new prints the node's public key" is_key "$node_key"
 need "key new prints the operator's public key" is_key "$operator_key"
 need "key new prints the ward's public key" is_key "$ward_key"
+web_key=$(baocao key new web)
+need "key new prints the page's public key" is_key "$web_key"
 mkdir -p /etc/baocao
 install -m 0600 "$BAOCAO_HOME/keys/node.key" /etc/baocao/$node.key
 echo "$operator_key" >/etc/baocao/$node.operator
 printf 'listen = %s\nunit = 764\nmap_size = 64M\n' $endpoint >/etc/baocao/$node.conf
 
 check "the unit files are free of faults" systemd-analyze verify --man=no \
-	$prefix/lib/systemd/system/baocaod@.service
+	$prefix/lib/systemd/system/baocaod@.service $prefix/lib/systemd/system/baocao-web@.service
 check "the settings are free of faults" baocaod --config /etc/baocao/$node.conf --check-config
 check "the journal knows the events" journalctl --update-catalog
 check "the catalog explains them" grep -q $event_started <(journalctl --list-catalog 2>/dev/null)
@@ -185,6 +219,22 @@ check "the new value is an event" eventually logged 8b8e8bc8ec6844369e1471ec0747
 check "it is the same process, and active" is "$(property MainPID) $(property ActiveState)" "$pid active"
 check "the larger map is reserved" is "$(stat -c %s $state/baocao.mdb)" $((80 << 20))
 
+# Its bounds are the kernel's, not only the unit's words.
+check "it makes no core dump" grep -q '^Max core file size  *0  *0 ' "/proc/$pid/limits"
+check "its memory has a cap" is "$(property MemoryMax)" $((1 << 30))
+
+# The page beside it: a reader's key, and the node's answers over HTTP.
+need "the operator enrols the page" operator key enrol "$web_key" --unit 764 --role reader \
+	--from 2017-01-01 --name "Trang xem"
+install -m 0600 "$BAOCAO_HOME/keys/web.key" /etc/baocao/$node.web.key
+printf 'ENDPOINT=%s\nNODE_KEY=%s\nLISTEN=127.0.0.1:8401\n' $endpoint "$node_key" \
+	>/etc/baocao/$node.web.env
+check "the page starts" systemctl start $page
+check "the page shows the plan" eventually page_says /api/plans thu-2022
+check "the page does not run as root" \
+	test "$(stat -c %u "/proc/$(systemctl show -P MainPID $page)")" -ne 0
+check "the page's exposure is low where it runs" says_its_exposure_is_low $page
+
 # A stopped process feeds no watchdog.
 systemctl kill --kill-whom=main --signal=STOP $service
 check "the watchdog restarts a stopped node" eventually restarted
@@ -193,6 +243,16 @@ check "the restarted process is another one" test "$(property MainPID)" -ne "$pi
 ward receipt verify "$counter" >receipt.after
 check "the receipt is the same after the restart" cmp receipt.before receipt.after
 check "the recount finds no difference" operator node verify
+check "the page finds the restarted node" eventually page_says /api/status '"synthetic"'
+check "the page stops" systemctl stop $page
+
+# What a crash is: nobody had a chance to tidy up.
+systemctl reset-failed $service
+restarts=$(property NRestarts)
+pid=$(property MainPID)
+systemctl kill --kill-whom=main --signal=KILL $service
+check "a killed node is started again" eventually is_another_and_active
+check "the receipt is the same after the crash" is_same_receipt
 
 # The end.
 check "it stops" systemctl stop $service
@@ -213,4 +273,17 @@ check "it says 78" is "$(property ExecMainStatus)" 78
 sleep 2
 check "it is not restarted" is "$(property ActiveState) $(property NRestarts)" "failed 0"
 check "the error names the setting" grep -q "did you mean 'listen'" <(journalctl -q -u $service)
+
+# An error of the disk ends a node with 74, which may pass: that one is tried again.
+sed -i '$d' /etc/baocao/$node.conf
+mkdir -p /run/systemd/system/$service.d
+printf '[Service]\nExecStartPre=\nExecStart=\nExecStart=/bin/sh -c "exit 74"\n' \
+	>/run/systemd/system/$service.d/error.conf
+systemctl daemon-reload
+systemctl reset-failed $service
+systemctl start --no-block $service
+check "a node that ended with 74 is started again" eventually tried_again_after 74
+rm /run/systemd/system/$service.d/error.conf
+systemctl daemon-reload
+check "it is back once the disk is" eventually is_active_again
 finish

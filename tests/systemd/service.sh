@@ -76,7 +76,7 @@ After=dbus.service systemd-journal-flush.service
 
 [Service]
 Type=oneshot
-TimeoutStartSec=240
+TimeoutStartSec=400
 ExecStart=/bin/bash /run/test/guest.sh
 StandardOutput=append:/results/log
 StandardError=append:/results/log
