@@ -1,5 +1,7 @@
 #include "tests/unit/fixture.h"
 
+#include "daemon/witness.h"
+
 /* The record of that number in a table. */
 static bool record_at(struct world *world, enum store_table table, size_t number,
 	struct buffer *ret_key, struct buffer *ret_value)
@@ -260,6 +262,30 @@ static void assert_documented(struct world *world, enum store_table table, size_
 	}
 }
 
+/* Lets the node cosign a checkpoint of its child, over a tree of one entry. */
+static void witness_child(struct world *world)
+{
+	CLEANUP(writer_free) struct writer body;
+	const struct key_pair child = party_pair(NODE_20);
+	const struct tree_path none = { 0 };
+	char name[NOTE_NAME_SIZE], note[LIMIT_NOTE_BYTES];
+	struct witness_answer answer;
+	struct hash root;
+	size_t size;
+
+	hash_leaf(bytes_of("one entry"), &root);
+	note_name(&child.public, true, 0, name);
+	size = checkpoint_sign(&child, name, 1, &root, note);
+	writer_init(&body);
+	writer_array(&body, 3);
+	writer_int(&body, 0);
+	tree_path_write(&body, &none);
+	writer_str_bytes(&body, (struct bytes){ (const uint8_t *)note, size });
+	assert_int_equal(witness_take(world->store, &world->node, intake_name(world->intake),
+				 world->now, &child.public, writer_bytes(&body), &answer),
+		0);
+}
+
 static void the_records_are_those_of_the_document(void **state)
 {
 	struct world *world = *state;
@@ -276,6 +302,15 @@ static void the_records_are_those_of_the_document(void **state)
 	assert_documented(world, TABLE_CHANGE, 0);
 	assert_documented(world, TABLE_LINK, 0);
 	assert_documented(world, TABLE_META, 0);
+	witness_child(world);
+	assert_documented(world, TABLE_WITNESS, 0);
+	for (uint32_t i = 1; i <= 250; i++) { /* up to entry 256 */
+		struct report_spec spec = report_n("2022-06", 101, i, i);
+
+		queue_submit(world, WARD_101, submission_of(WARD_101, 7 + i, &spec, 1));
+	}
+	assert_int_equal(world_run(world), 0);
+	assert_documented(world, TABLE_TREE, 0);
 }
 
 int main(void)
