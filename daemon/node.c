@@ -86,7 +86,7 @@ static int fail_open(const struct settings *settings, int outcome)
 
 static int open_store(const struct settings *settings, struct store **ret)
 {
-	char damage[PAGES_WHY_BYTES], why[PAGES_WHY_BYTES + 80];
+	char damage[PAGES_WHY_BYTES] = "", why[PAGES_WHY_BYTES + 80];
 	struct store_options options = {
 		.folder = settings->state,
 		.map_bytes = (size_t)settings->map_bytes,

@@ -24,7 +24,7 @@ enum store_table {
 	TABLE_CHANGE,      /* change number -> key of the own report that changed */
 	TABLE_LINK,        /* party of a child node -> epoch and change taken last */
 	TABLE_LOCAL,       /* refusal counts: not derived, not verified */
-	TABLE_WITNESS,     /* name in a checkpoint -> the note that was cosigned: not derived either */
+	TABLE_WITNESS,     /* name in a checkpoint -> the note that was cosigned: not derived */
 	TABLE_COUNT,
 };
 

@@ -221,7 +221,7 @@ static bool read_life(struct verify *verify, const struct batch_view *view)
 /* The record's own hash, and its checkpoint: whose it is, and of how many entries. */
 static const char *check_record(struct verify *verify, const struct batch_view *view)
 {
-	struct checkpoint checkpoint;
+	struct checkpoint checkpoint = { 0 };
 	const char *why = batch_view_leaves(*view, verify->leaves);
 
 	if (!why && !read_life(verify, view)) {

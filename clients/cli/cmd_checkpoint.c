@@ -135,9 +135,9 @@ int checkpoint_now(struct app *app, const struct public_key *witness, struct pro
 	r = proving_now(app->session, &app->context->node, ret, ret_cosigned);
 	if (r == 0 && found) {
 		r = proving_beginning(app->session, &kept.checkpoint, &ret->checkpoint);
-	}
-	if (r == PROVING_E_NOT) {
-		return say_rewritten(app, place, &kept, ret);
+		if (r == PROVING_E_NOT) {
+			return say_rewritten(app, place, &kept, ret);
+		}
 	}
 	if (r == 0) {
 		r = check_cosigned(app, witness, ret_cosigned, ret);

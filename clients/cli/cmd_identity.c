@@ -140,12 +140,13 @@ int run_key_revoke(struct app *app, const struct arguments *arguments)
 	struct key_act act = { .kind = KEY_REVOKE };
 	struct receipt receipt;
 	char instant[INSTANT_TEXT_SIZE];
-	int r = app_open_session(app);
+	int r;
 
-	if (r == CODE_DONE && !reason) {
-		r = say_error(CODE_USAGE, _("see: baocao key revoke --help"), _("%s must be given"),
-			"--reason");
+	if (!reason) {
+		return say_error(CODE_USAGE, _("see: baocao key revoke --help"),
+			_("%s must be given"), "--reason");
 	}
+	r = app_open_session(app);
 	if (r == CODE_DONE) {
 		r = key_named(app, arguments->list[0], &act.key);
 	}

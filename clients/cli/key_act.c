@@ -74,7 +74,7 @@ int key_act_replace(struct app *app, const struct context *context,
 	const char *what = _("the new key");
 	struct context at = *context;
 	struct receipt receipt;
-	struct bytes bytes;
+	struct bytes bytes = { 0 };
 	struct reader body;
 	int r = CODE_DONE, asked = SESSION_E_SILENT;
 
