@@ -313,7 +313,9 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 {
 	size_t size = zmq_msg_size(&peer->id);
 	struct watcher *watcher = NULL;
-	struct watcher *ended = NULL; /* its place is free, also while there are no events */
+	struct watcher *ended = NULL;  /* its place is free, also while there are no events */
+	struct watcher *oldest = NULL; /* of this key */
+	size_t own = 0;
 
 	for (size_t i = 0; i < node->watcher_count && !watcher; i++) {
 		if (node->watchers[i].id_size == size &&
@@ -321,7 +323,15 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 			watcher = &node->watchers[i];
 		} else if (node->watchers[i].until_ms <= monotonic_ms()) {
 			ended = &node->watchers[i];
+		} else if (public_key_equal(&node->watchers[i].key, &key->key)) {
+			own++;
+			if (!oldest || node->watchers[i].until_ms < oldest->until_ms) {
+				oldest = &node->watchers[i];
+			}
 		}
+	}
+	if (!watcher && own >= LIMIT_WATCHERS_OF_KEY) {
+		ended = oldest; /* a connection that is gone, as a rule */
 	}
 	if (!watcher) {
 		if ((!ended && node->watcher_count == LIMIT_WATCHERS) ||

@@ -86,7 +86,8 @@ enum {
 	LIMIT_ANSWERS_BYTES       = 8 << 20,   /* answers that wait for one key */
 	LIMIT_ANSWERS_ALL_BYTES   = 128 << 20, /* answers that wait for all keys */
 	LIMIT_ANSWERS_SPARE_BYTES = 256 << 10, /* what waits for one key even where those are used up */
-	LIMIT_WATCHERS            = 64,
+	LIMIT_WATCHERS            = 64,        /* connections that are told of changes */
+	LIMIT_WATCHERS_OF_KEY     = 16,        /* of them those of one key, the newest */
 	LIMIT_WATCH_MS            = 60 * 1000, /* from the last watch to its end */
 	LIMIT_RATE_KEYS           = 4096,      /* keys whose use is remembered at a time */
 	LIMIT_RATE_BURST_MS       = 500,       /* what a key has not used for so long it may use at once */

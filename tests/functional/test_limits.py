@@ -241,10 +241,21 @@ class Node(harness.NodeCase):
     def test_watchers(self):
         watching = []
         try:
-            for _ in range(LIMITS['LIMIT_WATCHERS']):
+            for _ in range(LIMITS['LIMIT_WATCHERS'] + 1):
                 watching.append(self.city.session(key_of('reader')))
                 watching[-1].watch()
-            with self.city.session(key_of('reader')) as one_more:
+            harness.submit(self.city, 13, month_report(13, '2022-05', 1))
+            with self.subTest('a key has the newest of its own'):
+                kept = LIMITS['LIMIT_WATCHERS_OF_KEY']
+                for session in watching[-kept:]:
+                    session.next_event()
+                with self.assertRaises(client.Timeout):
+                    watching[-kept - 1].next_event(0.1)
+            for name in ('collector 10', 'collector 20', 'fake node'):
+                for _ in range(kept):
+                    watching.append(self.city.session(key_of(name)))
+                    watching[-1].watch()
+            with self.city.session() as one_more:
                 with self.assertRaises(client.Refused) as caught:
                     one_more.watch()
             self.assertEqual(caught.exception.code, 'busy')

@@ -214,9 +214,9 @@ static void a_new_key_has_used_what_the_old_one_has(void **state)
 }
 
 /* Is the peer let watch? */
-static bool watches(struct fixture *fixture, uint8_t number, size_t id_size)
+static bool watches(struct fixture *fixture, enum party party, uint8_t number, size_t id_size)
 {
-	struct key_pair reader = party_pair(READER_1);
+	struct key_pair reader = party_pair(party);
 	struct writer frame;
 
 	public_key_format(&reader.public, fixture->user);
@@ -232,29 +232,33 @@ static bool watches(struct fixture *fixture, uint8_t number, size_t id_size)
 
 static void who_watched_a_minute_ago_leaves_its_place(void **state)
 {
+	static const enum party parties[] = { READER_1, COLLECTOR_10, NODE_10, NODE_20 };
 	struct fixture *fixture = *state;
 
+	_Static_assert(ARRAY_SIZE(parties) * LIMIT_WATCHERS_OF_KEY == LIMIT_WATCHERS,
+		"together they take every place");
 	for (unsigned i = 0; i < LIMIT_WATCHERS; i++) {
-		assert_true(watches(fixture, (uint8_t)i, 1));
+		assert_true(watches(fixture, parties[i / LIMIT_WATCHERS_OF_KEY], (uint8_t)i, 1));
 	}
 	test_clock.passed_ms += LIMIT_WATCH_MS / 2;
-	assert_false(watches(fixture, LIMIT_WATCHERS, 1));
-	assert_true(watches(fixture, 0, 1)); /* again: its minute begins anew */
+	assert_false(watches(fixture, OPERATOR, LIMIT_WATCHERS, 1));
+	assert_true(watches(fixture, READER_1, 0, 1)); /* again: its minute begins anew */
 	test_clock.passed_ms += LIMIT_WATCH_MS / 2;
 	for (unsigned i = 1; i < LIMIT_WATCHERS; i++) {
-		assert_true(watches(fixture, (uint8_t)(LIMIT_WATCHERS + i), 1));
+		assert_true(watches(fixture, parties[i / LIMIT_WATCHERS_OF_KEY],
+			(uint8_t)(LIMIT_WATCHERS + i), 1));
 	}
-	assert_false(watches(fixture, LIMIT_WATCHERS, 1));
+	assert_false(watches(fixture, OPERATOR, LIMIT_WATCHERS, 1));
 }
 
 static void a_routing_id_is_kept_up_to_its_length(void **state)
 {
 	struct fixture *fixture = *state;
 
-	assert_true(watches(fixture, 7, LIMIT_ROUTING_ID_BYTES));
+	assert_true(watches(fixture, READER_1, 7, LIMIT_ROUTING_ID_BYTES));
 	assert_int_equal(fixture->node->watchers[0].id_size, LIMIT_ROUTING_ID_BYTES);
 	assert_int_equal(fixture->node->watchers[0].id[LIMIT_ROUTING_ID_BYTES - 1], 7);
-	assert_false(watches(fixture, 7, LIMIT_ROUTING_ID_BYTES + 1));
+	assert_false(watches(fixture, READER_1, 7, LIMIT_ROUTING_ID_BYTES + 1));
 	assert_int_equal(fixture->node->watcher_count, 1);
 }
 
