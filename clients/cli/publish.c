@@ -84,7 +84,14 @@ static int published_print(struct app *app, enum publication_kind kind, const ch
 	return listing_end(&listing);
 }
 
-/* Asks the node; the answer's receipt must be for exactly these bytes. */
+/* The same text again gets the receipt of the publication that brought it. */
+static bool is_held(const struct app *app, struct bytes bytes, struct receipt *ret)
+{
+	return !receipt_verify(bytes, &app->context->node, (struct bytes){ 0 }, ret) &&
+	       ret->statement.kind == ENTRY_PUBLICATION;
+}
+
+/* Asks the node; the answer's receipt must be for exactly these bytes, or of the text's first publication. */
 static int publication_hand_in(struct app *app, struct bytes signed_bytes,
 	const struct publication *publication, const char *name, bool dry_run)
 {
@@ -125,6 +132,10 @@ static int publication_hand_in(struct app *app, struct bytes signed_bytes,
 	bytes = reader_bin(&body);
 	why = reader_ok(&body) ? receipt_verify(bytes, &app->context->node, signed_bytes, &receipt)
 			       : body.error;
+	if (why && is_held(app, bytes, &receipt)) {
+		say(_("%s: this text is in force already; nothing was changed"), what);
+		return published_print(app, publication->kind, name, &receipt);
+	}
 	if (why) {
 		return say_error(CODE_FAILED, _("is the context's node key right?"),
 			_("%s: the receipt does not hold: %s"), what, why);

@@ -160,6 +160,15 @@ class Operator(ToolCase):
             file.write(harness.PLAN_TEXT.replace('month,T:L1', 'moon,T:L1'))
         self.assertEqual(self.office.run('plan', 'publish', path).returncode, INVALID)
 
+    def test_the_same_plan_published_again_changes_nothing(self):
+        path = os.path.join(self.folder, 'again.plan')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(harness.PLAN_TEXT.replace(harness.PLAN, 'again'))
+        first = self.office('plan', 'publish', path)
+        done = self.office.run('plan', 'publish', path)
+        self.assertEqual((done.returncode, done.stdout), (DONE, first), done.stderr)
+        self.assertIn('in force already', done.stderr)
+
     def test_a_ward_may_not_publish_a_plan(self):
         path = os.path.join(self.folder, 'later.plan')
         with open(path, 'w', encoding='utf-8') as file:
