@@ -96,7 +96,7 @@ int replacement_read(const struct home *home, const char *context, struct replac
 		return -EBADMSG;
 	}
 	*ret = replacement;
-	replacement = (struct replacement){ 0 };
+	memset(&replacement, 0, sizeof(replacement)); /* it is the caller's */
 	return 0;
 }
 
