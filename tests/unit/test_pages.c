@@ -189,8 +189,7 @@ static void a_flipped_bit_is_refused_or_named_and_never_ends_the_process(void **
 		named);
 	assert_true(refused > 0 && named > 0);
 	munmap(fate, sizeof(*fate));
-	folder_remove(world->folder);
-	free(world);
+	world_free(world);
 }
 
 int main(void)
