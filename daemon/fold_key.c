@@ -154,7 +154,7 @@ static int revoke(struct fold *fold, const struct key_act *act, const struct fol
 		problems_add(problems, -1, REFUSED_ACT_NOT_POSSIBLE,
 			"it is the last operator's key; enrol another one first, or replace it");
 	}
-	if (problems->count > 0) {
+	if (!key || problems->count > 0) {
 		return 1;
 	}
 	end_key(fold, key, KEY_END_REVOKED, seq);

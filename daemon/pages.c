@@ -354,7 +354,7 @@ static bool walk_children(struct walk *walk, const uint8_t *page, size_t count, 
 {
 	for (size_t i = 0; i < count; i++) {
 		struct bounds part = bounds;
-		struct node node, next;
+		struct node node = { 0 }, next = { 0 }; /* check_nodes has read them all */
 
 		node_read(walk, page, i, false, &node);
 		if (i > 0) {
@@ -499,7 +499,7 @@ int pages_check(int fd, uint64_t transaction, char ret_why[PAGES_WHY_BYTES])
 	CLEANUP(freep) uint8_t *seen = NULL;
 	CLEANUP(freep) uint8_t *room = NULL;
 	CLEANUP(freep) struct trees *trees = calloc(1, sizeof(*trees));
-	struct meta meta;
+	struct meta meta = { 0 };
 	struct stat status;
 
 	if (fstat(fd, &status) < 0) {

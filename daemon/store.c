@@ -441,10 +441,13 @@ struct oldest {
 static int take_reader(const char *line, void *data)
 {
 	struct oldest *oldest = data;
-	size_t thread, snapshot;
-	int pid;
+	char *thread, *word, *end;
+	int pid = (int)strtol(line, &thread, 10);
+	size_t snapshot;
 
-	if (sscanf(line, "%d %zx %zu", &pid, &thread, &snapshot) == 3 && pid != getpid() &&
+	strtoull(thread, &word, 16);
+	snapshot = strtoull(word, &end, 10);
+	if (thread > line && word > thread && end > word && pid != getpid() &&
 		(oldest->pid == 0 || snapshot < oldest->snapshot)) {
 		*oldest = (struct oldest){ pid, snapshot };
 	}

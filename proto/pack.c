@@ -597,7 +597,7 @@ void writer_nil(struct writer *writer)
 static void write_body(struct writer *writer, const void *data, size_t size)
 {
 	if (size > 0) {
-		msgpack_sbuffer_write(&writer->buffer, data, size);
+		writer_write(writer, data, size);
 	}
 }
 
