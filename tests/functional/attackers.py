@@ -4,6 +4,7 @@ NODE and KEY are the node's public and the attacker's secret key in hexadecimal 
 it prints how often it did what it does.
 """
 
+import errno
 import os
 import socket
 import sys
@@ -123,8 +124,13 @@ class Attack:
         """New keys that nobody enrolled, each through a whole handshake, with 20 at a time."""
         dealers = []
         while self.lasts():
-            dealers.append(self.dealer(client.Key.new()))
-            self.count += 1
+            try:
+                dealers.append(self.dealer(client.Key.new()))
+                self.count += 1
+            except zmq.ZMQError as error:
+                if error.errno != errno.EMFILE:
+                    raise
+                time.sleep(0.01)  # what was closed is not gone at once
             if len(dealers) > 20:
                 dealers.pop(0).close()
 
