@@ -11,7 +11,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
 #include "tests/bench/made.h"
@@ -25,13 +27,19 @@ static int make(char **argv)
 {
 	struct made made;
 	struct served_options options = { .node = &made.node, .unit = SUPPLY_CITY };
-	int r = made_new(&made, argv[0], strtoull(argv[2], NULL, 10), strtoul(argv[1], NULL, 10));
+	char *end;
+	long port = strtol(argv[3], &end, 10);
+	int r;
 
+	if (*end != '\0' || port < 1 || port > UINT16_MAX) {
+		return -EINVAL;
+	}
+	r = made_new(&made, argv[0], strtoull(argv[2], NULL, 10), strtoul(argv[1], NULL, 10));
 	made_close(&made);
 	options.folder = made.folder;
 	options.map_bytes = made.map_bytes;
 	if (r == 0) {
-		r = served_settings(&options, atoi(argv[3]));
+		r = served_settings(&options, (int)port);
 	}
 	if (r) {
 		made_remove(&made);

@@ -4,6 +4,7 @@
  */
 #include "tests/bench/load.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -84,6 +85,7 @@ void clients_prepare(struct load *load, uint64_t count)
 	struct signing signings[SIGNERS];
 	uint64_t begun = now_ns();
 
+	assert(load->count > 0); /* options_read() sees to it */
 	for (size_t i = 0; i < load->count; i++) {
 		struct client *client = &load->clients[i];
 

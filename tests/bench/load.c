@@ -15,6 +15,7 @@
  */
 #include "tests/bench/load.h"
 
+#include "tests/bench/numbers.h"
 #include "tests/bench/question.h"
 
 #include <errno.h>
@@ -203,8 +204,8 @@ static int ask(struct load *load, const char *name, double seconds)
 static int command(struct load *load, char *line)
 {
 	char word[16], path[LINE_BYTES];
-	double seconds, rate;
-	uint64_t count;
+	double numbers[2];
+	int after = 0;
 	int r = 0;
 
 	if (sscanf(line, "%15s", word) != 1) {
@@ -216,14 +217,15 @@ static int command(struct load *load, char *line)
 		r = ask_numbers(load, MESSAGE_VERIFY);
 	} else if (strcmp(word, "status") == 0) {
 		r = ask_numbers(load, MESSAGE_STATUS);
-	} else if (sscanf(line, "ask %4095s %lf", path, &seconds) == 2) {
-		r = ask(load, path, seconds);
-	} else if (sscanf(line, "prepare %" SCNu64, &count) == 1) {
-		clients_prepare(load, count);
-	} else if (sscanf(line, "closed %lf", &seconds) == 1) {
-		clients_run(load, seconds, 0);
-	} else if (sscanf(line, "open %lf %lf", &seconds, &rate) == 2) {
-		clients_run(load, seconds, rate);
+	} else if (sscanf(line, "ask %4095s%n", path, &after) == 1 &&
+		   numbers_read(line + after, "", numbers, 1)) {
+		r = ask(load, path, numbers[0]);
+	} else if (numbers_read(line, "prepare ", numbers, 1)) {
+		clients_prepare(load, (uint64_t)numbers[0]);
+	} else if (numbers_read(line, "closed ", numbers, 1)) {
+		clients_run(load, numbers[0], 0);
+	} else if (numbers_read(line, "open ", numbers, 2)) {
+		clients_run(load, numbers[0], numbers[1]);
 	} else if (sscanf(line, "receipts %4095s", path) == 1) {
 		r = receipts_write(load, path);
 	} else {
@@ -271,7 +273,8 @@ static bool options_read(struct load *load, int argc, char **argv)
 			load->in_flight = number;
 			break;
 		case 'm':
-			load->mix = strcmp(optarg, "spread") == 0 ? SUPPLY_SPREAD : SUPPLY_DEADLINE;
+			load->mix = optarg && strcmp(optarg, "spread") == 0 ? SUPPLY_SPREAD
+									    : SUPPLY_DEADLINE;
 			break;
 		case 'r':
 			load->reports = number;
@@ -308,13 +311,13 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}
+	load.clients = calloc(load.count, sizeof(*load.clients));
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	r = sign_init();
 	writer_init(&load.body);
 	supply_person("node", &node);
 	load.node = node.public;
-	load.clients = calloc(load.count, sizeof(*load.clients));
 	load.context = zmq_ctx_new();
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	zmq_ctx_set(load.context, ZMQ_MAX_SOCKETS, (int)load.count + 1);

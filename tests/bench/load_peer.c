@@ -8,6 +8,8 @@
  */
 #include "tests/bench/load_peer.h"
 
+#include "tests/bench/numbers.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -321,15 +323,15 @@ static int connect_all(struct load *load)
 
 static int command(struct load *load, const char *line)
 {
-	double seconds, rate;
+	double numbers[2];
 	int r = 0;
 
 	if (strcmp(line, "connect\n") == 0) {
 		r = connect_all(load);
-	} else if (sscanf(line, "closed %lf", &seconds) == 1) {
-		run(load, seconds, 0);
-	} else if (sscanf(line, "open %lf %lf", &seconds, &rate) == 2) {
-		run(load, seconds, rate);
+	} else if (numbers_read(line, "closed ", numbers, 1)) {
+		run(load, numbers[0], 0);
+	} else if (numbers_read(line, "open ", numbers, 2)) {
+		run(load, numbers[0], numbers[1]);
 	} else {
 		r = -EINVAL;
 	}
@@ -351,7 +353,7 @@ static bool options_read(struct load *load, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
 		case 'p':
-			load->port = atoi(optarg);
+			load->port = (int)strtol(optarg, NULL, 10);
 			break;
 		case 'c':
 			load->count = strtoul(optarg, NULL, 10);
@@ -367,7 +369,8 @@ static bool options_read(struct load *load, int argc, char **argv)
 		}
 	}
 	load->protocol = optind + 1 == argc ? peer_protocol(argv[optind]) : NULL;
-	return load->protocol && load->count > 0 && load->port > 0 && load->in_flight > 0;
+	return load->protocol && load->count > 0 && load->port > 0 && load->port <= UINT16_MAX &&
+	       load->in_flight > 0;
 }
 
 int main(int argc, char **argv)

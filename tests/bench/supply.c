@@ -213,11 +213,15 @@ static int obligation_make(
 static int obligations_make(struct sender *sender, const struct ward *wards, size_t ward_count,
 	enum supply_mix mix, size_t index, size_t count)
 {
-	size_t rounds = (count + ward_count - 1) / ward_count;
-	size_t step = count < ward_count ? count : ward_count;
-	size_t pairs = mix == SUPPLY_DEADLINE ? rounds : (size_t)SUPPLY_PLANS * SUPPLY_MONTHS;
+	size_t rounds, step, pairs;
 	int r = 0;
 
+	if (count == 0 || ward_count == 0) {
+		return -EINVAL; /* nobody to share the wards, or no wards */
+	}
+	rounds = (count + ward_count - 1) / ward_count;
+	step = count < ward_count ? count : ward_count;
+	pairs = mix == SUPPLY_DEADLINE ? rounds : (size_t)SUPPLY_PLANS * SUPPLY_MONTHS;
 	sender->obligations = calloc(ward_count * pairs, sizeof(*sender->obligations));
 	if (!sender->obligations) {
 		return -ENOMEM;

@@ -359,6 +359,11 @@ static int run(const struct options *options, const char *self)
 		return 2;
 	}
 	index_log(&log, &recording);
+	if (recording.count <= recording.first) {
+		fprintf(stderr, "power: the log has no record after the store was made\n");
+		folder_remove(folder);
+		return 2;
+	}
 	for (unsigned i = 0; i < options->images; i++) {
 		if (options->only < 0 || (unsigned)options->only == i) {
 			tried++;

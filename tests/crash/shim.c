@@ -51,10 +51,10 @@ static struct {
 	bool reached;
 } shim;
 
-#define REAL(name)                                                 \
-	static __typeof__(&name) real;                             \
-	if (!real) {                                               \
-		real = (__typeof__(&name))dlsym(RTLD_NEXT, #name); \
+#define REAL(name)                                                   \
+	static __typeof__(&(name)) real;                             \
+	if (!real) {                                                 \
+		real = (__typeof__(&(name)))dlsym(RTLD_NEXT, #name); \
 	}
 
 static void log_record(enum crash_kind kind, uint64_t offset, const void *data, uint64_t size)
@@ -96,14 +96,21 @@ static void read_environment(void)
 		"alloc" };
 	const char *fail = getenv("CRASH_FAIL");
 	const char *folder = getenv("CRASH_FOLDER");
-	char op[8], mode[8];
+	char op[8];
+	int after = 0;
 
 	if (folder) {
 		snprintf(shim.folder, sizeof(shim.folder), "%s", folder);
 	}
-	if (fail && sscanf(fail, "%7[a-z]:%ld:%d:%7[a-z]", op, &shim.fail_at, &shim.fail_errno,
-			    mode) == 4) {
-		shim.fail_always = strcmp(mode, "always") == 0;
+	if (fail && sscanf(fail, "%7[a-z]:%n", op, &after) == 1 && after > 0) {
+		char *end;
+
+		shim.fail_at = strtol(fail + after, &end, 10);
+		shim.fail_errno = *end == ':' ? (int)strtol(end + 1, &end, 10) : 0;
+		if (shim.fail_at < 1 || shim.fail_errno < 1 || *end != ':') {
+			return;
+		}
+		shim.fail_always = strcmp(end + 1, "always") == 0;
 		for (int i = 1; i < CRASH_OP_COUNT; i++) {
 			if (strcmp(op, names[i]) == 0) {
 				shim.fail_op = i;
@@ -184,6 +191,7 @@ static int opened(int fd, const char *path, int flags)
 	return fd;
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library's names are reserved */
 int open(const char *path, int flags, ...)
 {
 	va_list arguments;
@@ -403,3 +411,4 @@ void *realloc(void *at, size_t size)
 {
 	return fails(CRASH_OP_ALLOC) ? NULL : __libc_realloc(at, size);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

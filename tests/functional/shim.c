@@ -22,13 +22,14 @@ static void count_down(void)
 	const char *at = getenv("SHIM_KILL_AT");
 
 	if (at && left < 0) {
-		left = atoi(at);
+		left = (int)strtol(at, NULL, 10);
 	}
 	if (at && --left == 0) {
 		kill(getpid(), SIGKILL);
 	}
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library's names are reserved */
 int rename(const char *from, const char *to)
 {
 	int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
@@ -44,6 +45,7 @@ int unlink(const char *path)
 	count_down();
 	return real(path);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 int zmq_setsockopt(void *socket, int option, const void *value, size_t size)
 {

@@ -760,5 +760,9 @@ static inline uint32_t random_next(uint32_t *seed)
 
 static inline uint32_t random_below(uint32_t *seed, uint32_t bound)
 {
+	if (bound == 0) {
+		fail_msg("there is nothing to choose from");
+		abort(); /* never: fail_msg() does not return, but does not say so */
+	}
 	return random_next(seed) % bound;
 }

@@ -20,6 +20,7 @@
 static char journal[64][80];
 static int journal_count;
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the library's are short */
 int sd_journal_sendv(const struct iovec *fields, int count)
 {
 	journal_count = count;

@@ -4,7 +4,9 @@
  * The entry at i is i in decimal, the node's key that of 32 bytes of 11.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "proto/limits.h"
 #include "proto/note.h"
@@ -76,9 +78,29 @@ static void print_tree(uint64_t size, uint64_t index, uint64_t old, uint64_t bat
 	print_path(&path);
 }
 
+/* The next line has four numbers? */
+static bool numbers_next(uint64_t ret[4])
+{
+	char line[128], *at = line;
+
+	if (!fgets(line, sizeof(line), stdin)) {
+		return false;
+	}
+	for (int i = 0; i < 4; i++) {
+		char *end;
+
+		ret[i] = strtoull(at, &end, 10);
+		if (end == at) {
+			return false;
+		}
+		at = end;
+	}
+	return true;
+}
+
 int main(void)
 {
-	uint64_t size, index, old, batch;
+	uint64_t numbers[4];
 
 	if (sign_init() < 0) {
 		return 1;
@@ -89,8 +111,10 @@ int main(void)
 		snprintf(text, sizeof(text), "%u", i);
 		hash_leaf(bytes_of(text), &leaves[i]);
 	}
-	while (scanf("%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &size, &index, &old, &batch) ==
-		4) {
+	while (numbers_next(numbers)) {
+		uint64_t size = numbers[0], index = numbers[1], old = numbers[2],
+			 batch = numbers[3];
+
 		if (size == 0 || size > LEAVES_MAX || index >= size || old == 0 || old > size ||
 			batch == 0) {
 			return 1;
