@@ -84,6 +84,8 @@ void outcomes_clear(struct intake *intake, size_t from);
 /* Its own, what another key of the same party has signed, or as a carrier anybody's. */
 bool may_deliver(const struct intake *intake, const struct intake_message *message,
 	const struct public_key *sender, struct problems *problems);
+/* Says that a signature does not fit. */
+void signature_refuse(struct problems *problems);
 /* Has the commit room for another entry? Asked before anything is folded. */
 bool entry_has_room(const struct intake *intake, struct problems *problems);
 /*

@@ -81,6 +81,12 @@ int entry_add(struct intake *intake, enum entry_kind kind, const struct public_k
 	return 0;
 }
 
+void signature_refuse(struct problems *problems)
+{
+	problems_add(problems, -1, REFUSED_BAD_SIGNATURE,
+		"the signature does not fit the bytes and the sender");
+}
+
 bool may_deliver(const struct intake *intake, const struct intake_message *message,
 	const struct public_key *sender, struct problems *problems)
 {
@@ -209,8 +215,7 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 		return 0;
 	}
 	if (!checks_fit(intake->checks, check)) {
-		problems_add(problems, -1, REFUSED_BAD_SIGNATURE,
-			"the signature does not fit the bytes and the sender");
+		signature_refuse(problems);
 		return 0;
 	}
 	if (!entry_has_room(intake, problems)) {
@@ -398,8 +403,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 				"a key of role %s signs no rollups", role_name(signer.role));
 		} else if (!sign_check(
 				   &rollup.sender, bytes, (const struct signature *)signature)) {
-			problems_add(&problems, -1, REFUSED_BAD_SIGNATURE,
-				"the signature does not fit the bytes and the sender");
+			signature_refuse(&problems);
 		} else if (entry_has_room(intake, &problems)) {
 			refused = fold_rollup(&intake->fold, &rollup, &signer,
 				batch_next_seq(intake->batch), &changed, &new, &problems);

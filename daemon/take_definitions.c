@@ -61,8 +61,7 @@ int take_publish(struct intake *intake, const struct intake_message *message)
 				"a key of role %s publishes nothing", role_name(signer.role));
 		} else if (!sign_check(&publication.sender, bytes,
 				   (const struct signature *)signature)) {
-			problems_add(&problems, -1, REFUSED_BAD_SIGNATURE,
-				"the signature does not fit the bytes and the sender");
+			signature_refuse(&problems);
 		} else if (publication_is_held(intake, &publication, outcome)) {
 			held = true;
 		} else {
@@ -144,7 +143,7 @@ static int key_act_is_held(struct intake *intake, const struct key_act *act, str
 int take_key_act(struct intake *intake, const struct intake_message *message)
 {
 	struct reader reader = reader_make(message->body);
-	struct problems problems = { 0 };
+	struct problems problems;
 	struct fold_signer signer;
 	struct key_act act = { 0 };
 	struct outcome *outcome;
@@ -152,6 +151,7 @@ int take_key_act(struct intake *intake, const struct intake_message *message)
 	struct bytes bytes;
 	int r, refused;
 
+	problems_init(&problems);
 	reader_array_exact(&reader, 2);
 	bytes = reader_bin(&reader);
 	signature = reader_bin_exact(&reader, SIGNATURE_SIZE);

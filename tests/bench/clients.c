@@ -10,11 +10,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <zmq.h>
 
 #include "proto/receipt.h"
+#include "tests/bench/clock.h"
 
 enum {
 	EVENTS = 256,
@@ -22,23 +21,6 @@ enum {
 	SAMPLE = 1024,
 	QUIET_NS = 1000000000, /* after a run without any answer: what waits is lost */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
-static double cpu_seconds(void)
-{
-	struct rusage used;
-
-	getrusage(RUSAGE_SELF, &used);
-	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-}
 
 /* Making. */
 

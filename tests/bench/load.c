@@ -15,6 +15,7 @@
  */
 #include "tests/bench/load.h"
 
+#include "tests/bench/clock.h"
 #include "tests/bench/numbers.h"
 #include "tests/bench/question.h"
 
@@ -26,7 +27,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
-#include <time.h>
 #include <zmq.h>
 
 enum {
@@ -165,14 +165,6 @@ static int ask_question(struct load *load, const struct question *question)
 		}
 	}
 	return 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
 static int ask(struct load *load, const char *name, double seconds)

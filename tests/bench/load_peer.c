@@ -8,6 +8,7 @@
  */
 #include "tests/bench/load_peer.h"
 
+#include "tests/bench/clock.h"
 #include "tests/bench/numbers.h"
 
 #include <arpa/inet.h>
@@ -21,9 +22,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -48,23 +47,6 @@ struct load {
 	struct latency latency;
 	char problem[160];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
-static double cpu_seconds(void)
-{
-	struct rusage used;
-
-	getrusage(RUSAGE_SELF, &used);
-	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-}
 
 /* Writes what is to go out, as far as the socket takes it. */
 static void client_flush(struct load *load, struct peer_client *client)

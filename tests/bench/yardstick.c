@@ -21,10 +21,10 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
+#include "tests/bench/clock.h"
 #include "tests/bench/latency.h"
 #include "tests/bench/supply.h"
 
@@ -36,14 +36,6 @@ enum {
 	ENGINE_ANSWER = 24, /* the envelope down to the request */
 	LMDB_BATCH_MAX = 10000,
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 static int open_log(const char *folder)
 {

@@ -313,11 +313,10 @@ ssize_t write(int fd, const void *data, size_t size)
 	return r;
 }
 
-int fsync(int fd)
+static int sync_by(int (*real)(int fd), int fd)
 {
 	int r;
 
-	REAL(fsync)
 	if (watched(fd) && fails(CRASH_OP_SYNC)) {
 		return -1;
 	}
@@ -328,19 +327,16 @@ int fsync(int fd)
 	return r;
 }
 
+int fsync(int fd)
+{
+	REAL(fsync)
+	return sync_by(real, fd);
+}
+
 int fdatasync(int fd)
 {
-	int r;
-
 	REAL(fdatasync)
-	if (watched(fd) && fails(CRASH_OP_SYNC)) {
-		return -1;
-	}
-	r = real(fd);
-	if (r == 0 && watched(fd)) {
-		log_record(CRASH_SYNC, 0, NULL, 0);
-	}
-	return r;
+	return sync_by(real, fd);
 }
 
 int msync(void *at, size_t size, int flags)

@@ -69,7 +69,6 @@ static inline struct world *load_world(const char *folder)
 /* A store with units, a plan and keys. */
 static inline struct world *load_world_new(const char *folder)
 {
-	CLEANUP(buffer_free) struct buffer keys = { 0 };
 	struct world *world = load_world(folder);
 	struct store_options options = {
 		.folder = world->folder, .map_bytes = CRASH_MAP_BYTES, .create = true
@@ -85,11 +84,7 @@ static inline struct world *load_world_new(const char *folder)
 	assert_int_equal(intake_init(world->store, &world->node, &init, world->now), 0);
 	store_close(world->store);
 	assert_int_equal(load_open(world), 0);
-	world_keys_text(&keys);
-	buffer_append(&keys, "", 1);
-	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", UNITS_TEXT), -1);
-	assert_int_equal(publish(world, PUBLICATION_PLAN, "p", PLAN_TEXT), -1);
-	assert_int_equal(publish(world, PUBLICATION_KEYS, "keys", (const char *)keys.data), -1);
+	world_furnish(world);
 	return world;
 }
 

@@ -346,9 +346,11 @@ static inline void queue_submit(struct world *world, enum party sender, struct b
 	queue_submit_signed(world, sender, bytes, &signature);
 }
 
-static inline void queue_rollup(struct world *world, enum party sender, struct buffer bytes)
+/* [bytes, signature], signed by one and delivered by another. */
+static inline void queue_signed(struct world *world, enum message_type type, enum party signer,
+	enum party peer, struct buffer bytes)
 {
-	struct key_pair pair = party_pair(sender);
+	struct key_pair pair = party_pair(signer);
 	struct signature signature;
 	struct writer writer;
 
@@ -358,7 +360,12 @@ static inline void queue_rollup(struct world *world, enum party sender, struct b
 	writer_bin(&writer, bytes.data, bytes.size);
 	writer_bin(&writer, signature.data, SIGNATURE_SIZE);
 	buffer_free(&bytes);
-	world_queue(world, MESSAGE_ROLLUP, sender, writer_take(&writer));
+	world_queue(world, type, peer, writer_take(&writer));
+}
+
+static inline void queue_rollup(struct world *world, enum party sender, struct buffer bytes)
+{
+	queue_signed(world, MESSAGE_ROLLUP, sender, sender, bytes);
 }
 
 static inline void queue_publish(
@@ -606,16 +613,23 @@ static inline struct world *world_new_empty(size_t map_bytes)
 	return world;
 }
 
-static inline struct world *world_new(void)
+/* Units, plan and keys of the tests, for a node with nothing but its operator. */
+static inline void world_furnish(struct world *world)
 {
 	CLEANUP(buffer_free) struct buffer keys = { 0 };
-	struct world *world = world_new_empty(MAP_BYTES);
 
 	world_keys_text(&keys);
 	buffer_append(&keys, "", 1);
 	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", UNITS_TEXT), -1);
 	assert_int_equal(publish(world, PUBLICATION_PLAN, "p", PLAN_TEXT), -1);
 	assert_int_equal(publish(world, PUBLICATION_KEYS, "keys", (const char *)keys.data), -1);
+}
+
+static inline struct world *world_new(void)
+{
+	struct world *world = world_new_empty(MAP_BYTES);
+
+	world_furnish(world);
 	return world;
 }
 

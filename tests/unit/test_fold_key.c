@@ -51,25 +51,9 @@ static struct buffer revocation_of(struct world *world, enum party sender, enum 
 	return key_act_of(world, sender, act);
 }
 
-/* Signed by one, delivered by another. */
-static void queue_act(struct world *world, enum party signer, enum party peer, struct buffer bytes)
-{
-	struct key_pair pair = party_pair(signer);
-	struct signature signature;
-	struct writer writer;
-
-	sign_bytes(&pair, buffer_bytes(&bytes), &signature);
-	writer_init(&writer);
-	writer_array(&writer, 2);
-	writer_bin(&writer, bytes.data, bytes.size);
-	writer_bin(&writer, signature.data, SIGNATURE_SIZE);
-	buffer_free(&bytes);
-	world_queue(world, MESSAGE_KEY_ACT, peer, writer_take(&writer));
-}
-
 static int act_by(struct world *world, enum party signer, enum party peer, struct buffer bytes)
 {
-	queue_act(world, signer, peer, bytes);
+	queue_signed(world, MESSAGE_KEY_ACT, signer, peer, bytes);
 	assert_int_equal(world_run(world), 0);
 	return answer_of(world, 0).code;
 }
