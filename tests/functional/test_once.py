@@ -162,6 +162,13 @@ class Sender:
             self.send(self.session._request, free, REPEAT_SECONDS[0])
 
     def send(self, request, counters, wait):
+        # A late answer to a flight of before the copy came back may have settled some of this one.
+        settled = [counter for counter in counters if counter not in self.outbox.waiting]
+        self.flying.difference_update(settled)
+        counters = [counter for counter in counters if counter not in settled]
+        if not counters:
+            self.flights.pop(request)
+            return
         self.flights[request] = (counters, time.monotonic() + wait, wait)
         frame = client.envelope('submit', request, [
             [made.data, made.signature, 0]
