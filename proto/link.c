@@ -15,6 +15,25 @@ static int set_int(void *socket, int option, int value)
 	return zmq_setsockopt(socket, option, &value, sizeof(value)) < 0 ? -zmq_errno() : 0;
 }
 
+/* The socket proves our key and asks for the node's. 0, -EINVAL for a bad key, or -errno. */
+static int secure(void *socket, const struct key_pair *pair, const struct public_key *node)
+{
+	uint8_t public[32], secret[32], server[32];
+	int r = 0;
+
+	if (!curve_public(&pair->public, public) || !curve_public(node, server)) {
+		return -EINVAL;
+	}
+	curve_secret(pair, secret);
+	if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server, sizeof(server)) < 0 ||
+		zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, sizeof(public)) < 0 ||
+		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, sizeof(secret)) < 0) {
+		r = -zmq_errno();
+	}
+	explicit_bzero(secret, sizeof(secret));
+	return r;
+}
+
 /* Reconnects soon, notices a dead peer in 15 s, never lets a queue or a frame grow without bound. */
 static int configure(void *socket)
 {
@@ -63,7 +82,7 @@ int link_new(const struct link_options *options, struct link **ret)
 	}
 	r = configure(link->socket);
 	if (r == 0) {
-		r = link_secure(link->socket, options->pair, &options->node);
+		r = secure(link->socket, options->pair, &options->node);
 	}
 	if (r < 0) {
 		return r;

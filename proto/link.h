@@ -20,12 +20,6 @@ int link_new(const struct link_options *options, struct link **ret);
 void link_free(struct link *link);
 void link_freep(struct link **link);
 
-/*
- * Makes a socket prove our key and ask for the node's, before it connects. Stands in a file of its own:
- * a benchmark without encryption links another in its place. 0, -EINVAL or -errno.
- */
-int link_secure(void *socket, const struct key_pair *pair, const struct public_key *node);
-
 /* The descriptor-like socket for zmq_poll. */
 void *link_socket(const struct link *link);
 

@@ -1,6 +1,6 @@
 /*
- * One thread for all clients, beside ZeroMQ's: epoll tells which of their sockets have something. A
- * socket's descriptor tells only of what comes after it was found empty, so each is read until it is.
+ * One thread for all clients, beside those that a wire may have: epoll tells which of them have
+ * something. It tells only of what comes after a wire was found empty, so each is read until it is.
  */
 #include "tests/bench/load.h"
 
@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <zmq.h>
 
 #include "proto/receipt.h"
 #include "tests/bench/clock.h"
@@ -127,7 +126,7 @@ static bool client_send(struct load *load, struct client *client, uint64_t due)
 	} else {
 		frame = writer_bytes(&client->frame);
 	}
-	if (link_send(client->link, frame)) {
+	if (wire_send(client->wire, frame)) {
 		if (!client->held && frame.data != (const uint8_t *)client->frame.buffer.data) {
 			writer_reset(&client->frame);
 			writer_raw(&client->frame, frame);
@@ -212,23 +211,23 @@ static void client_take(struct load *load, struct client *client, struct bytes f
 /* Takes what has come; in a closed loop each answer makes room for another message. */
 static void client_serve(struct load *load, struct client *client, bool closed)
 {
-	bool sent = true;
+	struct bytes frame;
 
-	while (sent) {
-		uint64_t now = 0;
-		zmq_msg_t message;
+	do {
+		int r;
 
-		sent = false;
-		zmq_msg_init(&message);
-		while (zmq_msg_recv(&message, client->socket, ZMQ_DONTWAIT) >= 0) {
-			now = now_ns();
-			client_take(load, client,
-				(struct bytes){ zmq_msg_data(&message), zmq_msg_size(&message) },
-				now);
-			sent |= closed && now < load->until && client_send(load, client, now);
+		while ((r = wire_receive(client->wire, &frame)) == 0) {
+			uint64_t now = now_ns();
+
+			client_take(load, client, frame, now);
+			if (closed && now < load->until) {
+				client_send(load, client, now);
+			}
 		}
-		zmq_msg_close(&message);
-	}
+		if (r != -EAGAIN) {
+			note_problem(load, bytes_of(strerror(-r)));
+		}
+	} while (wire_flush(client->wire));
 }
 
 /* Waits for what comes, at most until then; true if something did. */
@@ -287,11 +286,14 @@ static void run_open(struct load *load, double rate)
 		while (due <= now && due < load->until) {
 			struct client *client = &load->clients[number % load->count];
 
-			if (!client_send(load, client, due)) {
+			bool sent = client_send(load, client, due);
+
+			if (wire_flush(client->wire)) {
 				client_serve(load, client, false);
+			}
+			if (!sent) {
 				break;
 			}
-			client_serve(load, client, false);
 			due = begun + (uint64_t)((double)++number * step);
 		}
 		serve(load, due < load->until ? due : load->until, false);
@@ -331,9 +333,7 @@ void clients_run(struct load *load, double seconds, double rate)
 static int client_open(struct load *load, struct client *client, size_t index)
 {
 	struct link_options options = { .context = load->context, .endpoint = load->endpoint };
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
-	size_t size = sizeof(int);
-	int fd, r = 0;
+	int r = 0;
 
 	supply_pair(index, &client->pair);
 	writer_init(&client->frame);
@@ -348,20 +348,15 @@ static int client_open(struct load *load, struct client *client, size_t index)
 	}
 	options.pair = &client->pair;
 	options.node = load->node;
-	r = link_new(&options, &client->link);
+	r = wire_new(&options, load->epoll, client, &client->wire);
 	if (r) {
 		return r;
-	}
-	client->socket = link_socket(client->link);
-	if (zmq_getsockopt(client->socket, ZMQ_FD, &fd, &size) < 0 ||
-		epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
-		return -errno;
 	}
 	/* A question of the smallest kind: status. */
 	writer_reset(&client->frame);
 	envelope_begin(&client->frame, MESSAGE_STATUS, 0);
 	writer_array(&client->frame, 0);
-	return link_send(client->link, writer_bytes(&client->frame));
+	return wire_send(client->wire, writer_bytes(&client->frame));
 }
 
 static size_t take_all(struct client *client)
@@ -369,9 +364,11 @@ static size_t take_all(struct client *client)
 	struct bytes frame;
 	size_t count = 0;
 
-	while (link_receive(client->link, 0, &frame) == 0) {
-		count++;
-	}
+	do {
+		while (wire_receive(client->wire, &frame) == 0) {
+			count++;
+		}
+	} while (wire_flush(client->wire));
 	return count;
 }
 
@@ -380,7 +377,7 @@ static int await_answers(struct load *load)
 	struct epoll_event events[EVENTS];
 	size_t answered = 0;
 
-	/* A socket's descriptor tells only of what comes after it was found empty. */
+	/* epoll tells only of what comes after a wire was found empty. */
 	for (size_t i = 0; i < load->count; i++) {
 		answered += take_all(&load->clients[i]);
 	}
@@ -420,7 +417,7 @@ void clients_free(struct load *load)
 	for (size_t i = 0; i < load->count; i++) {
 		struct client *client = &load->clients[i];
 
-		link_free(client->link);
+		wire_free(client->wire);
 		sender_free(client->sender);
 		writer_free(&client->frame);
 		buffer_free(&client->ahead);

@@ -1,5 +1,5 @@
 /*
- * load.c - many clients of one node in one process: each with its own key and connection. It reads
+ * load.c - many clients of one node in one process: each with its own key and connection (wire.h). It reads
  * commands from standard input and answers each with one line of JSON:
  *
  *	connect              opens all connections and waits for one answer on each
@@ -90,7 +90,26 @@ static int asker_open(struct load *load)
 	supply_person("operator", &operator);
 	options.pair = &operator;
 	options.node = load->node;
-	return load->asker ? 0 : link_new(&options, &load->asker);
+	return load->asker ? 0 : wire_new(&options, load->asker_epoll, NULL, &load->asker);
+}
+
+/* Sends a frame and waits for one. */
+static int asker_exchange(struct load *load, struct bytes frame, struct bytes *ret_answer)
+{
+	struct epoll_event event;
+	int r = wire_send(load->asker, frame);
+
+	while (r == 0) {
+		bool again = wire_flush(load->asker);
+
+		r = wire_receive(load->asker, ret_answer);
+		if (r != -EAGAIN) {
+			return r;
+		}
+		r = again || epoll_wait(load->asker_epoll, &event, 1, VERIFY_MS) > 0 ? 0
+										     : -ETIMEDOUT;
+	}
+	return r;
 }
 
 /* Asks with the body in load->body. ret_data: behind the sequence of the answer. 0 or -errno. */
@@ -103,11 +122,8 @@ static int asker_ask(struct load *load, enum message_type type, struct reader *r
 	writer_init(&frame);
 	envelope_begin(&frame, type, 0);
 	writer_raw(&frame, writer_bytes(&load->body));
-	r = link_send(load->asker, writer_bytes(&frame));
+	r = asker_exchange(load, writer_bytes(&frame), &answer);
 	writer_free(&frame);
-	if (r == 0) {
-		r = link_receive(load->asker, VERIFY_MS, &answer);
-	}
 	if (r) {
 		return r;
 	}
@@ -312,8 +328,9 @@ int main(int argc, char **argv)
 	load.node = node.public;
 	load.context = zmq_ctx_new();
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
+	load.asker_epoll = epoll_create1(EPOLL_CLOEXEC);
 	zmq_ctx_set(load.context, ZMQ_MAX_SOCKETS, (int)load.count + 1);
-	if (!load.clients || !load.context || load.epoll < 0) {
+	if (!load.clients || !load.context || load.epoll < 0 || load.asker_epoll < 0) {
 		r = -ENOMEM;
 	}
 	if (r == 0) {
@@ -325,7 +342,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "load: %s: %s\n", strtok(line, "\n"), strerror(-r));
 		}
 	}
-	link_free(load.asker);
+	wire_free(load.asker);
 	writer_free(&load.body);
 	clients_free(&load);
 	zmq_ctx_term(load.context);

@@ -3,17 +3,16 @@
  */
 #pragma once
 
-#include "proto/link.h"
 #include "tests/bench/latency.h"
 #include "tests/bench/supply.h"
+#include "tests/bench/wire.h"
 
 enum {
 	RING = 4096, /* messages of one client that may wait for an answer */
 };
 
 struct client {
-	struct link *link;
-	void *socket;
+	struct wire *wire;
 	struct sender *sender; /* NULL if idle */
 	struct key_pair pair;
 	uint64_t first; /* counter */
@@ -44,7 +43,8 @@ struct load {
 	uint64_t counted, refused, waiting;
 	struct latency latency;
 	char problem[160];
-	struct link *asker; /* the operator's connection; NULL before it is needed */
+	struct wire *asker; /* the operator's connection; NULL before it is needed */
+	int asker_epoll;
 	struct writer body;
 };
 

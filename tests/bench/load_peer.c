@@ -53,6 +53,7 @@ static void client_flush(struct load *load, struct peer_client *client)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
 	ssize_t size;
+	bool full;
 
 	while (client->out_at < client->out.size) {
 		size = send(client->fd, client->out.data + client->out_at,
@@ -62,12 +63,15 @@ static void client_flush(struct load *load, struct peer_client *client)
 		}
 		client->out_at += (size_t)size;
 	}
-	if (client->out_at == client->out.size) {
+	full = client->out_at < client->out.size;
+	if (!full) {
 		client->out.size = client->out_at = 0;
-	} else {
-		event.events |= EPOLLOUT;
 	}
-	epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
+	if (full != client->full) {
+		event.events |= full ? EPOLLOUT : 0;
+		epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
+		client->full = full;
+	}
 }
 
 static bool client_send(struct load *load, struct peer_client *client, uint64_t due)

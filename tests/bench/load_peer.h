@@ -16,6 +16,7 @@ struct peer_client {
 	uint64_t *due; /* a ring, ns */
 	struct buffer out, in;
 	size_t out_at;
+	bool full;          /* epoll tells when there is room, too */
 	uint64_t confirmed; /* AMQP: the highest delivery that was confirmed */
 };
 
