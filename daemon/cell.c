@@ -225,32 +225,45 @@ static size_t totals_write(const struct totals *totals, uint8_t *ret)
 	return sizeof(totals->standing) + totals->count * sizeof(struct cell_total);
 }
 
-static bool get(
-	struct txn *txn, enum store_table table, const struct cell_key *key, struct bytes *ret)
+static bool get(const struct held *held, struct txn *txn, enum store_table table,
+	const struct cell_key *key, struct bytes *ret)
 {
 	uint8_t bytes[CELL_KEY_SIZE];
 
 	cell_key_write(key, bytes);
-	return txn_get(txn, table, (struct bytes){ bytes, sizeof(bytes) }, ret);
+	return (held && held_get(held, table, (struct bytes){ bytes, sizeof(bytes) }, ret)) ||
+	       txn_get(txn, table, (struct bytes){ bytes, sizeof(bytes) }, ret);
 }
 
-bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret)
+static bool find_own(
+	const struct held *held, struct txn *txn, const struct cell_key *key, struct own *ret)
 {
 	struct bytes record;
 
-	return get(txn, TABLE_OWN, key, &record) && own_read(record, ret);
+	return get(held, txn, TABLE_OWN, key, &record) && own_read(record, ret);
 }
 
-bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret)
+static bool find_totals(
+	const struct held *held, struct txn *txn, const struct cell_key *key, struct totals *ret)
 {
 	struct bytes record;
 
-	if (get(txn, TABLE_CELL, key, &record) && totals_read(record, ret)) {
+	if (get(held, txn, TABLE_CELL, key, &record) && totals_read(record, ret)) {
 		return true;
 	}
 	ret->standing = (struct standing){ 0 };
 	ret->count = 0;
 	return false;
+}
+
+bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret)
+{
+	return find_own(NULL, txn, key, ret);
+}
+
+bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret)
+{
+	return find_totals(NULL, txn, key, ret);
 }
 
 enum {
@@ -271,7 +284,8 @@ struct cached {
 
 struct cells {
 	struct txn *txn;
-	struct cached **slots; /* open addressing; slot_count is a power of two */
+	const struct held *held; /* before the tables, where it is not NULL */
+	struct cached **slots;   /* open addressing; slot_count is a power of two */
 	size_t slot_count;
 	/* The touched ones first, in the order of the first touch: what a refused report only read
 	 * must not show in the numbers of the changes, for it is not in the ledger. */
@@ -309,9 +323,10 @@ void cells_freep(struct cells **cells)
 	cells_free(*cells);
 }
 
-void cells_reset(struct cells *cells, struct txn *txn)
+void cells_reset(struct cells *cells, struct txn *txn, const struct held *held)
 {
 	cells->txn = txn;
+	cells->held = held;
 	cells->count = 0;
 	cells->touched_count = 0;
 	if (cells->slots) {
@@ -406,12 +421,12 @@ static struct cached *cached_get(
 	cached->table = table;
 	cached->touched = false;
 	if (table == TABLE_OWN) {
-		cached->exists = own_get(cells->txn, key, &cached->own);
+		cached->exists = find_own(cells->held, cells->txn, key, &cached->own);
 		if (!cached->exists) {
 			own_init(&cached->own);
 		}
 	} else {
-		cached->exists = totals_get(cells->txn, key, &cached->totals);
+		cached->exists = find_totals(cells->held, cells->txn, key, &cached->totals);
 	}
 	cached->at = cells->count++;
 	*slot = cached;
@@ -461,38 +476,111 @@ void cells_touch_totals(struct cells *cells, struct totals *totals)
 	touch(cells, (struct cached *)((char *)totals - offsetof(struct cached, totals)));
 }
 
-static void change_write(
-	struct txn *txn, uint64_t old_version, uint64_t version, const uint8_t key[CELL_KEY_SIZE])
+static void change_delete(struct txn *txn, uint64_t version)
 {
 	uint8_t number[8];
 
-	if (old_version > 0) {
-		put_be64(number, old_version);
+	if (version > 0) {
+		put_be64(number, version);
 		txn_delete(txn, TABLE_CHANGE, (struct bytes){ number, sizeof(number) });
 	}
-	put_be64(number, version);
-	txn_append(txn, TABLE_CHANGE, (struct bytes){ number, sizeof(number) },
-		(struct bytes){ key, CELL_KEY_SIZE });
 }
 
-void cells_flush(struct cells *cells, uint64_t *next_change)
+static void change_append(struct txn *txn, uint64_t version, struct bytes key)
+{
+	uint8_t number[8];
+
+	put_be64(number, version);
+	txn_append(txn, TABLE_CHANGE, (struct bytes){ number, sizeof(number) }, key);
+}
+
+bool cells_flush(struct cells *cells, struct held *to, uint64_t *next_change)
 {
 	uint8_t record[sizeof(struct own_head) + LIMIT_FIELDS_PER_FORM * sizeof(struct cell_total)];
-	uint8_t key[CELL_KEY_SIZE];
+	uint8_t bytes[CELL_KEY_SIZE];
+	struct bytes key = { bytes, sizeof(bytes) };
 
 	for (size_t i = 0; i < cells->touched_count; i++) {
 		struct cached *cached = cells->list[i];
 		size_t size;
 
-		cell_key_write(&cached->key, key);
+		cell_key_write(&cached->key, bytes);
 		if (cached->table == TABLE_OWN) {
-			change_write(cells->txn, cached->own.version, *next_change, key);
-			cached->own.version = (*next_change)++;
+			uint64_t version = (*next_change)++;
+
+			if (!to) {
+				change_delete(cells->txn, cached->own.version);
+				change_append(cells->txn, version, key);
+			}
+			cached->own.version = version;
 			size = own_write(&cached->own, record);
 		} else {
 			size = totals_write(&cached->totals, record);
 		}
-		txn_put(cells->txn, cached->table, (struct bytes){ key, sizeof(key) },
-			(struct bytes){ record, size });
+		if (!to) {
+			txn_put(cells->txn, cached->table, key, (struct bytes){ record, size });
+		} else if (!held_put(to, cached->table, key, (struct bytes){ record, size })) {
+			return false;
+		}
 	}
+	return true;
+}
+
+static uint64_t own_record_version(struct bytes record)
+{
+	uint64_t version = 0;
+
+	if (record.size >= sizeof(struct own_head)) {
+		memcpy(&version, record.data + offsetof(struct own_head, version), sizeof(version));
+	}
+	return version;
+}
+
+static int compare_versions(const void *a, const void *b)
+{
+	uint64_t one = own_record_version(((const struct held_record *)a)->value);
+	uint64_t other = own_record_version(((const struct held_record *)b)->value);
+
+	return (one > other) - (one < other);
+}
+
+/* The changes of own records: the rows of what they replace go, the new ones come in their order. */
+static void changes_write(struct txn *txn, struct held_record *own, size_t count)
+{
+	struct bytes old;
+
+	for (size_t i = 0; i < count; i++) {
+		if (txn_get(txn, TABLE_OWN, own[i].key, &old)) {
+			change_delete(txn, own_record_version(old));
+		}
+		txn_put(txn, TABLE_OWN, own[i].key, own[i].value);
+	}
+	if (count > 0) {
+		qsort(own, count, sizeof(*own), compare_versions);
+	}
+	for (size_t i = 0; i < count; i++) {
+		change_append(txn, own_record_version(own[i].value), own[i].key);
+	}
+}
+
+void held_write(const struct held *held, struct txn *txn)
+{
+	CLEANUP(freep) struct held_record *records = held_sorted(held);
+	size_t count = held_count(held);
+	struct held_record *own = NULL;
+	size_t own_count = 0;
+
+	if (!records) {
+		txn_fail(txn, ENOMEM);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (records[i].table == TABLE_OWN) {
+			own = own ? own : &records[i];
+			own_count++;
+		} else if (records[i].table < TABLE_COUNT) {
+			txn_put(txn, records[i].table, records[i].key, records[i].value);
+		}
+	}
+	changes_write(txn, own, own_count);
 }

@@ -2,11 +2,12 @@
  * cell.h - figures in the store: a unit's own report, and the sums over the units below it.
  *
  * Both are keyed by plan, form, period and unit. Within a commit they are kept in a cache, so that
- * each record is read once and written once, however many reports touch it.
+ * each record is read once and written once, however many reports touch it; under load what was
+ * written is held back for several commits (held.h).
  */
 #pragma once
 
-#include "daemon/store.h"
+#include "daemon/held.h"
 #include "proto/message.h"
 
 struct cell_key {
@@ -115,8 +116,8 @@ struct cells;
 int cells_new(struct cells **ret);
 void cells_free(struct cells *cells);
 void cells_freep(struct cells **cells);
-/* Forgets everything; from now on records come from txn. */
-void cells_reset(struct cells *cells, struct txn *txn);
+/* Forgets everything; from now on records come from held, where it is not NULL, and from txn. */
+void cells_reset(struct cells *cells, struct txn *txn, const struct held *held);
 /*
  * The record of a key, read from the store at the first call. Valid until cells_reset. For own,
  * *ret_exists says whether there is one. NULL when there is no memory.
@@ -126,5 +127,10 @@ struct totals *cells_totals(struct cells *cells, const struct cell_key *key);
 /* Marks what was got from cells_own or cells_totals for writing; count of figures is ->count. */
 void cells_touch_own(struct cells *cells, struct own *own);
 void cells_touch_totals(struct cells *cells, struct totals *totals);
-/* Writes what was touched, in the order of the first touch, and numbers the changes from *next_change on. */
-void cells_flush(struct cells *cells, uint64_t *next_change);
+/*
+ * Numbers the changes from *next_change on, in the order of the first touch, and writes what was touched: to
+ * the transaction, or where `to` is not NULL only to that. False where that has no memory.
+ */
+bool cells_flush(struct cells *cells, struct held *to, uint64_t *next_change);
+/* Writes what is held back, of any table; the transaction has the outcome. */
+void held_write(const struct held *held, struct txn *txn);

@@ -132,6 +132,38 @@ void node_fail(struct node *node, int error)
 	node->failed = NODE_E_STORE;
 }
 
+bool node_settle(struct node *node)
+{
+	int r = intake_settle(node->intake);
+
+	if (r == INTAKE_E_FULL) {
+		room_lost(node);
+		node->settle_ms = monotonic_ms() + LIMIT_HELD_MS;
+	} else if (r < 0) {
+		node_fail(node, r);
+	} else {
+		node->behind_ms = 0;
+	}
+	return r == 0;
+}
+
+/* After a commit: what it holds back is written once there is none for a while, or in time. */
+static void put_off(struct node *node)
+{
+	int64_t now_ms = monotonic_ms();
+
+	if (!intake_is_behind(node->intake)) {
+		node->behind_ms = 0;
+		return;
+	}
+	if (node->behind_ms == 0) {
+		node->behind_ms = now_ms;
+	}
+	node->settle_ms = node->behind_ms + LIMIT_HELD_MS < now_ms + LIMIT_HOLD_MS
+				  ? node->behind_ms + LIMIT_HELD_MS
+				  : now_ms + LIMIT_HOLD_MS;
+}
+
 /* Commits what was taken so far and answers it. */
 void node_flush(struct node *node)
 {
@@ -159,6 +191,9 @@ void node_flush(struct node *node)
 			&node->messages[0], intake_seq(node->intake));
 	}
 	node->events_due |= changed;
+	if (r == 0) {
+		put_off(node);
+	}
 	charge_commit(node, begun_us);
 	if (node->messages[0].type == MESSAGE_KEY_ACT && intake_seq(node->intake) > before) {
 		hand_on(node, &node->messages[0]);
@@ -305,6 +340,12 @@ static bool dispatch(struct node *node, struct peer *peer)
 	if (handler_of(envelope.type)) {
 		int64_t begun_us = monotonic_us();
 		int64_t ended_us;
+
+		if (!node_settle(node) && envelope.type != MESSAGE_STATUS) {
+			peer_refuse(node, peer, envelope.request, REFUSED_STORE_FULL,
+				"the node's store has no room to bring its figures up to date; try again later");
+			return false;
+		}
 
 		handler_of(envelope.type)(node, peer, key, &envelope);
 		ended_us = monotonic_us();

@@ -27,24 +27,33 @@ int fold_begin(
 	struct fold *fold, struct txn *txn, const struct catalog *catalog, struct instant instant)
 {
 	uint64_t change;
-	int r = last_change(txn, &change);
+	int r = 0;
 
-	if (r < 0) {
-		return r;
+	if (!fold->held || held_count(fold->held) == 0) {
+		r = last_change(txn, &change);
+		if (r < 0) {
+			return r;
+		}
+		fold->next_change = change + 1;
 	}
 	fold->txn = txn;
 	fold->catalog = catalog;
 	fold->instant = instant;
-	fold->next_change = change + 1;
-	cells_reset(fold->cells, txn);
-	ids_reset(fold->ids, txn);
+	cells_reset(fold->cells, txn, fold->held);
+	ids_reset(fold->ids, txn, fold->held);
 	return 0;
 }
 
 void fold_end(struct fold *fold)
 {
-	cells_flush(fold->cells, &fold->next_change);
-	ids_flush(fold->ids);
+	struct held *to =
+		fold->held && (fold->hold || held_count(fold->held) > 0) ? fold->held : NULL;
+
+	if (!cells_flush(fold->cells, to, &fold->next_change) || !ids_flush(fold->ids, to)) {
+		txn_fail(fold->txn, ENOMEM);
+	} else if (to && !fold->hold) {
+		held_write(to, fold->txn);
+	}
 }
 
 bool fold_signer_find(const struct fold *fold, const struct public_key *key,

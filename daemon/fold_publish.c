@@ -22,7 +22,7 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 	int r;
 
 	txn_clear(fold->txn, TABLE_CELL);
-	cells_reset(fold->cells, fold->txn);
+	cells_reset(fold->cells, fold->txn, NULL);
 	r = cursor_open(fold->txn, TABLE_OWN, &cursor);
 	if (r < 0) {
 		return r;

@@ -28,7 +28,8 @@ struct chunk {
 
 struct ids {
 	struct txn *txn;
-	struct chunk **list; /* list[count..capacity) are free ones, or NULL */
+	const struct held *held; /* before the table, where it is not NULL */
+	struct chunk **list;     /* list[count..capacity) are free ones, or NULL */
 	size_t count;
 	size_t capacity;
 	uint32_t *slots; /* open addressing: index in list + 1; slot_count is a power of two */
@@ -63,9 +64,10 @@ void ids_freep(struct ids **ids)
 	ids_free(*ids);
 }
 
-void ids_reset(struct ids *ids, struct txn *txn)
+void ids_reset(struct ids *ids, struct txn *txn, const struct held *held)
 {
 	ids->txn = txn;
+	ids->held = held;
 	ids->count = 0;
 	if (ids->slots) {
 		memset(ids->slots, 0, ids->slot_count * sizeof(*ids->slots));
@@ -151,19 +153,22 @@ static uint64_t chunk_find(const struct chunk *chunk, uint64_t counter)
 }
 
 /* An empty chunk where there is no record. 0 or -EBADMSG. */
-static int chunk_get(struct txn *txn, uint32_t party, uint64_t number, struct chunk *ret)
+static int chunk_get(const struct held *held, struct txn *txn, uint32_t party, uint64_t number,
+	struct chunk *ret)
 {
-	uint8_t key[KEY_BYTES];
+	uint8_t bytes[KEY_BYTES];
+	struct bytes key = key_of(party, number, bytes);
 	struct bytes record;
 
 	ret->party = party;
 	ret->number = number;
 	ret->touched = false;
 	ret->mask = 0;
-	return !txn_get(txn, TABLE_ID, key_of(party, number, key), &record) ||
-			       chunk_read(record, ret)
-		       ? 0
-		       : -EBADMSG;
+	if (!(held && held_get(held, TABLE_ID, key, &record)) &&
+		!txn_get(txn, TABLE_ID, key, &record)) {
+		return 0;
+	}
+	return chunk_read(record, ret) ? 0 : -EBADMSG;
 }
 
 /* Where the index of a chunk stands, or is to stand. */
@@ -226,7 +231,7 @@ static int chunk_cached(struct ids *ids, uint32_t party, uint64_t counter, struc
 	if (!ids->list[ids->count]) {
 		return -ENOMEM;
 	}
-	r = chunk_get(ids->txn, party, number, ids->list[ids->count]);
+	r = chunk_get(ids->held, ids->txn, party, number, ids->list[ids->count]);
 	if (r == 0) {
 		*ret = ids->list[ids->count++];
 		*slot = (uint32_t)ids->count;
@@ -258,12 +263,46 @@ int ids_put(struct ids *ids, uint32_t party, uint64_t counter, uint64_t seq)
 	return r;
 }
 
+static uint64_t chunk_highest(const struct chunk *chunk)
+{
+	return chunk->mask ? chunk->number << CHUNK_SHIFT |
+				     (63u - (unsigned)__builtin_clzll(chunk->mask))
+			   : 0;
+}
+
+/*
+ * The highest counter of a party in what is held back, or 0: no order is there to look for it in, so
+ * it has a record of its own, which is of no table.
+ */
+static uint64_t held_highest(const struct held *held, uint32_t party)
+{
+	uint8_t key[sizeof(party)];
+	struct bytes value;
+	uint64_t highest = 0;
+
+	put_be32(key, party);
+	if (held && held_get(held, TABLE_COUNT, (struct bytes){ key, sizeof(key) }, &value)) {
+		memcpy(&highest, value.data, sizeof(highest));
+	}
+	return highest;
+}
+
+static bool held_highest_put(struct held *held, uint32_t party, uint64_t counter)
+{
+	uint8_t key[sizeof(party)];
+
+	put_be32(key, party);
+	return counter <= held_highest(held, party) ||
+	       held_put(held, TABLE_COUNT, (struct bytes){ key, sizeof(key) },
+		       (struct bytes){ (const uint8_t *)&counter, sizeof(counter) });
+}
+
 int ids_highest(struct ids *ids, uint32_t party, uint64_t *ret_counter)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	struct bytes key, value;
 	uint8_t wanted[KEY_BYTES];
-	uint64_t highest = 0;
+	uint64_t highest = held_highest(ids->held, party);
 	struct chunk *chunk;
 	int r = cursor_open(ids->txn, TABLE_ID, &cursor);
 
@@ -273,11 +312,10 @@ int ids_highest(struct ids *ids, uint32_t party, uint64_t *ret_counter)
 		r = chunk_cached(ids, party, get_be64(key.data + 4) << CHUNK_SHIFT, &chunk);
 	}
 	for (size_t i = 0; r == 0 && i < ids->count; i++) {
-		chunk = ids->list[i];
-		if (chunk->party == party && chunk->mask &&
-			chunk->number >= highest >> CHUNK_SHIFT) {
-			highest = chunk->number << CHUNK_SHIFT |
-				  (63u - (unsigned)__builtin_clzll(chunk->mask));
+		uint64_t counter = chunk_highest(ids->list[i]);
+
+		if (ids->list[i]->party == party && counter > highest) {
+			highest = counter;
 		}
 	}
 	if (r == 0) {
@@ -286,7 +324,7 @@ int ids_highest(struct ids *ids, uint32_t party, uint64_t *ret_counter)
 	return r;
 }
 
-void ids_flush(struct ids *ids)
+bool ids_flush(struct ids *ids, struct held *to)
 {
 	uint8_t record[sizeof(uint64_t) + CHUNK_IDS * VARINT_BYTES_MAX];
 	uint8_t key[KEY_BYTES];
@@ -294,19 +332,27 @@ void ids_flush(struct ids *ids)
 	for (size_t i = 0; i < ids->count; i++) {
 		const struct chunk *chunk = ids->list[i];
 
-		if (chunk->touched) {
-			size_t size = chunk_write(chunk, record);
+		struct bytes value = { record, 0 };
 
-			txn_put(ids->txn, TABLE_ID, key_of(chunk->party, chunk->number, key),
-				(struct bytes){ record, size });
+		if (!chunk->touched) {
+			continue;
+		}
+		value.size = chunk_write(chunk, record);
+		key_of(chunk->party, chunk->number, key);
+		if (!to) {
+			txn_put(ids->txn, TABLE_ID, (struct bytes){ key, KEY_BYTES }, value);
+		} else if (!held_put(to, TABLE_ID, (struct bytes){ key, KEY_BYTES }, value) ||
+			   !held_highest_put(to, chunk->party, chunk_highest(chunk))) {
+			return false;
 		}
 	}
+	return true;
 }
 
 int ids_get(struct txn *txn, uint32_t party, uint64_t counter, uint64_t *ret_seq)
 {
 	struct chunk chunk;
-	int r = chunk_get(txn, party, counter >> CHUNK_SHIFT, &chunk);
+	int r = chunk_get(NULL, txn, party, counter >> CHUNK_SHIFT, &chunk);
 
 	if (r == 0) {
 		*ret_seq = chunk_find(&chunk, counter);

@@ -4,13 +4,15 @@
  *	take_submission   checks form, signer, id and signature; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures (fold.c)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)
- *	run_commit        seals the batch and commits ledger and state in one transaction
+ *	run_commit        seals the batch and commits ledger and state in one transaction; under load
+ *	                  the ledger alone, and the state stays in memory for some commits (held.h)
  *	intake_answer     writes the receipts (answer.c)
  *
  * A rollup is taken whole or not at all. If one fails half-way, the transaction is thrown away
  * and the run starts again without it; that is rare, and nothing needs to be undone by hand.
  */
 #include "daemon/outcome.h"
+#include "daemon/refold.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -46,6 +48,58 @@ static int read_end(struct txn *txn, struct peaks *ret, struct instant *ret_inst
 	return r < 0 ? r : proofs_peaks(&proofs, seq, ret);
 }
 
+/* Folds one batch that the tables do not show. 0, -ENOMEM, -EBADMSG. */
+static int fold_behind(
+	struct intake *intake, struct refold *refold, struct txn *txn, struct batch_view *view)
+{
+	struct problems problems;
+	struct entry entry;
+	int r = fold_begin(&intake->fold, txn, intake->catalog, view->instant);
+
+	for (uint32_t i = 0; r == 0 && i < view->count; i++) {
+		problems_init(&problems);
+		r = batch_view_next(view, &entry)
+			    ? refold_entry(refold, &intake->fold, &entry, &problems)
+			    : -EBADMSG;
+	}
+	if (r == 0) {
+		intake->fold.hold = true;
+		fold_end(&intake->fold);
+		r = txn_error(txn);
+	}
+	return r > 0 ? -EBADMSG : r;
+}
+
+/* Folds what the tables do not show yet into held, from the ledger. */
+static int read_behind(struct intake *intake, struct txn *txn)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	CLEANUP(freep) struct refold *refold = NULL;
+	struct bytes key, record;
+	uint8_t from[8];
+	bool more;
+	int r;
+
+	held_clear(intake->held);
+	intake->stale = false;
+	intake->shown = ledger_shown(txn);
+	if (intake->shown >= intake->peaks.size) {
+		return 0;
+	}
+	refold = malloc(sizeof(*refold));
+	r = refold ? cursor_open(txn, TABLE_LEDGER, &cursor) : -ENOMEM;
+	put_be64(from, intake->shown + 1);
+	for (more = r == 0 && cursor_seek(cursor, (struct bytes){ from, 8 }, &key, &record);
+		r == 0 && more; more = cursor_next(cursor, &key, &record)) {
+		struct batch_view view;
+
+		r = key.size == 8 && batch_view_read(get_be64(key.data), record, &view)
+			    ? fold_behind(intake, refold, txn, &view)
+			    : -EBADMSG;
+	}
+	return r;
+}
+
 static int read_state(struct intake *intake)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
@@ -77,6 +131,11 @@ static int read_state(struct intake *intake)
 	}
 	catalog_free(intake->catalog);
 	intake->catalog = catalog;
+	intake->fold.node_unit = intake->identity.unit;
+	r = read_behind(intake, txn);
+	if (r) {
+		return r;
+	}
 	if (txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) && value.size <= sizeof(held)) {
 		memcpy(held, value.data, value.size);
 	}
@@ -99,6 +158,7 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	writer_init(&intake->receipt);
 	intake->store = options->store;
 	intake->pair = options->pair;
+	intake->hold_from = options->hold_from;
 	r = batch_new(&intake->batch);
 	if (r == 0) {
 		r = cells_new(&intake->fold.cells);
@@ -110,12 +170,15 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 		r = checks_new(options->check_threads, &intake->checks);
 	}
 	if (r == 0) {
+		r = held_new(&intake->held);
+	}
+	if (r == 0) {
+		intake->fold.held = intake->held;
 		r = read_state(intake);
 	}
 	if (r) {
 		return r;
 	}
-	intake->fold.node_unit = intake->identity.unit;
 	*ret = intake;
 	intake = NULL;
 	return 0;
@@ -129,6 +192,7 @@ void intake_free(struct intake *intake)
 		batch_free(intake->batch);
 		cells_free(intake->fold.cells);
 		ids_free(intake->fold.ids);
+		held_free(intake->held);
 		checks_free(intake->checks);
 		catalog_free(intake->catalog);
 		writer_free(&intake->reply);
@@ -182,22 +246,78 @@ void intake_count_refusal(struct intake *intake, enum judgement code)
 	intake->refusals[code]++;
 }
 
+bool intake_is_behind(const struct intake *intake)
+{
+	return intake->shown != UINT64_MAX;
+}
+
 static void put_refusals(struct intake *intake, struct txn *txn)
 {
 	txn_put(txn, TABLE_LOCAL, text_key("refusals"),
 		(struct bytes){ (const uint8_t *)intake->refusals, sizeof(intake->refusals) });
 }
 
-/* Commits what was taken. Always ends the transaction. */
-static int run_commit(struct intake *intake, struct txn *txn)
+enum holding {
+	HOLD_NOTHING = 0, /* the commit writes what it changes, and what was held back */
+	HOLD_BEFORE, /* what was held back is written before the first message: they need the tables */
+	HOLD_CHANGES, /* what the commit changes is held back too */
+};
+
+static enum holding holding_of(
+	const struct intake *intake, const struct intake_message *messages, size_t count)
 {
+	uint64_t entries = intake_is_behind(intake) ? intake->peaks.size - intake->shown : 0;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (messages[i].type != MESSAGE_SUBMIT && messages[i].type != MESSAGE_REVIEW) {
+			return HOLD_BEFORE;
+		}
+		bytes += messages[i].body.size;
+	}
+	return intake->hold_from > 0 && (entries > 0 || bytes >= intake->hold_from) &&
+			       entries < LIMIT_HELD_ENTRIES &&
+			       held_bytes(intake->held) < LIMIT_HELD_BYTES
+		       ? HOLD_CHANGES
+		       : HOLD_NOTHING;
+}
+
+/* What the tables show after a commit: all of it, or what they showed before. */
+static uint64_t shown_after(const struct intake *intake, bool hold)
+{
+	return !hold ? UINT64_MAX : intake_is_behind(intake) ? intake->shown : intake->peaks.size;
+}
+
+/* Keeps it, where it changes. */
+static void put_shown(const struct intake *intake, struct txn *txn, uint64_t shown)
+{
+	if (shown != intake->shown) {
+		ledger_shown_put(txn, shown);
+	}
+}
+
+static void settled(struct intake *intake)
+{
+	held_clear(intake->held);
+	intake->shown = UINT64_MAX;
+}
+
+/* Commits what was taken. Always ends the transaction. */
+static int run_commit(struct intake *intake, struct txn *txn, bool hold)
+{
+	uint64_t shown = shown_after(intake, hold);
 	struct catalog *catalog = NULL;
 	int r;
 
+	intake->fold.hold = hold;
+	intake->stale = true; /* until it is committed, held has what may never be */
 	fold_end(&intake->fold);
 	batch_seal(intake->batch, intake->pair, intake->name);
 	batch_append(intake->batch, txn);
-	put_refusals(intake, txn);
+	put_shown(intake, txn, shown);
+	if (!hold) {
+		put_refusals(intake, txn);
+	}
 	r = txn_error(txn);
 	if (r == 0 && intake->reload) {
 		r = catalog_load(txn, &catalog);
@@ -210,6 +330,11 @@ static int run_commit(struct intake *intake, struct txn *txn)
 	if (r) {
 		catalog_free(catalog);
 		return r;
+	}
+	intake->stale = false;
+	intake->shown = shown;
+	if (!hold) {
+		settled(intake);
 	}
 	batch_peaks(intake->batch, &intake->peaks);
 	intake->last_instant = intake->fold.instant;
@@ -226,7 +351,7 @@ static int run_commit(struct intake *intake, struct txn *txn)
  * the run must start again; -errno. The transaction is gone then.
  */
 static int run_take(struct intake *intake, struct intake_message *messages, struct slot *slots,
-	size_t count, struct instant now, struct txn **ret_txn)
+	size_t count, struct instant now, enum holding holding, struct txn **ret_txn)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct instant instant = intake_instant(intake, now);
@@ -236,6 +361,10 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
 	}
 	batch_reset(intake->batch, &intake->peaks, instant);
+	intake->fold.held = holding == HOLD_BEFORE ? NULL : intake->held;
+	if (holding == HOLD_BEFORE && intake_is_behind(intake)) {
+		held_write(intake->held, txn);
+	}
 	r = fold_begin(&intake->fold, txn, intake->catalog, instant);
 	if (r == 0) {
 		r = intake_check(intake, messages, slots, count);
@@ -272,23 +401,36 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 	return r;
 }
 
+/* After a commit that has failed: held is made again from the ledger. 0 or -errno. */
+static int refresh_stale(struct intake *intake)
+{
+	int r = intake->stale ? read_state(intake) : 0;
+
+	return r > 0 ? -EIO : r;
+}
+
 int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
 	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed)
 {
 	struct slot slots[LIMIT_BATCH_MESSAGES] = { 0 };
+	enum holding holding;
 	enum judgement failure = 0;
 	struct txn *txn = NULL;
 	int r;
 
 	assert(count <= LIMIT_BATCH_MESSAGES);
 	outcomes_clear(intake, 0);
-	do {
-		intake->changed = false;
-		intake->reload = false;
-		r = run_take(intake, messages, slots, count, now, &txn);
-	} while (r == 1);
+	r = refresh_stale(intake);
+	holding = holding_of(intake, messages, count);
+	if (r == 0) {
+		do {
+			intake->changed = false;
+			intake->reload = false;
+			r = run_take(intake, messages, slots, count, now, holding, &txn);
+		} while (r == 1);
+	}
 	if (r == 0 && batch_count(intake->batch) > 0) {
-		r = run_commit(intake, txn);
+		r = run_commit(intake, txn, holding == HOLD_CHANGES);
 		r = r == STORE_E_FULL ? -ENOSPC : r;
 	} else if (r == 0) {
 		txn_abort(txn);
@@ -338,13 +480,28 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 int intake_flush(struct intake *intake)
 {
 	struct txn *txn;
-	int r = txn_begin(intake->store, true, &txn);
+	int r = refresh_stale(intake);
 
 	if (r == 0) {
+		r = txn_begin(intake->store, true, &txn);
+	}
+	if (r == 0) {
+		if (intake_is_behind(intake)) {
+			held_write(intake->held, txn);
+			ledger_shown_put(txn, UINT64_MAX);
+		}
 		put_refusals(intake, txn);
 		r = txn_commit(txn);
 	}
+	if (r == 0) {
+		settled(intake);
+	}
 	return r == STORE_E_FULL ? INTAKE_E_FULL : r > 0 ? -EIO : r;
+}
+
+int intake_settle(struct intake *intake)
+{
+	return intake_is_behind(intake) ? intake_flush(intake) : 0;
 }
 
 int intake_refresh(struct intake *intake)

@@ -18,6 +18,11 @@ struct intake_options {
 	struct store *store;         /* borrowed */
 	const struct key_pair *pair; /* borrowed */
 	size_t check_threads;        /* beside the calling one, for signatures */
+	/*
+	 * Bytes of messages from which on a commit of nothing but submissions and reviews may hold back
+	 * what it changes, until intake_settle at the latest; 0: nothing is held back.
+	 */
+	size_t hold_from;
 };
 
 /* Reads identity, ledger end and catalog from the store. 0, INTAKE_E_FORMAT, -EBADMSG, -errno. */
@@ -80,7 +85,11 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
 	intake_reply_fn *reply, void *data);
 
-/* Keeps the refusal counts: at a clean stop, and to see whether there is room. 0, INTAKE_E_FULL, -errno. */
+/* Are there entries in the ledger whose effects the tables do not show? Questions must not see that. */
+bool intake_is_behind(const struct intake *intake);
+/* Writes what is held back. 0, INTAKE_E_FULL: it stays held back; -errno: the process must stop. */
+int intake_settle(struct intake *intake);
+/* The same, and keeps the refusal counts: at a clean stop, and to see whether there is room. 0, INTAKE_E_FULL, -errno. */
 int intake_flush(struct intake *intake);
 /* Reads the end of the ledger and the catalog again, after the store was opened again. As intake_new. */
 int intake_refresh(struct intake *intake);

@@ -388,6 +388,27 @@ int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant)
 	return 0;
 }
 
+uint64_t ledger_shown(struct txn *txn)
+{
+	struct bytes value;
+	uint64_t seq = UINT64_MAX;
+
+	if (txn_get(txn, TABLE_META, bytes_of("shown"), &value) && value.size == sizeof(seq)) {
+		memcpy(&seq, value.data, sizeof(seq));
+	}
+	return seq;
+}
+
+void ledger_shown_put(struct txn *txn, uint64_t seq)
+{
+	if (seq == UINT64_MAX) {
+		txn_delete(txn, TABLE_META, bytes_of("shown"));
+	} else {
+		txn_put(txn, TABLE_META, bytes_of("shown"),
+			(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
+	}
+}
+
 int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;

@@ -77,6 +77,10 @@ bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct has
 
 /* The highest sequence and the instant of the last batch; 0 in an empty ledger. */
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant);
+/* The highest sequence whose effects the tables of the state show; UINT64_MAX: they show all. */
+uint64_t ledger_shown(struct txn *txn);
+/* Keeps it in the transaction. */
+void ledger_shown_put(struct txn *txn, uint64_t seq);
 /* The batch that holds seq: 0, or -ENOENT, or -EBADMSG where the record is damaged. */
 int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret);
 /* The entry with that sequence: the same. */

@@ -326,6 +326,9 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 	if (node->events_due && node->next_event_ms - now_ms < wait) {
 		wait = node->next_event_ms - now_ms;
 	}
+	if (node->behind_ms && node->settle_ms - now_ms < wait) {
+		wait = node->settle_ms - now_ms;
+	}
 	if (watchdog_at - now_ms < wait) {
 		wait = watchdog_at - now_ms;
 	}
@@ -435,6 +438,9 @@ int node_run(struct node *node)
 			recount_answer(node);
 		}
 		now_ms = monotonic_ms();
+		if (node->behind_ms && now_ms >= node->settle_ms) {
+			node_settle(node);
+		}
 		step_forward(node, now_ms);
 		send_events(node, now_ms);
 		if (now_ms >= watchdog_at) {

@@ -92,6 +92,8 @@ struct node {
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
 	bool events_due;
+	int64_t behind_ms;   /* since when changes are held back; 0: they are not */
+	int64_t settle_ms;   /* when they are written, unless there is another commit before */
 	uint64_t status_seq; /* of the status told last */
 	int64_t next_event_ms;
 	int reader_told; /* a process that could not be ended, once it is in the log */
@@ -140,6 +142,8 @@ void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum jud
 void node_take(struct node *node, struct peer *from);
 /* Commits what was kept so far and answers it. node->failed tells of a store that cannot go on. */
 void node_flush(struct node *node);
+/* Writes what is held back, if anything is. False where it still is. */
+bool node_settle(struct node *node);
 
 /* Answers one message; its sender's rights have been checked. */
 typedef void handler_fn(struct node *node, struct peer *peer, const struct catalog_key *key,

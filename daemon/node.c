@@ -116,8 +116,12 @@ static int open_intake(struct node *node)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int64_t helpers = cores - 1 < node->settings->check_threads ? cores - 1
 								    : node->settings->check_threads;
-	struct intake_options options = { node->store, &node->pair,
-		helpers > 0 ? (size_t)helpers : 0 };
+	struct intake_options options = {
+		.store = node->store,
+		.pair = &node->pair,
+		.check_threads = helpers > 0 ? (size_t)helpers : 0,
+		.hold_from = LIMIT_HOLD_BYTES,
+	};
 	int r = intake_new(&options, &node->intake);
 
 	if (r == INTAKE_E_FORMAT) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/checks.h"
+#include "daemon/refold.h"
 #include "daemon/witness.h"
 
 enum {
@@ -35,10 +36,10 @@ struct verify {
 	struct signature *signatures;
 	bool lost;             /* something was wrong: roots are not compared any more */
 	struct instant until;  /* later batches are left out */
+	bool compares;         /* with the tables; else a question is asked */
 	int64_t deadline_us;   /* 0: none */
 	uint64_t growth_bytes; /* of the store while it is compared */
-	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
-	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
+	struct refold refold;
 };
 
 static void difference(struct verify_result *result, const char *format, ...)
@@ -85,104 +86,19 @@ static int check_signatures(struct verify *verify, struct batch_view view)
 	return r;
 }
 
-static int fold_again_submission(
-	struct verify *verify, const struct entry *entry, struct problems *problems)
-{
-	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
-	bool review = entry->statement.kind == ENTRY_REVIEW;
-	struct submission submission;
-	struct fold_signer signer;
-	uint32_t counted;
-	int r;
-	const char *error =
-		review ? review_read_whole(entry->body, &submission, verify->acts)
-		       : submission_read_whole(entry->body, &submission, verify->reports);
-
-	if (error || !fold_signer_find(&verify->fold, &submission.sender, &signer, problems)) {
-		return 1;
-	}
-	r = review ? fold_review(&verify->fold, &submission, verify->acts, &signer,
-			     entry->statement.seq, judgements, &counted, problems)
-		   : fold_submission(&verify->fold, &submission, verify->reports,
-			     &entry->statement.digest, &signer, entry->statement.seq, judgements,
-			     &counted, problems);
-	if (r == 0 && (submission.report_count != entry->statement.judgement_count ||
-			      memcmp(judgements, entry->statement.judgements,
-				      submission.report_count) != 0)) {
-		difference(verify->result, "entry %" PRIu64 ": it is judged otherwise now",
-			entry->statement.seq);
-	}
-	return r;
-}
-
-static int fold_again_rollup(
-	struct verify *verify, const struct entry *entry, struct problems *problems)
-{
-	struct fold_signer signer;
-	struct rollup rollup;
-	uint32_t changed;
-	bool new;
-
-	if (rollup_read(entry->body, &rollup) ||
-		!fold_signer_find(&verify->fold, &rollup.sender, &signer, problems)) {
-		return 1;
-	}
-	return fold_rollup(
-		&verify->fold, &rollup, &signer, entry->statement.seq, &changed, &new, problems);
-}
-
-static int fold_again_key(
-	struct verify *verify, const struct entry *entry, struct problems *problems)
-{
-	struct fold_signer signer;
-	struct key_act act;
-
-	if (key_act_read(entry->body, &act) ||
-		!fold_signer_find(&verify->fold, &act.sender, &signer, problems)) {
-		return 1;
-	}
-	return fold_key_act(&verify->fold, &act, &signer, entry->statement.seq, problems);
-}
-
-/* Folds one entry. 0, 1 if it does not fold, or -errno. */
-static int fold_again(struct verify *verify, const struct entry *entry, bool *ret_reload)
+/* Folds one entry. 0 or -errno. */
+static int fold_again(struct verify *verify, const struct entry *entry)
 {
 	struct problems problems;
-	struct publication publication;
-	int r = 1;
+	int r;
 
 	problems_init(&problems);
-	switch (entry->statement.kind) {
-	case ENTRY_INIT:
-		if (entry->statement.seq > 1) { /* a new life: only the links care */
-			struct node_init life;
-
-			r = !node_init_read(entry->body, &life);
-		} else if (node_init_read(entry->body, &verify->identity)) {
-			r = fold_init(&verify->fold, &verify->identity);
-			*ret_reload = true;
-		}
-		break;
-	case ENTRY_PUBLICATION:
-		if (!publication_read(entry->body, &publication)) {
-			r = fold_publication(
-				&verify->fold, &publication, entry->statement.seq, &problems);
-			*ret_reload = true;
-		}
-		break;
-	case ENTRY_SUBMISSION:
-	case ENTRY_REVIEW:
-		r = fold_again_submission(verify, entry, &problems);
-		break;
-	case ENTRY_KEY:
-		r = fold_again_key(verify, entry, &problems);
-		*ret_reload = true;
-		break;
-	case ENTRY_ROLLUP:
-		r = fold_again_rollup(verify, entry, &problems);
-		break;
-	}
-	if (r == 1 || r == -EBADMSG || r == -EINVAL) {
+	r = refold_entry(&verify->refold, &verify->fold, entry, &problems);
+	if (r == REFOLD_E_JUDGED) {
+		difference(verify->result, "entry %" PRIu64 ": it is judged otherwise now",
+			entry->statement.seq);
+		r = 0;
+	} else if (r == REFOLD_E_ENTRY) {
 		difference(verify->result, "entry %" PRIu64 " does not fold: %s",
 			entry->statement.seq,
 			problems.count > 0 ? problems.list[0].place : "it is malformed");
@@ -289,15 +205,13 @@ static int check_cosigned(struct verify *verify)
 	return r;
 }
 
-static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
+/* Checks the record at a key and grows the tree by it. 0, 1 where it cannot be read, -ENOMEM. */
+static int check_batch(
+	struct verify *verify, uint64_t key, struct bytes record, struct batch_view *ret)
 {
 	uint64_t expected = verify->result->entries + 1;
-	struct batch_view view;
-	struct entry entry;
-	bool is_one = batch_view_read(key, record, &view);
-	const char *why = is_one ? check_record(verify, &view) : "it is malformed";
-	bool reload = false;
-	int r;
+	bool is_one = batch_view_read(key, record, ret);
+	const char *why = is_one ? check_record(verify, ret) : "it is malformed";
 
 	if (why == ledger_no_memory) {
 		return -ENOMEM;
@@ -306,14 +220,39 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 		why = "it is out of sequence";
 	}
 	if (!why && !verify->lost) {
-		why = check_root(verify, &view);
+		why = check_root(verify, ret);
 	}
 	if (why) {
 		difference(verify->result, "batch at %" PRIu64 ": %s", key, why);
 		verify->lost = true;
-		if (!is_one) {
-			return 0;
-		}
+	}
+	return is_one ? 0 : 1;
+}
+
+/*
+ * A record whose effects the tables do not show yet: they are not folded, so that the tables can be
+ * compared, and its senders' signatures are for the next recount.
+ */
+static int pass_batch(struct verify *verify, uint64_t key, struct bytes record)
+{
+	struct batch_view view;
+	int r = check_batch(verify, key, record, &view);
+
+	if (r == 0) {
+		verify->result->entries += view.count;
+	}
+	return r == 1 ? 0 : r;
+}
+
+static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
+{
+	struct batch_view view;
+	struct entry entry;
+	bool reload = false;
+	int r = check_batch(verify, key, record, &view);
+
+	if (r) {
+		return r == 1 ? 0 : r;
 	}
 	r = check_signatures(verify, view);
 	if (r == 0) {
@@ -326,7 +265,8 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 				"entry %" PRIu64 ": the sender's signature does not fit",
 				entry.statement.seq);
 		}
-		r = fold_again(verify, &entry, &reload);
+		r = fold_again(verify, &entry);
+		reload |= refold_changes_catalog(&entry);
 		verify->result->entries++;
 	}
 	if (r == 0) {
@@ -345,6 +285,7 @@ static int fold_slice(
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	int64_t until_us = monotonic_us() + (int64_t)LIMIT_SNAPSHOT_MS * 1000;
+	uint64_t shown = verify->compares ? ledger_shown(txn) : UINT64_MAX;
 	struct bytes key, record;
 	uint8_t from[8];
 	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
@@ -363,6 +304,10 @@ static int fold_slice(
 		}
 		if (is_later(verify, seq, record)) {
 			break;
+		}
+		if (seq > shown) { /* to the end, for the tables are compared under this snapshot */
+			r = pass_batch(verify, seq, record);
+			continue;
 		}
 		r = fold_batch(verify, seq, record);
 		if (seq >= *next && monotonic_us() > until_us) {
@@ -510,7 +455,7 @@ static int fold_and(
 		r = txn_begin(verify->scratch, true, &verify->out);
 	}
 	if (verify->result->differences > 0) {
-		return then == compare_all ? 0 : -EBADMSG;
+		return verify->compares ? 0 : -EBADMSG;
 	}
 	if (r) {
 		return r > 0 ? -EIO : r;
@@ -540,6 +485,7 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	struct verify verify = {
 		.result = result,
 		.until = until,
+		.compares = then == compare_all,
 		.deadline_us =
 			until.ms == INT64_MAX ? 0 : monotonic_us() + (int64_t)LIMIT_AS_OF_MS * 1000,
 		.growth_bytes = map_bytes / LIMIT_GROWTH_SHARE,

@@ -156,6 +156,10 @@ static int serve(struct run *run)
 	for (int i = 0; r == 0 && i < COMMITS; i++) {
 		world->now.ms += 1000;
 		r = serve_commit(&serving, &load);
+		if (r == 0 && i % 3 == 1) {
+			r = intake_settle(world->intake);
+			r = r == INTAKE_E_FULL ? make_room(world) : r;
+		}
 	}
 	if (r == 0) {
 		intake_flush(world->intake);

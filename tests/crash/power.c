@@ -1,7 +1,7 @@
 /*
  * power.c - `./dev crash power`: pulls the plug of a node's disk, many times.
  *
- * A node takes random reports while shim.c logs each write and flush, and where in that order a
+ * A node takes random reports, and writes what they change now with their commit, now later, while shim.c logs each write and flush, and where in that order a
  * receipt went out. An image is what a disk may hold if the power goes at one place of the log: all
  * that was flushed before, and of the writes since then none, all, some, torn ones (in sectors of
  * 512 bytes), or only the later ones. Each image is opened by the node's own code, in a process of its
@@ -98,6 +98,9 @@ static void take_reports(struct load *load, void (*mark)(const void *, size_t))
 	}
 	world->now.ms += 1000;
 	assert_int_equal(world_run(world), 0);
+	if (random_below(&load->seed, 3) == 0) {
+		assert_int_equal(intake_settle(world->intake), 0);
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct answer answer = answer_of(world, i);
 

@@ -55,12 +55,12 @@ struct cache {
 static void cache_begin(struct cache *cache)
 {
 	assert_int_equal(txn_begin(cache->world->store, true, &cache->txn), 0);
-	cells_reset(cache->cells, cache->txn);
+	cells_reset(cache->cells, cache->txn, NULL);
 }
 
 static void cache_end(struct cache *cache)
 {
-	cells_flush(cache->cells, &cache->next);
+	cells_flush(cache->cells, NULL, &cache->next);
 	assert_int_equal(txn_commit(cache->txn), 0);
 }
 

@@ -138,6 +138,60 @@ static void a_commit_is_made_when_it_has_its_messages(void **state)
 	assert_int_equal(answers, LIMIT_BATCH_MESSAGES);
 }
 
+/* What is held back is settled a while after the last commit, and not later than a second after the first. */
+static void what_is_held_back_is_written_in_time(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+	int64_t begun_ms, now_ms;
+	uint64_t counter = 0;
+
+	fixture->world->hold_from = 1;
+	world_reopen(fixture->world, MAP_BYTES);
+	node->store = fixture->world->store;
+	node->intake = fixture->world->intake;
+	begun_ms = monotonic_ms();
+	take_submit(fixture, ++counter, 1, 0);
+	node_flush(node);
+	now_ms = monotonic_ms();
+	assert_true(intake_is_behind(node->intake));
+	assert_in_range(node->settle_ms, begun_ms + LIMIT_HOLD_MS, now_ms + LIMIT_HOLD_MS);
+	for (int64_t i = 0; i < LIMIT_HELD_MS + LIMIT_HOLD_MS; i += LIMIT_HOLD_MS / 2) {
+		test_clock.passed_ms += LIMIT_HOLD_MS / 2;
+		take_submit(fixture, ++counter, 1, 0);
+		node_flush(node);
+	}
+	assert_in_range(node->settle_ms, begun_ms + LIMIT_HELD_MS, now_ms + LIMIT_HELD_MS);
+	assert_true(monotonic_ms() >= node->settle_ms);
+	assert_true(node_settle(node));
+	assert_false(intake_is_behind(node->intake));
+	assert_int_equal(node->behind_ms, 0);
+	test_clock.passed_ms = 0;
+}
+
+/* A question sees what has a receipt. */
+static void a_question_has_what_is_held_back_written_first(void **state)
+{
+	struct fixture *fixture = *state;
+	struct writer frame;
+	struct own own;
+
+	fixture->world->hold_from = 1;
+	world_reopen(fixture->world, MAP_BYTES);
+	fixture->node->store = fixture->world->store;
+	fixture->node->intake = fixture->world->intake;
+	take_submit(fixture, 1, 1, 0);
+	node_flush(fixture->node);
+	assert_false(world_own(fixture->world, "2022-05", 101, &own));
+	writer_init(&frame);
+	envelope_begin(&frame, MESSAGE_LIST, 2);
+	writer_array(&frame, 0);
+	take(fixture, &frame);
+	writer_free(&frame);
+	assert_int_equal(answered, MESSAGE_ANSWER);
+	assert_true(world_own(fixture->world, "2022-05", 101, &own));
+}
+
 static void a_commit_is_made_when_it_has_its_reports(void **state)
 {
 	struct fixture *fixture = *state;
@@ -269,6 +323,8 @@ int main(void)
 		TEST(a_commit_is_made_when_it_has_its_messages),
 		TEST(a_commit_is_made_when_it_has_its_reports),
 		TEST(a_commit_is_made_when_it_has_its_bytes),
+		TEST(what_is_held_back_is_written_in_time),
+		TEST(a_question_has_what_is_held_back_written_first),
 		TEST(a_new_key_has_used_what_the_old_one_has),
 		TEST(who_watched_a_minute_ago_leaves_its_place),
 		TEST(a_routing_id_is_kept_up_to_its_length),

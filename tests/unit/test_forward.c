@@ -35,7 +35,7 @@ static void put_reports(struct world *world, uint32_t first_unit, uint32_t count
 
 	assert_int_equal(cells_new(&cells), 0);
 	assert_int_equal(txn_begin(world->store, true, &txn), 0);
-	cells_reset(cells, txn);
+	cells_reset(cells, txn, NULL);
 	for (uint32_t i = 0; i < count; i++) {
 		struct cell_key key = cell_key_of("2022-05", first_unit + i);
 		bool exists;
@@ -50,7 +50,7 @@ static void put_reports(struct world *world, uint32_t first_unit, uint32_t count
 		}
 		cells_touch_own(cells, own);
 	}
-	cells_flush(cells, &next);
+	cells_flush(cells, NULL, &next);
 	assert_int_equal(txn_commit(txn), 0);
 	cells_free(cells);
 }

@@ -26,7 +26,7 @@ struct held {
 	size_t count;
 };
 
-static void held_free(struct held *held)
+static void held_end(struct held *held)
 {
 	for (size_t i = 0; i < held->count; i++) {
 		buffer_free(&held->receipts[i]);
@@ -431,7 +431,7 @@ static void every_single_edit_of_a_store_is_found(void **state)
 	detect(store, folder, &world->node.public, &held, &result, &content);
 	assert_true(result.differences == 0 && content); /* each edit was undone */
 	store_close(store);
-	held_free(&held);
+	held_end(&held);
 }
 
 /* Table tree holds one record for 256 entries, so it has a history of its own, of one commit. */
@@ -499,12 +499,12 @@ static void a_history_that_the_node_itself_rewrote_is_found_by_who_holds_receipt
 		assert_true(holder_is_content(txn, &world->node.public, &other_held));
 		txn_abort(txn);
 		world_free(other);
-		held_free(&other_held);
+		held_end(&other_held);
 		total++;
 	}
 	print_message(
 		"%-44s %6u %9u %8u\n", "a history rewritten with the node's key", total, 0, total);
-	held_free(&held);
+	held_end(&held);
 }
 
 /* An older copy of the store is whole in itself, too. */
@@ -530,7 +530,7 @@ static void entries_that_are_gone_are_missed_by_who_holds_their_receipts(void **
 		held.count);
 	assert_verified(older);
 	world_free(older);
-	held_free(&held);
+	held_end(&held);
 }
 
 int main(void)

@@ -1,0 +1,226 @@
+#include "daemon/held.h"
+
+#include <errno.h>
+
+enum {
+	SLOTS_FIRST = 1 << 10,
+	BLOCK_BYTES = 1 << 18,
+};
+
+struct slot {
+	uint8_t *value; /* in a block; NULL: the slot is free */
+	uint32_t size;
+	uint32_t room; /* of the value */
+	uint8_t table;
+	uint8_t key_size;
+	uint8_t key[HELD_KEY_MAX];
+};
+
+struct block {
+	struct block *next;
+	uint8_t bytes[BLOCK_BYTES];
+};
+
+struct held {
+	struct slot *slots; /* open addressing; slot_count is a power of two */
+	size_t slot_count;
+	size_t count;
+	struct block *blocks; /* the first is being filled */
+	size_t used;          /* of its bytes */
+	size_t block_count;
+};
+
+int held_new(struct held **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void free_blocks(struct block *block)
+{
+	while (block) {
+		struct block *next = block->next;
+
+		free(block);
+		block = next;
+	}
+}
+
+void held_free(struct held *held)
+{
+	if (held) {
+		free_blocks(held->blocks);
+		free(held->slots);
+		free(held);
+	}
+}
+
+void held_freep(struct held **held)
+{
+	held_free(*held);
+}
+
+void held_clear(struct held *held)
+{
+	if (held->count > 0) {
+		memset(held->slots, 0, held->slot_count * sizeof(*held->slots));
+	}
+	if (held->blocks) { /* one is kept */
+		free_blocks(held->blocks->next);
+		held->blocks->next = NULL;
+		held->block_count = 1;
+	}
+	held->used = 0;
+	held->count = 0;
+}
+
+size_t held_count(const struct held *held)
+{
+	return held->count;
+}
+
+size_t held_bytes(const struct held *held)
+{
+	return held->slot_count * sizeof(*held->slots) + held->block_count * sizeof(struct block);
+}
+
+static uint64_t hash_of(enum store_table table, struct bytes key)
+{
+	uint64_t parts[2] = { 0 };
+
+	memcpy(parts, key.data, key.size);
+	parts[0] = (parts[0] ^ (uint64_t)table) * UINT64_C(0x9e3779b97f4a7c15);
+	parts[1] = (parts[1] ^ parts[0] >> 29) * UINT64_C(0xff51afd7ed558ccd);
+	return parts[0] ^ parts[1] ^ parts[1] >> 32;
+}
+
+/* Its slot, or the free one where it is to stand. */
+static struct slot *slot_find(const struct held *held, enum store_table table, struct bytes key)
+{
+	for (uint64_t at = hash_of(table, key);; at++) {
+		struct slot *slot = &held->slots[at & (held->slot_count - 1)];
+
+		if (!slot->value || (slot->table == table && slot->key_size == key.size &&
+					    memcmp(slot->key, key.data, key.size) == 0)) {
+			return slot;
+		}
+	}
+}
+
+bool held_get(const struct held *held, enum store_table table, struct bytes key, struct bytes *ret)
+{
+	const struct slot *slot;
+
+	if (held->count == 0 || key.size > HELD_KEY_MAX) {
+		return false;
+	}
+	slot = slot_find(held, table, key);
+	if (!slot->value) {
+		return false;
+	}
+	*ret = (struct bytes){ slot->value, slot->size };
+	return true;
+}
+
+static bool slots_grow(struct held *held)
+{
+	struct slot *old = held->slots;
+	size_t old_count = held->slot_count;
+	size_t slot_count = old_count ? 2 * old_count : SLOTS_FIRST;
+	struct slot *slots = calloc(slot_count, sizeof(*slots));
+
+	if (!slots) {
+		return false;
+	}
+	held->slots = slots;
+	held->slot_count = slot_count;
+	for (size_t i = 0; i < old_count; i++) {
+		if (old[i].value) {
+			*slot_find(held, old[i].table,
+				(struct bytes){ old[i].key, old[i].key_size }) = old[i];
+		}
+	}
+	free(old);
+	return true;
+}
+
+static uint8_t *take_room(struct held *held, size_t size)
+{
+	if (size > BLOCK_BYTES) {
+		return NULL;
+	}
+	if (!held->blocks || held->used + size > BLOCK_BYTES) {
+		struct block *block = malloc(sizeof(*block));
+
+		if (!block) {
+			return NULL;
+		}
+		block->next = held->blocks;
+		held->blocks = block;
+		held->block_count++;
+		held->used = 0;
+	}
+	held->used += size;
+	return held->blocks->bytes + held->used - size;
+}
+
+bool held_put(struct held *held, enum store_table table, struct bytes key, struct bytes value)
+{
+	struct slot *slot;
+	uint8_t *room;
+
+	if (key.size > HELD_KEY_MAX ||
+		(2 * (held->count + 1) > held->slot_count && !slots_grow(held))) {
+		return false;
+	}
+	slot = slot_find(held, table, key);
+	if (!slot->value || slot->room < value.size) {
+		room = take_room(held, value.size);
+		if (!room) {
+			return false;
+		}
+		if (!slot->value) {
+			slot->table = (uint8_t)table;
+			slot->key_size = (uint8_t)key.size;
+			memcpy(slot->key, key.data, key.size);
+			held->count++;
+		}
+		slot->value = room;
+		slot->room = (uint32_t)value.size;
+	}
+	memcpy(slot->value, value.data, value.size);
+	slot->size = (uint32_t)value.size;
+	return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct held_record *one = a, *other = b;
+	size_t size = one->key.size < other->key.size ? one->key.size : other->key.size;
+	int order = (one->table > other->table) - (one->table < other->table);
+
+	if (order == 0) {
+		order = memcmp(one->key.data, other->key.data, size);
+	}
+	return order ? order
+		     : (one->key.size > other->key.size) - (one->key.size < other->key.size);
+}
+
+struct held_record *held_sorted(const struct held *held)
+{
+	struct held_record *records = malloc((held->count + 1) * sizeof(*records));
+	size_t count = 0;
+
+	for (size_t i = 0; records && i < held->slot_count; i++) {
+		const struct slot *slot = &held->slots[i];
+
+		if (slot->value) {
+			records[count++] = (struct held_record){ (enum store_table)slot->table,
+				{ slot->key, slot->key_size }, { slot->value, slot->size } };
+		}
+	}
+	if (records) {
+		qsort(records, count, sizeof(*records), compare);
+	}
+	return records;
+}
