@@ -136,6 +136,5 @@ enum {
 	LIMIT_WEB_QUESTIONS        = 64,       /* questions under way */
 	LIMIT_WEB_JOBS             = 16,       /* requests that wait for answers */
 	LIMIT_WEB_BODY_BYTES       = 16 << 20, /* one answer */
-	LIMIT_WEB_PERIODS          = 4096,     /* periods of one form over its plan */
 };
 /* clang-format on */

@@ -153,21 +153,17 @@ static json_t *json_of_periods(const struct plan *plan, const struct form *form)
 	json_t *periods = json_array();
 	struct period period;
 
-	period_of_date(form->cadence, plan->from, &period);
-	for (int i = 0; i < LIMIT_WEB_PERIODS && period.from.day < plan->to.day; i++) {
+	for (bool more = form_first_period(plan, form, &period); more;
+		more = form_next_period(plan, form, &period)) {
 		char label[PERIOD_LABEL_SIZE], text[INSTANT_TEXT_SIZE];
 		struct instant due;
 		bool stated = form_due(plan, form, &period, &due);
 
-		if (form_has_period(plan, form, &period)) {
-			period_label(period.code, label);
-			if (stated) {
-				instant_format(due, text, sizeof(text));
-			}
-			json_array_append_new(
-				periods, json_pack("[s, s?]", label, stated ? text : NULL));
+		period_label(period.code, label);
+		if (stated) {
+			instant_format(due, text, sizeof(text));
 		}
-		period_next(&period, &period);
+		json_array_append_new(periods, json_pack("[s, s?]", label, stated ? text : NULL));
 	}
 	return periods;
 }

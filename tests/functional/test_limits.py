@@ -1,17 +1,21 @@
 #!/usr/bin/python3
 """docs/limits.md is proto/limits.h, names a test for each bound, and the bounds hold where no other test is nearer."""
 
+import csv
 import glob
 import http.client
+import json
 import os
 import re
-import socket
 import subprocess
 import time
 import unittest
 
+import msgpack
+
 import harness
 import nodes
+import test_cli
 import test_web
 from harness import CITY, PLAN, SOURCE, client, key_of, month_report
 
@@ -57,8 +61,6 @@ class Document(unittest.TestCase):
 
     def test_every_test_that_is_named_exists(self):
         for name, (_, tests) in rows_of_document().items():
-            if tests.startswith('none: '):
-                continue
             for test in tests.split(', '):
                 with self.subTest(limit=name, test=test):
                     folder, file, function = re.fullmatch(r'(unit|functional)/(\w+) `(\w+)`',
@@ -294,14 +296,6 @@ class Node(harness.NodeCase):
         self.assertLessEqual(logged, seconds * LIMITS['LIMIT_REFUSALS_LOGGED'])
         self.assertGreaterEqual(logged, LIMITS['LIMIT_REFUSALS_LOGGED'])
 
-    def test_a_connection_without_a_handshake(self):
-        host, port = self.city.endpoint[len('tcp://'):].rsplit(':', 1)
-        begun = time.monotonic()
-        with socket.create_connection((host, int(port)), 60) as peer:
-            while peer.recv(4096):  # the node's greeting, and then the end
-                pass
-        self.assertGreater(time.monotonic() - begun, LIMITS['LIMIT_HANDSHAKE_MS'] / 1000 - 0.5)
-
     PLAN_HEAD = ('# plan\ncode,title,from,to\n{code},P,2022-01-01,2023-01-01\n'
                  '# form\ncode,title,cadence,source\nm,M,month,proposed\n'
                  '# duty\nform,reporter,source\nm,group ward,proposed\n'
@@ -329,6 +323,70 @@ class Node(harness.NodeCase):
             'units', [f'u{i}' for i in range(count)],
             lambda name: '# unit\nunit,code,name,group,parent,from,to\n'
                          f'{1000 + int(name[1:])},{name},N,camp,1,2010-01-01,\n'), ['too-large'])
+
+
+class Command(test_cli.ToolCase):
+    """Bounds of the command: long imports and long lists."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.reviewer = key_of('reviewer of bounds')
+        harness.publish(cls.city, 'keys', 'bounds', client.keys_text(
+            [(cls.reviewer.hex, CITY, 'reviewer', '2010-01-01', '', '')]))
+        cls.tool = cls.home('collector', 'collector 10')
+        cls.tool('context', 'add', 'city', *cls.at_city('collector-10'), '--node-unit', CITY)
+
+    def load(self, plan, form, rows):
+        """Imports (unit, period, indicator, value); how many submissions that took."""
+        path = os.path.join(self.folder, f'{plan}.csv')
+        with open(path, 'w', encoding='utf-8', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(['unit_id', 'unit_name', 'parent_path', 'period', 'indicator',
+                             'value'])
+            writer.writerows([unit, '', '', *rest] for unit, *rest in rows)
+        said = self.tool('report', 'import', path, '--plan', plan, '--form', form,
+                         '--timeout', harness.FLOW_SECONDS)
+        return int(re.search(r'submissions_received\W+(\d+)', said).group(1))
+
+    def test_a_bundle_ends_behind_its_bytes(self):
+        fields = [f'f{i:03}'.ljust(60, 'x')
+                  for i in range(LIMITS['LIMIT_FIELDS_PER_FORM'])]
+        harness.publish(self.city, 'plan', 'wide', (
+            '# plan\ncode,title,from,to\nwide,Wide,2014-01-01,2023-01-01\n'
+            '# form\ncode,title,cadence,source\nm,M,month,proposed\n'
+            '# duty\nform,reporter,source\nm,group ward,proposed\n'
+            '# field\nform,code,label,type,nature,over_time,over_units,source\n' +
+            ''.join(f'm,{field},N,integer,flow,sum,sum,proposed\n' for field in fields)))
+        wards = [(unit, f'{year}-{month:02}') for year in range(2014, 2022)
+                 for month in range(1, 13) for unit in (11, 12, 13)]
+        packed = len(msgpack.packb(client.report('wide', 'm', '2014-01', 11,
+                                                 dict.fromkeys(fields, 1))))
+        # The report that goes over the bound is the last one of its bundle.
+        fit = LIMITS['LIMIT_BUNDLE_BYTES'] // packed + 1
+        self.assertLess(fit, LIMITS['LIMIT_REPORTS_PER_SUBMISSION'])
+        for reports, submissions in ((wards[:fit], 1), (wards[fit:2 * fit + 1], 2)):
+            self.assertEqual(self.load('wide', 'm', [
+                (*where, field, 1) for where in reports for field in fields]), submissions)
+
+    def test_standings_of_a_list(self):
+        first, count = 1000, LIMITS['LIMIT_STANDINGS'] + 1
+        units = range(first, first + count)
+        harness.publish(self.city, 'units', 'many', (
+            '# unit\nunit,code,name,group,parent,from,to\n' +
+            ''.join(f'{unit},{unit},N,ward,10,2010-01-01,\n' for unit in units)))
+        self.load(PLAN, 'thang', [(unit, '2022-05', 'lop', 1) for unit in units])
+        with self.city.session(self.reviewer) as session:
+            for at in range(0, count, LIMITS['LIMIT_REPORTS_PER_SUBMISSION']):
+                session.review(client.review(
+                    self.reviewer, harness.next_counter(self.reviewer),
+                    [client.act('accept', PLAN, 'thang', '2022-05', unit, 1)
+                     for unit in units[at:at + LIMITS['LIMIT_REPORTS_PER_SUBMISSION']]]))
+        done = self.tool.run('--json', 'report', 'status', PLAN, 'thang', '2022-05',
+                             '--timeout', harness.FLOW_SECONDS)
+        self.assertIn('only the first 1000', done.stderr)
+        states = [report['state'] for report in json.loads(done.stdout)['reports']]
+        self.assertEqual((states.count('accepted'), states.count('received')), (count - 1, 1))
 
 
 class Page(test_web.WebCase):

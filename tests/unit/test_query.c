@@ -1,3 +1,4 @@
+#include "daemon/proof.h"
 #include "daemon/target.h"
 #include "tests/unit/fixture.h"
 
@@ -485,8 +486,9 @@ static void what_is_not_there_has_a_name(void **state)
 }
 
 /* Asks for a report of form m; values of the answer go to ret. */
-static int report_values(
-	struct world *world, uint32_t unit, struct writer *answer, struct reader *ret)
+/* Asks for a report; ret is at that part of the answer. */
+static int report_part(struct world *world, uint32_t unit, const char *part, struct writer *answer,
+	struct reader *ret)
 {
 	struct writer body;
 	struct query query;
@@ -508,12 +510,18 @@ static int report_values(
 		assert_null(pack_check(writer_bytes(answer)));
 		*ret = reader_make(writer_bytes(answer));
 		assert_int_equal(reader_map(ret), 15);
-		while (!bytes_equal_text(reader_str(ret), "values")) {
+		while (!bytes_equal_text(reader_str(ret), part)) {
 			reader_skip(ret);
 			assert_true(reader_ok(ret));
 		}
 	}
 	return r;
+}
+
+static int report_values(
+	struct world *world, uint32_t unit, struct writer *answer, struct reader *ret)
+{
+	return report_part(world, unit, "values", answer, ret);
 }
 
 static void a_report_is_told_as_it_was_sent_with_texts_and_note(void **state)
@@ -575,6 +583,82 @@ static void a_report_from_below_is_told_by_its_figures(void **state)
 	assert_int_equal(report_values(world, 201, &answer, &reader), 0);
 	assert_int_equal(reader_map(&reader), 2);
 	writer_free(&answer);
+}
+
+/* How many acts are told with the report of ward 101. */
+static uint32_t acts_told(struct world *world)
+{
+	struct writer answer;
+	struct reader reader;
+	uint32_t count;
+
+	writer_init(&answer);
+	assert_int_equal(report_part(world, 101, "acts", &answer, &reader), 0);
+	count = reader_array(&reader);
+	writer_free(&answer);
+	return count;
+}
+
+/* The ledger grows by so many entries that are no acts. */
+static void append_others(struct world *world, uint64_t count)
+{
+	static const uint8_t accepted[1] = { JUDGEMENT_ACCEPTED };
+	CLEANUP(buffer_free)
+	struct buffer body = publication_of(OPERATOR, PUBLICATION_KEYS, "none", "", world->now);
+	CLEANUP(batch_freep) struct batch *batch = NULL;
+	struct instant last;
+	struct proofs proofs;
+	struct peaks peaks;
+	struct txn *txn;
+	uint64_t seq;
+
+	assert_int_equal(batch_new(&batch), 0);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	proofs_init(&proofs, txn);
+	assert_int_equal(ledger_last(txn, &seq, &last), 0);
+	assert_int_equal(proofs_peaks(&proofs, seq, &peaks), 0);
+	while (count > 0) {
+		batch_reset(batch, &peaks, world->now);
+		for (; count > 0 && batch_count(batch) < LIMIT_BATCH_ENTRIES; count--) {
+			struct statement statement = { .kind = ENTRY_PUBLICATION,
+				.judgement_count = 1,
+				.judgements = accepted };
+
+			assert_true(batch_add(batch, &statement, buffer_bytes(&body)) >= 0);
+		}
+		batch_seal(batch, &world->node, intake_name(world->intake));
+		batch_append(batch, txn);
+		batch_peaks(batch, &peaks);
+	}
+	assert_int_equal(txn_commit(txn), 0);
+}
+
+static void acts_are_looked_for_among_the_newest_entries(void **state)
+{
+	const struct act act = { .kind = ACT_WITHDRAW,
+		.plan = bytes_of("p"),
+		.form = bytes_of("m"),
+		.period = bytes_of("2022-05"),
+		.unit = 101,
+		.revision = 1,
+		.reason = bytes_of("sai") };
+	struct key_pair ward = party_pair(WARD_101);
+	struct world *world = *state;
+	struct writer review;
+
+	assert_int_equal(submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3)), -1);
+	assert_int_equal(acts_told(world), 0);
+	writer_init(&review);
+	review_write_begin(&review, &ward.public, 2, world->now, 1);
+	act_write(&review, &act);
+	queue_submit(world, WARD_101, writer_take(&review));
+	world->queue[0].message.type = MESSAGE_REVIEW; /* it is carried as a submission is */
+	assert_int_equal(world_run(world), 0);
+	assert_int_equal(acts_told(world), 1);
+	append_others(world, LIMIT_ACT_ENTRIES - 1);
+	assert_int_equal(acts_told(world), 1);
+	append_others(world, 1);
+	assert_int_equal(acts_told(world), 0);
 }
 
 static void the_list_names_what_is_in_force(void **state)
@@ -679,6 +763,7 @@ int main(void)
 		TEST(a_report_is_told_as_it_was_sent_with_texts_and_note),
 		TEST(a_refused_twin_in_the_same_submission_is_not_told),
 		TEST(a_report_from_below_is_told_by_its_figures),
+		TEST(acts_are_looked_for_among_the_newest_entries),
 		TEST(the_list_names_what_is_in_force),
 		TEST(get_gives_the_text_as_it_was_published),
 		TEST(bodies_that_are_none_are_told_so),
