@@ -245,6 +245,12 @@ static bool serve(struct load *load, uint64_t until, bool closed)
 	return ready > 0;
 }
 
+void clients_idle(struct load *load)
+{
+	while (serve(load, 0, false)) {
+	}
+}
+
 /* Waits for the answers that are still to come. */
 static void drain(struct load *load)
 {

@@ -22,16 +22,19 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum {
 	LINE_BYTES = 4096,
 	VERIFY_MS = 900000,
+	KEEP_MS = 1000,
 };
 
 static const char usage[] =
@@ -93,23 +96,46 @@ static int asker_open(struct load *load)
 	return load->asker ? 0 : wire_new(&options, load->asker_epoll, NULL, &load->asker);
 }
 
+/* Nobody reads meanwhile: a server that asks whether we are there would take us for gone. */
+static void keep_connections(struct load *load)
+{
+	struct bytes frame;
+
+	clients_idle(load);
+	while (load->asker && wire_receive(load->asker, &frame) == 0) {
+	}
+}
+
 /* Sends a frame and waits for one. */
 static int asker_exchange(struct load *load, struct bytes frame, struct bytes *ret_answer)
 {
 	struct epoll_event event;
 	int r = wire_send(load->asker, frame);
 
-	while (r == 0) {
+	for (int waited = 0; r == 0; waited += KEEP_MS) {
 		bool again = wire_flush(load->asker);
 
 		r = wire_receive(load->asker, ret_answer);
 		if (r != -EAGAIN) {
-			return r;
+			break;
 		}
-		r = again || epoll_wait(load->asker_epoll, &event, 1, VERIFY_MS) > 0 ? 0
-										     : -ETIMEDOUT;
+		r = waited < VERIFY_MS ? 0 : -ETIMEDOUT;
+		if (!again && epoll_wait(load->asker_epoll, &event, 1, KEEP_MS) == 0) {
+			clients_idle(load);
+		}
 	}
 	return r;
+}
+
+/* The next line of standard input; false at its end. */
+static bool command_read(struct load *load, char line[LINE_BYTES])
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	while (poll(&input, 1, KEEP_MS) == 0) {
+		keep_connections(load);
+	}
+	return fgets(line, LINE_BYTES, stdin) != NULL;
 }
 
 /* Asks with the body in load->body. ret_data: behind the sequence of the answer. 0 or -errno. */
@@ -336,7 +362,8 @@ int main(int argc, char **argv)
 	if (r == 0) {
 		r = supply_units(&load.units);
 	}
-	while (r == 0 && fgets(line, sizeof(line), stdin)) {
+	setvbuf(stdin, NULL, _IONBF, 0); /* what is read ahead, poll() does not tell of */
+	while (r == 0 && command_read(&load, line)) {
 		r = command(&load, line);
 		if (r) {
 			fprintf(stderr, "load: %s: %s\n", strtok(line, "\n"), strerror(-r));

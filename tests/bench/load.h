@@ -51,6 +51,8 @@ struct load {
 /* Opens all connections and waits for one answer on each; prints. 0 or -errno. */
 int clients_connect(struct load *load);
 void clients_free(struct load *load);
+/* Answers what a server asks of those that say nothing; never waits. */
+void clients_idle(struct load *load);
 /* Packs and signs that many messages ahead, in all; prints. */
 void clients_prepare(struct load *load, uint64_t count);
 /* A closed loop, or with a rate above 0 an open one; prints. */
