@@ -3,6 +3,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import select
 import shutil
 import signal
@@ -20,9 +21,13 @@ class Failed(Exception):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """Of 127.0.0.1: nobody listens there, and the system gives it to no outgoing connection."""
+    first = int(pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split()[0])
+    while True:
+        port = random.randrange(10000, max(first, 20000))
+        with socket.socket() as probe:
+            if probe.connect_ex(('127.0.0.1', port)) != 0:
+                return port
 
 
 def proc_text(pid, name):

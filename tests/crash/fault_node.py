@@ -18,7 +18,7 @@ from harness import CITY, EXIT_CONFIG, EXIT_IO, client, key_of, month_report  # 
 
 SHIM = os.path.join(harness.nodes.BUILD, 'tests', 'crash', 'libcrash_shim.so')
 WARD = key_of('ward 11')
-PATIENCE = 5
+PATIENCE = 30
 POINTS = {'write': 16, 'sync': 5, 'open': 5}  # as many as starting and five reports need
 
 

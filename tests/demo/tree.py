@@ -8,7 +8,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,12 +18,6 @@ import nodes  # noqa: E402
 
 RETRY_SECONDS = 60
 SETTLE_SECONDS = 150
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 class DemoError(Exception):
@@ -324,7 +317,7 @@ class Demo:
         if not os.access(nodes.BAOCAO_WEB, os.X_OK):
             return None
         node = self.tree.nodes[self.top]
-        address = f'127.0.0.1:{free_port()}'
+        address = f'127.0.0.1:{nodes.free_port()}'
         notify = nodes.NotifySocket(os.path.join(self.folder, 'page.notify'))
         self.page = nodes.Process(
             [nodes.BAOCAO_WEB, '--endpoint', node.endpoint, '--node-key', node.public, '--key',

@@ -9,6 +9,7 @@ import atexit
 import ctypes
 import itertools
 import os
+import random
 import select
 import signal
 import socket
@@ -43,6 +44,17 @@ def address():
 
 def new_endpoint():
     return f'tcp://{address()}:{next(_ports)}'
+
+
+def free_port():
+    """Of 127.0.0.1: nobody listens there, and the system gives it to no outgoing connection."""
+    with open('/proc/sys/net/ipv4/ip_local_port_range', encoding='ascii') as file:
+        first = int(file.read().split()[0])
+    while True:
+        port = random.randrange(10000, max(first, 20000))
+        with socket.socket() as probe:
+            if probe.connect_ex(('127.0.0.1', port)) != 0:
+                return port
 
 
 def _die_with_parent():

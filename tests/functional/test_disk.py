@@ -12,7 +12,7 @@ import harness
 from harness import CITY, EXIT_CONFIG, client, key_of, month_report
 
 MIB = 1 << 20
-RESUME_SECONDS = 5
+RESUME_SECONDS = 30
 EXT4_IOC_SHUTDOWN, NO_FLUSH = 0x8004587d, 2
 WARD = key_of('ward 11')
 

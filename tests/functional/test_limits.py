@@ -415,7 +415,8 @@ class Page(test_web.WebCase):
         held = []
         try:
             for _ in range(LIMITS['LIMIT_WEB_CONNECTIONS']):
-                connection = http.client.HTTPConnection(self.web.address, timeout=2)
+                connection = http.client.HTTPConnection(
+                    self.web.address, timeout=nodes.ANSWER_SECONDS)
                 connection.connect()
                 held.append(connection)
             with self.assertRaises((OSError, http.client.HTTPException)):

@@ -2,11 +2,9 @@
 """A node that would let in anybody does not start; secret keys stand nowhere but in their files."""
 
 import os
-import random
 import resource
 import select
 import signal
-import socket
 import subprocess
 import unittest
 
@@ -42,7 +40,7 @@ class Guard(harness.NodeCase):
         self.assertNotIn('key-refused', daemon.log())
 
     def test_it_starts_whatever_it_listens_on(self):
-        port = daemon_port()
+        port = nodes.free_port()
         for number, endpoint in enumerate((f'tcp://*:{port}', f'tcp://[::1]:{port}',
                                            f'tcp://0.0.0.0:{port}')):
             with self.subTest(endpoint):
@@ -51,15 +49,6 @@ class Guard(harness.NodeCase):
                 daemon.endpoint = f'tcp://127.0.0.1:{port}'
                 daemon.start()
                 daemon.stop()
-
-
-def daemon_port():
-    """One that nobody listens on, and that the system gives to no outgoing connection."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            if probe.connect_ex(('127.0.0.1', port)) != 0:
-                return port
 
 
 class Secrets(harness.NodeCase):

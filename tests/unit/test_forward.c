@@ -7,7 +7,7 @@
 
 enum {
 	REPORTS = 3000, /* more than one rollup holds */
-	PATIENCE_MS = 5000,
+	PATIENCE_MS = 30000,
 };
 
 /* A parent of frames: the test is the other end. */

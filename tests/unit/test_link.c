@@ -4,6 +4,10 @@
 
 #include "proto/link.h"
 
+enum {
+	PATIENCE_MS = 30000,
+};
+
 struct ends {
 	void *context;
 	void *router;
@@ -65,7 +69,7 @@ static void frames_go_both_ways_and_what_follows_one_is_dropped(void **state)
 	assert_int_equal(link_receive(link, 0, &received), -EAGAIN);
 	assert_int_equal(link_receive(link, 1, &received), -EAGAIN);
 	assert_int_equal(link_send(link, bytes_of("question")), 0);
-	assert_int_equal(zmq_poll(&item, 1, 5000), 1);
+	assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
 	size = zmq_recv(ends->router, identity, sizeof(identity), 0);
 	assert_int_equal(zmq_recv(ends->router, frame, sizeof(frame), 0), 8);
 	zmq_send(ends->router, identity, (size_t)size, ZMQ_SNDMORE);
@@ -73,9 +77,9 @@ static void frames_go_both_ways_and_what_follows_one_is_dropped(void **state)
 	zmq_send(ends->router, "more", 4, 0);
 	zmq_send(ends->router, identity, (size_t)size, ZMQ_SNDMORE);
 	zmq_send(ends->router, "next", 4, 0);
-	assert_int_equal(link_receive(link, 5000, &received), 0);
+	assert_int_equal(link_receive(link, PATIENCE_MS, &received), 0);
 	assert_true(bytes_equal_text(received, "answer"));
-	assert_int_equal(link_receive(link, 5000, &received), 0);
+	assert_int_equal(link_receive(link, PATIENCE_MS, &received), 0);
 	assert_true(bytes_equal_text(received, "next"));
 }
 

@@ -10,7 +10,7 @@
 #include <zmq.h>
 
 enum {
-	WAIT_MS = 10000,
+	PATIENCE_MS = 30000,
 };
 
 /* A node that the test itself answers for, and a gateway's end of the link to it. */
@@ -49,7 +49,7 @@ static void answer_next(struct ends *ends)
 	int peer_size, size;
 
 	writer_init(&writer);
-	assert_int_equal(zmq_poll(&here, 1, WAIT_MS), 1);
+	assert_int_equal(zmq_poll(&here, 1, PATIENCE_MS), 1);
 	peer_size = zmq_recv(ends->router, peer, sizeof(peer), 0);
 	size = zmq_recv(ends->router, frame, sizeof(frame), 0);
 	assert_in_range(size, 1, sizeof(frame));
@@ -60,7 +60,7 @@ static void answer_next(struct ends *ends)
 	writer_int(&writer, 1);
 	zmq_send(ends->router, peer, (size_t)peer_size, ZMQ_SNDMORE);
 	zmq_send(ends->router, writer.buffer.data, writer.buffer.size, 0);
-	assert_int_equal(zmq_poll(&there, 1, WAIT_MS), 1);
+	assert_int_equal(zmq_poll(&there, 1, PATIENCE_MS), 1);
 	assert_int_equal(upstream_receive(ends->upstream), 0);
 }
 
