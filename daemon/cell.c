@@ -268,6 +268,8 @@ bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret)
 
 enum {
 	SLOTS_FIRST = 1 << 12,
+	AHEAD = 4, /* records fetched before they are needed */
+	FETCHED = 384,
 };
 
 struct cached {
@@ -275,24 +277,29 @@ struct cached {
 	enum store_table table;
 	bool exists; /* in the store */
 	bool touched;
-	size_t at; /* in the list */
 	union {
 		struct own own;
 		struct totals totals;
 	};
 };
 
+struct slot {
+	uint32_t hash;  /* so that no record is looked at that is not meant */
+	uint32_t place; /* in the list, from 1; 0: free */
+};
+
 struct cells {
 	struct txn *txn;
 	const struct held *held; /* before the tables, where it is not NULL */
-	struct cached **slots;   /* open addressing; slot_count is a power of two */
+	struct slot *slots;      /* open addressing; slot_count is a power of two */
 	size_t slot_count;
-	/* The touched ones first, in the order of the first touch: what a refused report only read
-	 * must not show in the numbers of the changes, for it is not in the ledger. */
-	struct cached **list;
-	size_t touched_count;
+	struct cached **list; /* in the order of the first look */
 	size_t count;
-	size_t capacity;
+	/* In the order of the first touch: what a refused report only read must not show in the numbers
+	 * of the changes, for it is not in the ledger. */
+	struct cached **touched;
+	size_t touched_count;
+	size_t capacity; /* of both */
 };
 
 int cells_new(struct cells **ret)
@@ -313,6 +320,7 @@ void cells_free(struct cells *cells)
 			free(cells->list[i]);
 		}
 		free(cells->list);
+		free(cells->touched);
 		free(cells->slots);
 		free(cells);
 	}
@@ -330,18 +338,19 @@ void cells_reset(struct cells *cells, struct txn *txn, const struct held *held)
 	cells->count = 0;
 	cells->touched_count = 0;
 	if (cells->slots) {
-		memset(cells->slots, 0, cells->slot_count * sizeof(struct cached *));
+		memset(cells->slots, 0, cells->slot_count * sizeof(*cells->slots));
 	}
 }
 
-static size_t key_hash(const struct cell_key *key, enum store_table table)
+/* Neighbours of a form and period, which come one behind the other, get neighbouring slots. */
+static uint32_t key_hash(const struct cell_key *key, enum store_table table)
 {
-	uint64_t hash = (uint64_t)key->unit << 32 | key->period;
+	uint64_t hash = (uint64_t)(key->unit >> 3) << 32 | key->period;
 
 	hash ^= ((uint64_t)key->plan << 20 | (uint64_t)key->form << 4 | (uint64_t)table) *
 		UINT64_C(0x9e3779b97f4a7c15);
 	hash *= UINT64_C(0xff51afd7ed558ccd);
-	return (size_t)(hash ^ hash >> 33);
+	return (uint32_t)(hash >> 32) << 3 | (key->unit & 7);
 }
 
 static bool key_equal(const struct cell_key *a, const struct cell_key *b)
@@ -350,33 +359,53 @@ static bool key_equal(const struct cell_key *a, const struct cell_key *b)
 	       a->form == b->form;
 }
 
-static struct cached **slot_find(
-	const struct cells *cells, const struct cell_key *key, enum store_table table)
+/* The slot of a record, or the free one where it belongs: key is NULL to find only that. */
+static struct slot *slot_find(const struct cells *cells, uint32_t hash, const struct cell_key *key,
+	enum store_table table)
 {
-	size_t slot = key_hash(key, table) & (cells->slot_count - 1);
+	for (size_t i = hash;; i++) {
+		struct slot *slot = &cells->slots[i & (cells->slot_count - 1)];
 
-	while (cells->slots[slot] &&
-		(cells->slots[slot]->table != table || !key_equal(&cells->slots[slot]->key, key))) {
-		slot = (slot + 1) & (cells->slot_count - 1);
+		if (slot->place == 0) {
+			return slot;
+		}
+		if (key && slot->hash == hash) {
+			const struct cached *cached = cells->list[slot->place - 1];
+
+			if (cached->table == table && key_equal(&cached->key, key)) {
+				return slot;
+			}
+		}
 	}
-	return &cells->slots[slot];
 }
 
 static bool slots_grow(struct cells *cells)
 {
 	size_t slot_count = cells->slot_count ? 2 * cells->slot_count : SLOTS_FIRST;
-	struct cached **slots = calloc(slot_count, sizeof(*slots));
+	CLEANUP(freep) struct slot *old = cells->slots;
+	size_t old_count = cells->slot_count;
+	struct slot *slots = calloc(slot_count, sizeof(*slots));
 
 	if (!slots) {
+		old = NULL;
 		return false;
 	}
-	free(cells->slots);
 	cells->slots = slots;
 	cells->slot_count = slot_count;
-	for (size_t i = 0; i < cells->count; i++) {
-		*slot_find(cells, &cells->list[i]->key, cells->list[i]->table) = cells->list[i];
+	for (size_t i = 0; i < old_count; i++) {
+		if (old[i].place > 0) {
+			*slot_find(cells, old[i].hash, NULL, 0) = old[i];
+		}
 	}
 	return true;
+}
+
+/* Into the processor's cache, up to the first few figures: each record lies on a page of its own. */
+static void cached_fetch(const struct cached *cached)
+{
+	for (size_t at = 0; at < FETCHED; at += 64) {
+		__builtin_prefetch((const char *)cached + at);
+	}
 }
 
 /* Cached records are kept for the next commit: list[count..capacity) are free ones. */
@@ -385,16 +414,21 @@ static struct cached *cached_take(struct cells *cells)
 	if (cells->count == cells->capacity) {
 		size_t capacity = cells->capacity ? 2 * cells->capacity : 64;
 		struct cached **list = realloc(cells->list, capacity * sizeof(*list));
+		struct cached **touched = realloc(cells->touched, capacity * sizeof(*touched));
 
-		if (!list) {
+		cells->list = list ? list : cells->list;
+		cells->touched = touched ? touched : cells->touched;
+		if (!list || !touched) {
 			return NULL;
 		}
 		memset(list + cells->capacity, 0, (capacity - cells->capacity) * sizeof(*list));
-		cells->list = list;
 		cells->capacity = capacity;
 	}
 	if (!cells->list[cells->count]) {
 		cells->list[cells->count] = malloc(sizeof(struct cached));
+	}
+	if (cells->count + AHEAD < cells->capacity && cells->list[cells->count + AHEAD]) {
+		cached_fetch(cells->list[cells->count + AHEAD]);
 	}
 	return cells->list[cells->count];
 }
@@ -402,16 +436,16 @@ static struct cached *cached_take(struct cells *cells)
 static struct cached *cached_get(
 	struct cells *cells, const struct cell_key *key, enum store_table table)
 {
-	struct cached **slot;
+	uint32_t hash = key_hash(key, table);
 	struct cached *cached;
+	struct slot *slot;
 
 	if (2 * (cells->count + 1) > cells->slot_count && !slots_grow(cells)) {
 		return NULL;
 	}
-	slot = slot_find(cells, key, table);
-	cached = *slot;
-	if (cached) {
-		return cached;
+	slot = slot_find(cells, hash, key, table);
+	if (slot->place > 0) {
+		return cells->list[slot->place - 1];
 	}
 	cached = cached_take(cells);
 	if (!cached) {
@@ -428,8 +462,7 @@ static struct cached *cached_get(
 	} else {
 		cached->exists = find_totals(cells->held, cells->txn, key, &cached->totals);
 	}
-	cached->at = cells->count++;
-	*slot = cached;
+	*slot = (struct slot){ hash, (uint32_t)++cells->count };
 	return cached;
 }
 
@@ -453,17 +486,10 @@ struct totals *cells_totals(struct cells *cells, const struct cell_key *key)
 
 static void touch(struct cells *cells, struct cached *cached)
 {
-	struct cached *other;
-
-	if (cached->touched) {
-		return;
+	if (!cached->touched) {
+		cached->touched = true;
+		cells->touched[cells->touched_count++] = cached;
 	}
-	cached->touched = true;
-	other = cells->list[cells->touched_count];
-	cells->list[cached->at] = other;
-	other->at = cached->at;
-	cells->list[cells->touched_count] = cached;
-	cached->at = cells->touched_count++;
 }
 
 void cells_touch_own(struct cells *cells, struct own *own)
@@ -501,9 +527,12 @@ bool cells_flush(struct cells *cells, struct held *to, uint64_t *next_change)
 	struct bytes key = { bytes, sizeof(bytes) };
 
 	for (size_t i = 0; i < cells->touched_count; i++) {
-		struct cached *cached = cells->list[i];
+		struct cached *cached = cells->touched[i];
 		size_t size;
 
+		if (i + AHEAD < cells->touched_count) {
+			cached_fetch(cells->touched[i + AHEAD]);
+		}
 		cell_key_write(&cached->key, bytes);
 		if (cached->table == TABLE_OWN) {
 			uint64_t version = (*next_change)++;

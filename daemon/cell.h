@@ -28,11 +28,6 @@ enum {
 void cell_key_write(const struct cell_key *key, uint8_t ret[CELL_KEY_SIZE]);
 void cell_key_read(const uint8_t bytes[CELL_KEY_SIZE], struct cell_key *ret);
 
-struct figure {
-	enum value_state state; /* never VALUE_TEXT: texts stay in the ledger entry */
-	int64_t number;
-};
-
 /*
  * One obligation and the figures of it that count: the latest revision's, or none, or an accepted
  * one's where the plan counts only those.

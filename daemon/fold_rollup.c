@@ -40,29 +40,26 @@ static void link_put(struct txn *txn, uint32_t party, uint64_t epoch, uint64_t u
 		(struct bytes){ (const uint8_t *)&record, sizeof(record) });
 }
 
-static enum judgement read_cell_values(const struct rollup_cell *cell, const struct form *form,
+static enum judgement judge_figures(const struct rollup_cell *cell, const struct form *form,
 	int64_t index, struct own *own, struct problems *problems)
 {
-	struct reader values = cell->values;
-
-	if (cell->value_count > form->field_count) {
+	if (cell->figure_count > form->field_count) {
 		problems_add(problems, index, REFUSED_UNKNOWN_FIELD,
 			"form '%s' has %zu fields here, the cell %u: publish the newer plan here",
-			form->code, form->field_count, cell->value_count);
+			form->code, form->field_count, cell->figure_count);
 		return REFUSED_UNKNOWN_FIELD;
 	}
-	own->count = (uint16_t)cell->value_count;
-	for (uint32_t i = 0; i < cell->value_count; i++) {
-		struct value value;
-		enum judgement judgement;
+	own->count = (uint16_t)cell->figure_count;
+	for (uint32_t i = 0; i < cell->figure_count; i++) {
+		struct value value = { .state = cell->figures[i].state,
+			.number = cell->figures[i].number };
+		enum judgement judgement = figure_judge(&form->fields[i], &value);
 
-		value_read(&values, &value);
-		judgement = figure_judge(&form->fields[i], &value);
 		if (judgement != JUDGEMENT_ACCEPTED) {
 			figure_problem(problems, index, judgement, &form->fields[i], &value);
 			return judgement;
 		}
-		own->figures[i] = (struct figure){ value.state, value.number };
+		own->figures[i] = cell->figures[i];
 	}
 	return JUDGEMENT_ACCEPTED;
 }
@@ -114,12 +111,12 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 		return 0;
 	}
 	own_init(&next);
-	if (cell->counted == 0 && cell->value_count > 0) {
+	if (cell->counted == 0 && cell->figure_count > 0) {
 		problems_add(problems, index, REFUSED_NIL_WITH_VALUES,
 			"unit %u: no revision counts, and there are figures", cell->unit);
 		return 1;
 	}
-	if (read_cell_values(cell, subject->form, index, &next, problems) != JUDGEMENT_ACCEPTED) {
+	if (judge_figures(cell, subject->form, index, &next, problems) != JUDGEMENT_ACCEPTED) {
 		return 1;
 	}
 	next.source = cell->version;

@@ -52,6 +52,9 @@ struct txn {
 	MDB_txn *mdb;
 	int error; /* the first MDB or errno value; 0 while fine */
 	bool write;
+	/* Of a write transaction: where a table was read or put last, since its neighbour is found there
+	 * without a search from the root. LMDB frees them with the transaction. */
+	MDB_cursor *places[TABLE_COUNT];
 	unsigned steps;      /* reads since the bounds were looked at */
 	int64_t until_us;    /* 0: no bound */
 	uint64_t used_bytes; /* of the store at most; 0: no bound */
@@ -618,12 +621,37 @@ static struct bytes from_val(MDB_val value)
 	return (struct bytes){ value.mv_data, value.mv_size };
 }
 
+/* NULL where the transaction has failed. */
+static MDB_cursor *place_of(struct txn *txn, enum store_table table)
+{
+	if (!txn->error && !txn->places[table]) {
+		remember(txn,
+			mdb_cursor_open(txn->mdb, txn->store->tables[table], &txn->places[table]));
+	}
+	return txn->error ? NULL : txn->places[table];
+}
+
+/* Before records go: a place among them would mean nothing any more. */
+static void place_forget(struct txn *txn, enum store_table table)
+{
+	if (txn->places[table]) {
+		mdb_cursor_close(txn->places[table]);
+		txn->places[table] = NULL;
+	}
+}
+
 bool txn_get(struct txn *txn, enum store_table table, struct bytes key, struct bytes *ret)
 {
+	MDB_cursor *place = txn->write ? place_of(txn, table) : NULL;
 	MDB_val k = val(key);
 	MDB_val v;
-	int r = is_over(txn) ? MDB_NOTFOUND : mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
+	int r = MDB_NOTFOUND;
 
+	if (place) {
+		r = mdb_cursor_get(place, &k, &v, MDB_SET);
+	} else if (!is_over(txn)) {
+		r = mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
+	}
 	if (r) {
 		remember(txn, r == MDB_NOTFOUND ? 0 : r);
 		return false;
@@ -632,25 +660,26 @@ bool txn_get(struct txn *txn, enum store_table table, struct bytes key, struct b
 	return true;
 }
 
-static void put(struct txn *txn, enum store_table table, struct bytes key, struct bytes value,
-	unsigned flags)
+void txn_put(struct txn *txn, enum store_table table, struct bytes key, struct bytes value)
+{
+	MDB_cursor *place = place_of(txn, table);
+	MDB_val k = val(key);
+	MDB_val v = val(value);
+
+	if (place) {
+		remember(txn, mdb_cursor_put(place, &k, &v, 0));
+	}
+}
+
+/* Without its place: LMDB may take the end that a cursor has seen for the end of the table. */
+void txn_append(struct txn *txn, enum store_table table, struct bytes key, struct bytes value)
 {
 	MDB_val k = val(key);
 	MDB_val v = val(value);
 
 	if (!txn->error) {
-		remember(txn, mdb_put(txn->mdb, txn->store->tables[table], &k, &v, flags));
+		remember(txn, mdb_put(txn->mdb, txn->store->tables[table], &k, &v, MDB_APPEND));
 	}
-}
-
-void txn_put(struct txn *txn, enum store_table table, struct bytes key, struct bytes value)
-{
-	put(txn, table, key, value, 0);
-}
-
-void txn_append(struct txn *txn, enum store_table table, struct bytes key, struct bytes value)
-{
-	put(txn, table, key, value, MDB_APPEND);
 }
 
 void txn_delete(struct txn *txn, enum store_table table, struct bytes key)
@@ -659,6 +688,7 @@ void txn_delete(struct txn *txn, enum store_table table, struct bytes key)
 	int r;
 
 	if (!txn->error) {
+		place_forget(txn, table);
 		r = mdb_del(txn->mdb, txn->store->tables[table], &k, NULL);
 		remember(txn, r == MDB_NOTFOUND ? 0 : r);
 	}
@@ -667,6 +697,7 @@ void txn_delete(struct txn *txn, enum store_table table, struct bytes key)
 void txn_clear(struct txn *txn, enum store_table table)
 {
 	if (!txn->error) {
+		place_forget(txn, table);
 		remember(txn, mdb_drop(txn->mdb, txn->store->tables[table], 0));
 	}
 }

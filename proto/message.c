@@ -524,7 +524,6 @@ bool rollup_cell_read(const struct rollup *rollup, struct reader *cells, struct 
 {
 	size_t signer;
 
-	*ret = (struct rollup_cell){ 0 };
 	reader_array_exact(cells, 14);
 	ret->unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
 	ret->version = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
@@ -540,18 +539,18 @@ bool rollup_cell_read(const struct rollup *rollup, struct reader *cells, struct 
 	signer = (size_t)reader_int_between(cells, 0, (int64_t)rollup->signer_count - 1);
 	memcpy(ret->digest.data, reader_bin_exact(cells, HASH_SIZE), HASH_SIZE);
 	ret->counted = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
-	ret->value_count = reader_array(cells);
-	ret->values = *cells;
-	for (uint32_t i = 0; i < ret->value_count && !cells->error; i++) {
+	ret->figure_count = reader_array(cells);
+	if (ret->figure_count > LIMIT_FIELDS_PER_FORM) {
+		reader_fail(cells, "a cell with too many figures");
+	}
+	for (uint32_t i = 0; i < ret->figure_count && !cells->error; i++) {
 		struct value value;
 
 		value_read(cells, &value);
 		if (value.state == VALUE_TEXT) {
 			reader_fail(cells, "text in a cell");
 		}
-	}
-	if (ret->value_count > LIMIT_FIELDS_PER_FORM) {
-		reader_fail(cells, "a cell with too many figures");
+		ret->figures[i] = (struct figure){ value.state, value.number };
 	}
 	if (!cells->error && (ret->counted > ret->revision ||
 				     (ret->status == OBLIGATION_NONE) != (ret->revision == 0))) {

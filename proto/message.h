@@ -304,6 +304,12 @@ struct rollup_slice {
 	uint32_t cell_count;
 };
 
+/* A value that is no text: texts stay in the ledger entry. */
+struct figure {
+	enum value_state state;
+	int64_t number;
+};
+
 struct rollup_cell {
 	uint32_t unit;
 	uint64_t version;
@@ -318,8 +324,8 @@ struct rollup_cell {
 	struct public_key signer; /* who signed the latest revision */
 	struct hash digest;
 	uint32_t counted; /* the revision whose figures follow; 0: none count */
-	uint32_t value_count;
-	struct reader values;
+	uint32_t figure_count;
+	struct figure figures[LIMIT_FIELDS_PER_FORM];
 };
 
 const char *rollup_read(struct bytes bytes, struct rollup *ret);

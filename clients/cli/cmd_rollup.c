@@ -24,7 +24,7 @@ static const struct listing_column columns[] = {
 	{ "value", false },
 };
 
-struct figure {
+struct shown_figure {
 	bool known;
 	int64_t number;
 	struct aggregate_value sum; /* of the subtree */
@@ -32,7 +32,7 @@ struct figure {
 };
 
 static void figure_print(struct show *show, const struct figures_row *row,
-	const struct field *field, const struct figure *figure)
+	const struct field *field, const struct shown_figure *figure)
 {
 	const struct plan *plan = show->view.plan;
 	char coverage[48], name[2 * LIMIT_CODE_BYTES + 2];
@@ -52,7 +52,7 @@ static void figure_print(struct show *show, const struct figures_row *row,
 }
 
 /* A whole number is one in JSON too; a decimal is text, so that nobody rounds it. */
-static json_t *figure_json(const struct field *field, const struct figure *figure)
+static json_t *figure_json(const struct field *field, const struct shown_figure *figure)
 {
 	char text[DECIMAL_TEXT_SIZE];
 	json_t *value = json_null();
@@ -85,9 +85,9 @@ static json_t *row_json(const struct show *show, const struct figures_row *row)
 }
 
 /* A field's sum over the subtree if it has one, else the unit's own value. */
-static struct figure figure_make(struct reader *sums, struct reader *own)
+static struct shown_figure figure_make(struct reader *sums, struct reader *own)
 {
-	struct figure figure = { 0 };
+	struct shown_figure figure = { 0 };
 	struct value value = { 0 };
 
 	if (own) {
@@ -119,7 +119,7 @@ static bool figures_print(
 
 	for (uint32_t i = 0; i < count && i < form->field_count && reader_ok(&sums); i++) {
 		const struct field *field = &form->fields[i];
-		struct figure figure = figure_make(&sums, i < own_count ? &own : NULL);
+		struct shown_figure figure = figure_make(&sums, i < own_count ? &own : NULL);
 
 		if (!reader_ok(&sums) || field->type == FIELD_TEXT) {
 			continue;

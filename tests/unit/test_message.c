@@ -259,7 +259,7 @@ static void the_example_rollup_says_what_the_document_says(void **state)
 	assert_memory_equal(cell.signer.data, rollup.signers + 2, KEY_SIZE);
 	assert_int_equal(cell.version, 57);
 	assert_int_equal(cell.timeliness, TIMELINESS_ON_TIME);
-	assert_int_equal(cell.value_count, 4);
+	assert_int_equal(cell.figure_count, 4);
 	assert_true(reader_done(&reader));
 }
 

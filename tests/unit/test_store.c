@@ -475,6 +475,91 @@ static void a_read_ends_at_its_deadline_in_a_cursor_too(void **state)
 	store_close(store);
 }
 
+enum {
+	RECORDS = 2000, /* of several levels of pages */
+	STEPS_OF_A_COMMIT = 3000,
+	COMMITS = 8,
+};
+
+/* A record of the number: its key, and a value of 1 to 300 bytes. */
+static struct bytes record_key(uint32_t number, uint8_t key[4])
+{
+	put_be32(key, number);
+	return (struct bytes){ key, 4 };
+}
+
+static void put_record(struct txn *txn, uint32_t number, uint32_t value, bool append)
+{
+	uint8_t key[4], bytes[300];
+
+	memset(bytes, (int)value, sizeof(bytes));
+	(append ? txn_append : txn_put)(txn, TABLE_OWN, record_key(number, key),
+		(struct bytes){ bytes, value % sizeof(bytes) + 1 });
+}
+
+static void check_record(struct txn *txn, uint32_t number, uint32_t value)
+{
+	struct bytes found = { 0 };
+	uint8_t key[4];
+
+	assert_int_equal(txn_get(txn, TABLE_OWN, record_key(number, key), &found), value > 0);
+	if (value > 0) {
+		assert_int_equal(found.size, value % 300 + 1);
+		assert_int_equal(found.data[found.size - 1], (uint8_t)value);
+	}
+}
+
+/* One step of reading or writing near a place that moves on; values[i] is 0 where there is none. */
+static void step_records(struct txn *txn, uint32_t *values, uint32_t *at, uint32_t *greatest)
+{
+	uint32_t what = (uint32_t)rand() % 100;
+	uint8_t key[4];
+
+	*at = what % 4 ? (*at + 1) % RECORDS : (uint32_t)rand() % RECORDS;
+	if (what < 40) {
+		check_record(txn, *at, values[*at]);
+	} else if (what < 80) {
+		values[*at] = (uint32_t)rand() % 100000 + 1;
+		put_record(txn, *at, values[*at], false);
+		*greatest = *at > *greatest ? *at : *greatest;
+	} else if (what < 95) {
+		values[*at] = 0;
+		txn_delete(txn, TABLE_OWN, record_key(*at, key));
+	} else if (*greatest + 1 < RECORDS) {
+		values[++*greatest] = what;
+		put_record(txn, *greatest, what, true);
+	}
+}
+
+static void whatever_is_read_and_written_in_turn_is_as_if_each_were_alone(void **state)
+{
+	static uint32_t values[RECORDS];
+	uint32_t at = 0, greatest = 0;
+	struct store *store;
+	struct txn *txn;
+
+	srand(1);
+	assert_int_equal(open_at(*state, true, 16 << 20, &store), 0);
+	for (int i = 0; i < COMMITS; i++) {
+		assert_int_equal(txn_begin(store, true, &txn), 0);
+		if (i == COMMITS / 2) {
+			txn_clear(txn, TABLE_OWN);
+			memset(values, 0, sizeof(values));
+			greatest = 0;
+		}
+		for (int j = 0; j < STEPS_OF_A_COMMIT; j++) {
+			step_records(txn, values, &at, &greatest);
+		}
+		assert_int_equal(txn_commit(txn), 0);
+		assert_int_equal(txn_begin(store, false, &txn), 0);
+		for (uint32_t j = 0; j < RECORDS; j++) {
+			check_record(txn, j, values[j]);
+		}
+		txn_abort(txn);
+	}
+	store_close(store);
+}
+
 static void numbers_in_keys_order_as_numbers(void **state)
 {
 	static const uint64_t numbers[] = { 0, 1, 255, 256, 65535, UINT32_MAX, UINT64_MAX };
@@ -514,6 +599,7 @@ int main(void)
 		TEST(a_process_that_holds_a_snapshot_is_named_once_the_store_has_grown),
 		TEST(a_snapshot_of_our_own_ends_once_the_store_has_grown),
 		TEST(a_read_ends_at_its_deadline_in_a_cursor_too),
+		TEST(whatever_is_read_and_written_in_turn_is_as_if_each_were_alone),
 		TEST(numbers_in_keys_order_as_numbers),
 	};
 
