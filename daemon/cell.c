@@ -535,13 +535,13 @@ bool cells_flush(struct cells *cells, struct held *to, uint64_t *next_change)
 		}
 		cell_key_write(&cached->key, bytes);
 		if (cached->table == TABLE_OWN) {
-			uint64_t version = (*next_change)++;
-
-			if (!to) {
+			if (next_change && !to) {
 				change_delete(cells->txn, cached->own.version);
-				change_append(cells->txn, version, key);
+				change_append(cells->txn, *next_change, key);
 			}
-			cached->own.version = version;
+			if (next_change) {
+				cached->own.version = (*next_change)++;
+			}
 			size = own_write(&cached->own, record);
 		} else {
 			size = totals_write(&cached->totals, record);

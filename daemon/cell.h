@@ -124,7 +124,8 @@ void cells_touch_own(struct cells *cells, struct own *own);
 void cells_touch_totals(struct cells *cells, struct totals *totals);
 /*
  * Numbers the changes from *next_change on, in the order of the first touch, and writes what was touched: to
- * the transaction, or where `to` is not NULL only to that. False where that has no memory.
+ * the transaction, or where `to` is not NULL only to that. False where that has no memory. Where
+ * next_change is NULL, the versions are what they are to be, and the caller writes table change.
  */
 bool cells_flush(struct cells *cells, struct held *to, uint64_t *next_change);
 /* Writes what is held back, of any table; the transaction has the outcome. */

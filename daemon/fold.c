@@ -273,7 +273,7 @@ static enum judgement judge_constraints(const struct subject *subject, int64_t i
 	return worst;
 }
 
-static enum judgement judge_values(const struct report *report, const struct subject *subject,
+enum judgement subject_judge_values(const struct subject *subject, const struct report *report,
 	int64_t index, struct own *own, struct problems *problems)
 {
 	struct reader values = report->values;
@@ -397,7 +397,9 @@ void totals_change(struct totals *totals, const struct totals *change)
 		totals->fields[totals->count++] = (struct total){ 0 };
 	}
 	for (size_t i = 0; i < change->count; i++) {
-		totals->fields[i].sum += change->fields[i].sum;
+		/* Modulo 2^64: where a sum fits in the end, it need not on the way (fold->judged). */
+		totals->fields[i].sum = (int64_t)((uint64_t)totals->fields[i].sum +
+						  (uint64_t)change->fields[i].sum);
 		totals->fields[i].numbers += change->fields[i].numbers;
 		totals->fields[i].not_applicable += change->fields[i].not_applicable;
 		totals->fields[i].estimated += change->fields[i].estimated;
@@ -515,7 +517,7 @@ int subject_apply(struct fold *fold, const struct subject *subject, struct own *
 		if (!sums[i]) {
 			return -ENOMEM;
 		}
-		if (!totals_fit(sums[i], &change)) {
+		if (!fold->judged && !totals_fit(sums[i], &change)) {
 			return 1;
 		}
 	}
@@ -608,6 +610,28 @@ static void figures_hold(struct own *next, const struct own *current)
 	next->counted = current->counted;
 }
 
+void subject_receive(const struct subject *subject, const struct report *report,
+	const struct own *current, const struct reception *reception, struct own *next)
+{
+	next->seq = reception->seq;
+	next->origin_seq = reception->seq;
+	next->received_ms = reception->instant.ms;
+	next->extended_ms = current->extended_ms;
+	next->origin_unit = reception->node_unit;
+	next->party = reception->party;
+	next->revision = report->revision;
+	next->counted = report->revision;
+	next->status = OBLIGATION_RECEIVED;
+	next->flags = (uint8_t)((current->flags & (OBLIGATION_CLOSED | OBLIGATION_REOPENED)) |
+				(report->nil ? OBLIGATION_NIL : 0));
+	next->timeliness = (uint8_t)reception->timeliness;
+	next->signer = reception->signer;
+	next->digest = reception->digest;
+	if (subject_counts_accepted(subject)) {
+		figures_hold(next, current);
+	}
+}
+
 /* Judges one report and folds it if it counts. A judgement, or -errno. */
 static int fold_report(struct fold *fold, const struct report *report, int64_t index,
 	const struct fold_signer *signer, uint64_t seq, const struct hash *digest,
@@ -636,7 +660,7 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	own_init(&next);
 	judgement = judge_revision(report, index, current, closed, problems);
 	if (judgement == JUDGEMENT_ACCEPTED) {
-		judgement = judge_values(report, &subject, index, &next, problems);
+		judgement = subject_judge_values(&subject, report, index, &next, problems);
 	}
 	if (judgement == JUDGEMENT_ACCEPTED) {
 		judgement = judge_constraints(&subject, index, &next, problems);
@@ -644,24 +668,11 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	if (judgement != JUDGEMENT_ACCEPTED) {
 		return judgement;
 	}
-	next.seq = seq;
-	next.origin_seq = seq;
-	next.received_ms = fold->instant.ms;
-	next.extended_ms = current->extended_ms;
-	next.origin_unit = fold->node_unit;
-	next.party = signer->party;
-	next.revision = report->revision;
-	next.counted = report->revision;
-	next.status = OBLIGATION_RECEIVED;
-	next.flags = (uint8_t)((current->flags & (OBLIGATION_CLOSED | OBLIGATION_REOPENED)) |
-			       (report->nil ? OBLIGATION_NIL : 0));
-	next.timeliness =
-		(uint8_t)subject_timeliness(&subject, current->extended_ms, fold->instant.ms);
-	next.signer = signer->key;
-	next.digest = *digest;
-	if (subject_counts_accepted(&subject)) {
-		figures_hold(&next, current);
-	}
+	subject_receive(&subject, report, current,
+		&(struct reception){ seq, fold->instant, fold->node_unit, signer->party,
+			subject_timeliness(&subject, current->extended_ms, fold->instant.ms),
+			signer->key, *digest },
+		&next);
 	r = subject_apply(fold, &subject, current, &next);
 	if (r == 1) {
 		problems_add(problems, index, REFUSED_OVERFLOW,

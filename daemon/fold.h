@@ -22,6 +22,7 @@ struct fold {
 	uint32_t node_unit;     /* the unit whose subtree this node serves; from entry 1 */
 	struct instant instant; /* of the commit */
 	uint64_t next_change;   /* stands from one commit to the next while something is held */
+	bool judged; /* what is folded counted when it came in: only the order may be another */
 };
 
 /* Starts a commit. */

@@ -266,15 +266,7 @@ bool batch_view_read(uint64_t first_seq, struct bytes record, struct batch_view 
 	return count > 0 && count <= LIMIT_BATCH_ENTRIES;
 }
 
-/* An entry as it lies in the record. */
-struct raw {
-	uint32_t kind;
-	struct bytes judgements;
-	struct bytes signature;
-	struct bytes body;
-};
-
-static bool raw_next(struct batch_view *view, struct raw *ret)
+bool batch_view_raw(struct batch_view *view, struct raw_entry *ret)
 {
 	struct bytes head;
 	uint32_t word;
@@ -292,7 +284,8 @@ static bool raw_next(struct batch_view *view, struct raw *ret)
 }
 
 /* Makes the statement of the entry that the view was moved past last. */
-static bool entry_make(const struct batch_view *view, const struct raw *raw, struct entry *ret)
+static bool entry_make(
+	const struct batch_view *view, const struct raw_entry *raw, struct entry *ret)
 {
 	ret->statement.seq = view->first_seq + view->taken - 1;
 	ret->statement.instant = view->instant;
@@ -307,17 +300,17 @@ static bool entry_make(const struct batch_view *view, const struct raw *raw, str
 
 bool batch_view_next(struct batch_view *view, struct entry *ret)
 {
-	struct raw raw;
+	struct raw_entry raw;
 
-	return raw_next(view, &raw) && entry_make(view, &raw, ret);
+	return batch_view_raw(view, &raw) && entry_make(view, &raw, ret);
 }
 
 bool batch_view_skip(struct batch_view *view, uint32_t count)
 {
-	struct raw raw;
+	struct raw_entry raw;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!raw_next(view, &raw)) {
+		if (!batch_view_raw(view, &raw)) {
 			return false;
 		}
 	}
@@ -468,9 +461,9 @@ static int view_places(struct batch_view view, enum entry_kind kind, struct plac
 
 	for (uint32_t i = 0; i < view.count; i++) {
 		struct place place = { view.entries.data, view.taken };
-		struct raw raw;
+		struct raw_entry raw;
 
-		if (!raw_next(&view, &raw)) {
+		if (!batch_view_raw(&view, &raw)) {
 			return -EBADMSG;
 		}
 		if (raw.kind == kind) {

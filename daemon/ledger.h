@@ -56,10 +56,20 @@ struct entry {
 	struct bytes body;
 };
 
+/* An entry as it lies in the record: nothing of it was computed. */
+struct raw_entry {
+	uint32_t kind;
+	struct bytes judgements;
+	struct bytes signature;
+	struct bytes body;
+};
+
 /* False if the record is not one. Checks form, not hashes; first_seq is the record's key. */
 bool batch_view_read(uint64_t first_seq, struct bytes record, struct batch_view *ret);
 /* Moves on to the next entry; false at the end or if it is malformed. */
 bool batch_view_next(struct batch_view *view, struct entry *ret);
+/* The same, without its statement: no hash is made. */
+bool batch_view_raw(struct batch_view *view, struct raw_entry *ret);
 /* Moves past that many entries, cheaply; false if one is malformed. */
 bool batch_view_skip(struct batch_view *view, uint32_t count);
 /* The leaf of an entry: the hash of its statement. */

@@ -52,6 +52,7 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_UNGUARDED] = { "unguarded", "0a1c7e6f3d9b4b1f9c5e27d84f60ab13", LOG_CRIT },
 	[EVENT_WITNESS_REFUSED] = { "witness-refused", "5d0f8c1e7a6b4f5c9c36a1f07d2be481", LOG_CRIT },
 	[EVENT_WITNESS_LIFE] = { "witness-life", "e27b9c46f1d84d3a8a50c97b31f4d60e", LOG_WARNING },
+	[EVENT_REBUILT] = { "rebuilt", "ea544f917a7647f0a3d786d436d0162d", LOG_NOTICE },
 	[EVENT_VERIFY_DIFFERS] = { "verify-differs", "130c9f545c354761a92c4a107e63a3fe", LOG_CRIT },
 };
 /* clang-format on */

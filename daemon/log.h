@@ -41,6 +41,7 @@ enum log_event {
 	EVENT_UNGUARDED,       /* a key that nobody enrolled was not refused: the node ends */
 	EVENT_WITNESS_REFUSED, /* history was rewritten, seen by parent or child: CHILD or ENDPOINT, WITNESSED, SHOWN */
 	EVENT_WITNESS_LIFE, /* a child began a new life: CHILD, SHOWN */
+	EVENT_REBUILT,      /* the state tables were made anew: ENTRIES */
 	EVENT_COUNT,
 };
 

@@ -11,7 +11,7 @@
 
 static const char usage[] =
 	"usage: baocaod --config FILE [--check-config | --init --operator KEY [--if-empty] |\n"
-	"               --restored]\n"
+	"               --restored | --rebuild]\n"
 	"       baocaod --sample-config | --version | --help\n"
 	"\n"
 	"  --config FILE     the settings of this node\n"
@@ -21,6 +21,7 @@ static const char usage[] =
 	"  --if-empty        with --init: do nothing if there is a store\n"
 	"  --restored        after restoring an older copy of the store: begin a new life of it, so\n"
 	"                    that the parent takes everything anew\n"
+	"  --rebuild         make the state tables of the store anew from its ledger\n"
 	"  --sample-config   print a settings file with every setting and its default\n";
 
 struct options {
@@ -30,6 +31,7 @@ struct options {
 	bool init;
 	bool if_empty;
 	bool restored;
+	bool rebuild;
 };
 
 static void print_line(void *data, const char *text)
@@ -112,6 +114,9 @@ static int run(const struct options *options, struct settings *settings)
 	if (options->restored) {
 		return exit_code(node_restored(settings));
 	}
+	if (options->rebuild) {
+		return exit_code(node_rebuild(settings));
+	}
 	return options->init ? run_init(options, settings) : run_node(options->config, settings);
 }
 
@@ -133,6 +138,7 @@ int main(int argc, char **argv)
 		{ "operator", required_argument, NULL, 'o' },
 		{ "if-empty", no_argument, NULL, 'e' },
 		{ "restored", no_argument, NULL, 'r' },
+		{ "rebuild", no_argument, NULL, 'b' },
 		{ "sample-config", no_argument, NULL, 's' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -164,6 +170,9 @@ int main(int argc, char **argv)
 		case 'r':
 			options.restored = true;
 			break;
+		case 'b':
+			options.rebuild = true;
+			break;
 		case 's':
 			return print_sample();
 		case 'v':
@@ -178,7 +187,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!options.config || optind < argc || options.init != (options.operator!= NULL) ||
-		(options.if_empty && !options.init) || (options.restored && options.init)) {
+		(options.if_empty && !options.init) ||
+		options.init + options.restored + options.rebuild > 1) {
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}

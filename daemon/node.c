@@ -15,6 +15,7 @@
 #include "daemon/log.h"
 #include "daemon/witness.h"
 #include "daemon/monitor.h"
+#include "daemon/rebuild.h"
 #include "daemon/transport.h"
 
 enum {
@@ -497,4 +498,34 @@ int node_restored(const struct settings *settings)
 	}
 	key_pair_wipe(&pair);
 	return r;
+}
+
+int node_rebuild(const struct settings *settings)
+{
+	CLEANUP(store_closep) struct store *store = NULL;
+	char why[LIMIT_PLACE_BYTES + 80];
+	struct rebuild_result result;
+	int r = open_store(settings, &store);
+
+	if (r) {
+		return r;
+	}
+	r = rebuild_run(store, LIMIT_REBUILD_KEPT, &result);
+	switch (r) {
+	case 0:
+		log_event(EVENT_REBUILT, LOG_FIELDS(LOG_NUMBER("ENTRIES", (int64_t)result.entries)),
+			"the state tables are made anew from %" PRIu64 " entries", result.entries);
+		return 0;
+	case REBUILD_E_LEDGER:
+		snprintf(why, sizeof(why),
+			"the ledger is damaged, and nothing was changed: %s; restore a copy",
+			result.why);
+		return fail_config(settings->state, why);
+	case REBUILD_E_FULL:
+		return fail_config(settings->state,
+			"no room for the old and the new state tables at one time, and nothing was "
+			"changed; make map_size larger");
+	default:
+		return fail_store(settings->state, r);
+	}
 }

@@ -42,5 +42,7 @@ int node_init(const struct settings *settings, const struct public_key *operator
  * changes of the old one, and takes everything anew. 0 or an outcome above.
  */
 int node_restored(const struct settings *settings);
+/* Makes the state tables of the store anew from its ledger. 0 or an outcome above. */
+int node_rebuild(const struct settings *settings);
 /* Is there a store in the folder of these settings? */
 bool node_has_store(const struct settings *settings);

@@ -1,6 +1,6 @@
 /*
  * subject.h - what an entry is about, and how it changes figures: shared by the files of the fold
- * (fold.c, fold_act.c, fold_rollup.c, fold_publish.c) and by nothing else.
+ * (fold.c, fold_act.c, fold_rollup.c, fold_publish.c), by the rebuild, and by nothing else.
  */
 #pragma once
 
@@ -71,6 +71,25 @@ void totals_change(struct totals *totals, const struct totals *change);
  */
 bool extremes_change(struct totals *totals, const struct form *form, const struct own *old,
 	const struct own *own);
+
+/* Judges the values of a report; those that count become figures of own. */
+enum judgement subject_judge_values(const struct subject *subject, const struct report *report,
+	int64_t index, struct own *own, struct problems *problems);
+
+/* How a report that counts came in. */
+struct reception {
+	uint64_t seq;
+	struct instant instant;
+	uint32_t node_unit;
+	uint32_t party;
+	enum timeliness timeliness;
+	struct public_key signer;
+	struct hash digest;
+};
+
+/* What stands after it: next has its figures already, and gets the rest. */
+void subject_receive(const struct subject *subject, const struct report *report,
+	const struct own *current, const struct reception *reception, struct own *next);
 
 /*
  * Replaces the unit's own record and moves the sums above it. 0, 1 if a sum would overflow

@@ -1,5 +1,6 @@
 """What a benchmark sets against each other: nodes, yardsticks and peers under load."""
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -162,6 +163,16 @@ class Node(Served):
         self.make()
         self.serve()
         self.connect()
+
+    def rebuild(self):
+        """The state tables made anew, while no daemon has the store; how many entries."""
+        done = subprocess.run(
+            [self.programs.path('baocaod'), '--config', f'{self.folder}/baocaod.conf', '--rebuild'],
+            stderr=subprocess.PIPE, text=True, check=False)
+        found = re.search(r'anew from ([0-9]+) entries', done.stderr)
+        if done.returncode or not found:
+            raise Failed(done.stderr.strip())
+        return int(found.group(1))
 
     def stored(self):
         return self.load.ask('status')['map_used']

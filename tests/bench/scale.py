@@ -26,7 +26,7 @@ MEASURED = {  # name here: (row of the benchmark, unit, what it is)
     'cell': ('catch-up stored @10^6', 'bytes', 'disk of a cell at a node above'),
     'memory': ('intake deadline curve 64x16 memory', 'MB', 'memory of a node with 64 clients'),
     'memory_idle': ('intake deadline curve 64x16+idle memory', 'MB', 'the same with 10,000 more connections'),
-    'rebuild': ('rebuild @10^6', 'a second', 'reports of a ledger recounted, signatures apart'),
+    'recount': ('recount @10^6', 'a second', 'reports of a ledger recounted, signatures apart'),
     'checked': ('signatures checked', 'a second', 'signatures checked by one core'),
     'start': ('start @10^7', 'ms', 'from the start of a killed node to its first receipt'),
     'plan_period': ('read plan-period @10^6', 'us', 'a form and month at the 347 units of the tree'),
@@ -114,7 +114,7 @@ class Model:
         self.outage_cells = cells
         self.outage = cells / measured['catch_up']
         self.all_outage = day * assumed['outage_days'] / measured['catch_up']
-        self.recount = 365 * self.node_day / measured['rebuild']
+        self.recount = 365 * self.node_day / measured['recount']
         self.recount_signed = self.recount + 365 * self.node_day / (
             measured['checked'] * (100 if bundled else 1))
 
