@@ -1,6 +1,7 @@
 /*
  * Takes the place of daemon/transport.c where everything but encryption is measured: a connection
- * proves nothing; its routing id is the text of the key that it says it has, and a NUL.
+ * proves nothing; its routing id is the text of the key that it says it has, a NUL, and what tells it
+ * from other connections with that key, of which the one before may not have been missed yet.
  */
 #include "daemon/transport.h"
 
@@ -28,5 +29,5 @@ const char *transport_user(zmq_msg_t *id, zmq_msg_t *body)
 	const char *text = zmq_msg_data(id);
 
 	(void)body;
-	return zmq_msg_size(id) == KEY_TEXT_SIZE && text[KEY_TEXT_SIZE - 1] == '\0' ? text : NULL;
+	return zmq_msg_size(id) > KEY_TEXT_SIZE && text[KEY_TEXT_SIZE - 1] == '\0' ? text : NULL;
 }

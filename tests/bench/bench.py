@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import catchup
 import connections
 import intake
 import stores
-from machine import Failed
+from machine import Failed, adopt_all, end_all, sync_disk
 from nodes import Programs
 from results import Results
 
@@ -28,6 +29,8 @@ GROUPS = {
     'connections': connections.connections,
 }
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Bench:
     """What is asked for, and the sizes that follow from it."""
@@ -37,10 +40,8 @@ class Bench:
         self.results = Results(options.tsv, options.anyway or options.tiny)
         self.peers = options.peers
         self.quick, self.tiny = options.quick, options.tiny
-        self.rounds = 1 if options.tiny else 5
+        self.rounds = 1 if options.tiny else 3 if options.quick else 5
         self.seconds = 0.1 if options.tiny else 0.2 if options.quick else 1
-        # Of a node's store, which is reserved on the disk; as many nodes run at once as there are modes.
-        self.map_bytes = 256 << 20 if options.tiny else 2 << 30 if options.quick else 6 << 30
         self.flushes = 20 if options.tiny else 200
         self.rows = [row.split() for row in options.row]
 
@@ -49,7 +50,16 @@ class Bench:
         return not self.rows or any(
             all(a == b for a, b in zip(row, words)) for row in self.rows)
 
+    def map_bytes(self, most):
+        """Of a node's store, which is reserved on the disk: that much for a run of full length."""
+        return 256 << 20 if self.tiny else most // 6 if self.quick else most
+
+    def settle(self):
+        """Before anything is measured."""
+        sync_disk(self.programs.parent)
+
     def flush_ms(self):
+        self.settle()
         return self.programs.json('yardstick', 'flush', self.programs.parent,
                                   self.flushes)['p50_us'] / 1000
 
@@ -60,6 +70,13 @@ class Bench:
             yield
         except (Failed, OSError) as error:
             self.results.fail(name, error)
+
+
+def end(number, _):
+    """Ended from outside, it still ends its servers and removes their folders; once is enough."""
+    for one in ENDING:
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def main():
@@ -76,17 +93,25 @@ def main():
     parser.add_argument('--folder', default=os.environ.get('TMPDIR', '/var/tmp'),
                         help='where stores are made, and removed again')
     options = parser.parse_args()
+    need = 1 if options.tiny else 6 if options.quick else 30
+    free = shutil.disk_usage(options.folder).free >> 30
+    if free < need:
+        sys.exit(f'{options.folder} has {free} GB free, and the benchmark needs {need}: name another with '
+                 '--folder')
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    # Ended from outside, it still ends its servers and removes their folders.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    for number in ENDING:
+        signal.signal(number, end)
+    adopt_all()
     with tempfile.TemporaryDirectory(prefix='baocao-bench-', dir=options.folder) as folder:
         os.chmod(folder, 0o755)
         bench = Bench(options, folder)
-        for name, group in GROUPS.items():
-            with bench.row(name):
-                group(bench)
+        try:
+            for name, group in GROUPS.items():
+                with bench.row(name):
+                    group(bench)
+        finally:
+            end_all()
     for name, why in bench.results.failed:
         print(f'# {name}: {why}', file=sys.stderr)
     return int(bool(bench.results.failed))

@@ -378,9 +378,12 @@ static size_t take_all(struct client *client)
 	return count;
 }
 
+#define CONNECT_NS UINT64_C(60000000000) /* behind the last connection */
+
 static int await_answers(struct load *load)
 {
 	struct epoll_event events[EVENTS];
+	uint64_t end = now_ns() + CONNECT_NS;
 	size_t answered = 0;
 
 	/* epoll tells only of what comes after a wire was found empty. */
@@ -388,9 +391,9 @@ static int await_answers(struct load *load)
 		answered += take_all(&load->clients[i]);
 	}
 	while (answered < load->count) {
-		int ready = epoll_wait(load->epoll, events, EVENTS, 60000);
+		int ready = epoll_wait(load->epoll, events, EVENTS, 1000);
 
-		if (ready <= 0) {
+		if (ready < 0 || now_ns() > end) {
 			return -ETIMEDOUT;
 		}
 		for (int i = 0; i < ready; i++) {

@@ -21,7 +21,7 @@ def connections(bench):
 
 def once(bench, name, shape):
     """A new node each time: its memory before and after, and then reports of the few that talk."""
-    node = Node(bench.programs, 'signed', shape, 'spread', bench.map_bytes)
+    node = Node(bench.programs, 'signed', shape, 'spread', bench.map_bytes(2 << 30))
     rate = 100 if bench.tiny else RATE
     try:
         node.make()
@@ -33,6 +33,7 @@ def once(bench, name, shape):
         bench.results.add(f'{name} all connected and answered', node.connect_seconds, 's', share, flush)
         bench.results.add(f'{name} memory each', (node.memory() - before) / count / 1000, 'kB', share)
         node.load.ask(f'prepare {int(rate * bench.seconds * 1.1) + count}')
+        bench.settle()
         watch = Watch()
         answer = node.run(f'open {bench.seconds} {rate}')
         share = watch.other_share()

@@ -85,7 +85,7 @@ class Group:
     def __init__(self, bench, mix, shape, sizes, wanted):
         self.bench, self.results = bench, bench.results
         self.mix, self.shape, self.wanted = mix, shape, wanted
-        self.nodes = {mode: Node(bench.programs, mode, sizes, mix, bench.map_bytes)
+        self.nodes = {mode: Node(bench.programs, mode, sizes, mix, bench.map_bytes(MODES[mode]['map']))
                       for mode in wanted}
         quiet = (*sizes[:2], 0)
         self.engines = {}
@@ -112,6 +112,7 @@ class Group:
         for what, served in list(self.every().items()):
             try:
                 served.start()
+                served.rest()
             except (Failed, OSError) as error:
                 self.drop(what, error)
 
@@ -138,19 +139,21 @@ class Group:
                 served.stop()
 
     def run(self, what, served, command):
-        """A run of one of them, or None where it fails."""
-        before, watch = None, Watch()
+        """A run of one of them while the others rest, or None where it fails."""
         try:
+            served.wake()
             if what == 'signed':
                 self.prepare(served, command)
             before = served.stored() if what in self.nodes else 0
+            self.bench.settle()
             watch = Watch()
             answer = served.run(command)
+            answer['share'] = watch.other_share()
+            answer['stored'] = served.stored() - before if what in self.nodes else 0
+            served.rest()
         except (Failed, OSError) as error:
             self.drop(what, error)
             return None
-        answer['share'] = watch.other_share()
-        answer['stored'] = served.stored() - before if what in self.nodes else 0
         return answer
 
     def prepare(self, served, command):

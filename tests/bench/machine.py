@@ -1,4 +1,5 @@
 """Processes of a benchmark, and what they and the machine did meanwhile: figures of /proc."""
+import contextlib
 import ctypes
 import json
 import os
@@ -73,30 +74,63 @@ def bytes_written(pid):
     return sum(proc_field(one, 'io', 'write_bytes') for one in family(pid))
 
 
-def busy_seconds():
-    """What all processors have worked since the start, and what they could have."""
-    user, nice, system, idle, wait, *rest = map(
+def work():
+    """Seconds that went to others since the start, and what all processors could have given. Of the
+    kernel's own threads and interrupts nobody knows whose they are: writing back what we wrote, mostly."""
+    user, nice, system, idle, wait, irq, soft, steal = map(
         int, pathlib.Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:9])
-    busy = user + nice + system + sum(rest)
-    return busy / TICKS, (busy + idle + wait) / TICKS
+    known = cpu_seconds(os.getpid())
+    if proc_text(2, 'comm').strip() == 'kthreadd':
+        known += cpu_seconds(2)
+    return ((user + nice + system + steal) / TICKS - known,
+            (user + nice + system + idle + wait + irq + soft + steal) / TICKS)
 
 
 class Watch:
-    """The share of the machine that went to neither this benchmark nor idling."""
+    """The share of the machine that went to neither this benchmark nor the kernel nor idling."""
 
     def __init__(self):
-        self.own = cpu_seconds(os.getpid())
-        self.busy, self.all = busy_seconds()
+        self.other, self.all = work()
 
     def other_share(self):
-        busy, possible = busy_seconds()
-        other = busy - self.busy - (cpu_seconds(os.getpid()) - self.own)
-        return max(0.0, other / max(possible - self.all, 0.01))
+        other, possible = work()
+        return max(0.0, (other - self.other) / max(possible - self.all, 0.01))
+
+
+LIBC = ctypes.CDLL(None)
 
 
 def end_with_parent():
     """In a child: the kernel ends it when we are gone, however we went."""
-    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+    LIBC.prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+
+
+def adopt_all():
+    """What children of ours leave behind becomes a child of ours, not of the system's first process."""
+    LIBC.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+
+
+def signal_family(pid, number):
+    """To a process and all below it; those that are gone are gone."""
+    for one in family(pid):
+        if one != os.getpid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, number)
+
+
+def end_all():
+    """Ends everything below us, also what a server of ours started and left."""
+    while len(family(os.getpid())) > 1:
+        signal_family(os.getpid(), signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, 0)
+
+
+def sync_disk(folder):
+    """Waits until what was written is on the disk, so that nothing of it falls on what is measured next."""
+    fd = os.open(folder, os.O_RDONLY)
+    LIBC.syncfs(fd)
+    os.close(fd)
 
 
 class Process:
@@ -115,6 +149,7 @@ class Process:
         with open(log, 'a', encoding='utf-8') as file:
             self.popen = subprocess.Popen(self.command, stderr=file, cwd=cwd, env=env,
                                           user=user, preexec_fn=end_with_parent,
+                                          start_new_session=True,  # Ctrl-C is for us
                                           **{'stdout': file, **pipes})
         self.pid = self.popen.pid
 
@@ -136,6 +171,7 @@ class Process:
     def kill(self, number=signal.SIGKILL):
         if self.popen.poll() is None:
             self.popen.send_signal(number)
+            self.wake()
         try:
             self.popen.wait(WAIT)
         except subprocess.TimeoutExpired:
@@ -149,6 +185,13 @@ class Process:
 
     def stop(self):
         return self.kill(signal.SIGTERM)
+
+    def rest(self):
+        """Stands still, with all below it, while another is measured."""
+        signal_family(self.pid, signal.SIGSTOP)
+
+    def wake(self):
+        signal_family(self.pid, signal.SIGCONT)
 
 
 class Load(Process):
@@ -186,8 +229,13 @@ class Load(Process):
 
 def run_json(command):
     """The answer of a program that prints one line of JSON."""
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False)
+    return json.loads(run_text(command))
+
+
+def run_text(command):
+    """What a program prints."""
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, preexec_fn=end_with_parent,
+                          stderr=subprocess.PIPE, text=True, check=False, start_new_session=True)
     if done.returncode:
-        raise Failed(done.stderr.strip())
-    return json.loads(done.stdout)
+        raise Failed(done.stderr.strip() or f'{command[0]} ended with {done.returncode}')
+    return done.stdout

@@ -6,16 +6,16 @@ import subprocess
 import tempfile
 
 from machine import (Failed, Load, Process, bytes_written, cpu_seconds, free_port,
-                     memory, run_json)
+                     memory, run_json, run_text)
 
-# What of a node is left out. Signatures are checked only where they are made. Two bundles of each
+# What of a node is left out, and how large a store its rows fill at most. Signatures are checked only where they are made. Two bundles of each
 # client in flight are more than a commit takes.
 MODES = {
-    'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': []},
-    'curve': {'daemon': 'baocaod-unsigned', 'load': 'load', 'arguments': []},
-    'signed': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign']},
+    'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': [], 'map': 6 << 30},
+    'curve': {'daemon': 'baocaod-unsigned', 'load': 'load', 'arguments': [], 'map': 3 << 30},
+    'signed': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign'], 'map': 1 << 30},
     'bundles': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign', '--reports', '100'],
-                'in_flight': 2},
+                'in_flight': 2, 'map': 3 << 30},
 }
 SHAPES = {  # clients, messages in flight of each, connected clients that say nothing
     '64x16': (64, 16, 0),
@@ -37,6 +37,9 @@ class Programs:
 
     def json(self, name, *arguments):
         return run_json([self.path(name), *arguments])
+
+    def text(self, name, *arguments):
+        return run_text([self.path(name), *arguments])
 
 
 class Served:
@@ -88,6 +91,12 @@ class Served:
         answer['written'] = bytes_written(self.server.pid) - written
         return answer
 
+    def rest(self):
+        """Called when another is measured, and wake() before it is itself."""
+
+    def wake(self):
+        pass
+
     def memory(self):
         return memory(self.server.pid)
 
@@ -136,21 +145,13 @@ class Node(Served):
 
     def make(self):
         self.port = free_port()
-        made = subprocess.run(
-            [self.programs.path('bench_store'), 'make', self.programs.parent,
-             str(self.clients + self.idle), str(self.map_bytes), str(self.port)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        if made.returncode:
-            raise Failed(made.stderr.strip())
-        self.folder = made.stdout.strip()
+        self.folder = self.programs.text('bench_store', 'make', self.programs.parent,
+                                         self.clients + self.idle, self.map_bytes, self.port).strip()
 
     def fill(self, count):
         """Reports as of an earlier life of the same clients."""
-        done = subprocess.run(
-            [self.programs.path('bench_store'), 'fill', self.folder, str(self.map_bytes), self.mix,
-             str(self.clients), str(count)], stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise Failed(done.stderr.strip())
+        self.programs.text('bench_store', 'fill', self.folder, self.map_bytes, self.mix, self.clients,
+                           count)
         self.life += 1
 
     def serve(self):

@@ -17,6 +17,7 @@ from nodes import Served
 POSTGRES = pathlib.Path('/usr/lib/postgresql/15/bin')
 FIGURES = 12
 WAIT = 180
+WAKE = 0.1  # seconds for timers that have run out meanwhile
 
 REDIS_FUNCTION = '''#!lua name=bench
 redis.register_function('report', function(keys, args)
@@ -94,6 +95,14 @@ class Peer(Served):
         self.wait_port()
         self.prepare()
         self.connect()
+
+    # A peer may work a little with nothing to do.
+    def rest(self):
+        self.server.rest()
+
+    def wake(self):
+        self.server.wake()
+        time.sleep(WAKE)
 
     def process(self, *command, **options):
         options.setdefault('user', user_id(self.user) if self.user else None)

@@ -6,7 +6,7 @@
  *	04 SIZE | 05 "READY" | 0b "Socket-Type" 00000006 "DEALER" | 08 "Identity" SIZE4 IDENTITY
  *	00 SIZE BODY      a message; 02 SIZE8 BODY if it is longer than 255 bytes; 04 and 06: a command
  *
- * The identity is the text of the client's key, which baocaod-plain believes. What is to be sent before
+ * The identity is what believe_sender.c expects: the text of the client's key, NUL, the time. What is to be sent before
  * READY has come waits for it. A connection that has ended stays ended: its answers are missing.
  */
 #include "tests/bench/wire.h"
@@ -78,12 +78,13 @@ static int introduce(struct wire *wire, const struct key_pair *pair)
 	static const uint8_t greeting[GREETING_BYTES] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 0,
 		'N', 'U', 'L', 'L' };
 	CLEANUP(buffer_free) struct buffer hello = { 0 }, ready = { 0 };
-	char text[KEY_TEXT_SIZE];
+	char identity[KEY_TEXT_SIZE + sizeof(uint64_t)];
 
-	public_key_format(&pair->public, text);
+	public_key_format(&pair->public, identity);
+	put_be64((uint8_t *)identity + KEY_TEXT_SIZE, now_ns());
 	buffer_append(&ready, "\5READY", 6);
 	property(&ready, "Socket-Type", "DEALER", 6);
-	property(&ready, "Identity", text, sizeof(text));
+	property(&ready, "Identity", identity, sizeof(identity));
 	buffer_append(&hello, greeting, sizeof(greeting));
 	frame_head(&hello, COMMAND, ready.size);
 	buffer_append(&hello, ready.data, ready.size);
