@@ -51,7 +51,7 @@ def free_port():
     with open('/proc/sys/net/ipv4/ip_local_port_range', encoding='ascii') as file:
         first = int(file.read().split()[0])
     while True:
-        port = random.randrange(10000, max(first, 20000))
+        port = random.randrange(22000, max(first, 32000))
         with socket.socket() as probe:
             if probe.connect_ex(('127.0.0.1', port)) != 0:
                 return port
