@@ -2,8 +2,8 @@
  * cell.h - figures in the store: a unit's own report, and the sums over the units below it.
  *
  * Both are keyed by plan, form, period and unit. Within a commit they are kept in a cache, so that
- * each record is read once and written once, however many reports touch it; under load what was
- * written is held back for several commits (held.h).
+ * each record is read once and written once, however many reports touch it; what was written may be
+ * held back for several commits (held.h).
  */
 #pragma once
 

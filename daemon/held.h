@@ -1,8 +1,8 @@
 /*
  * held.h - records of the state that commits have changed and not yet written to their tables.
  *
- * Under load a commit writes its entries to the ledger and keeps what they change here; later ones
- * read it from here, and one commit writes all of it. After a crash the entries are folded again.
+ * A commit of submissions writes them to the ledger and keeps what they change here; later ones read it
+ * from here, and one commit writes all of it. After a crash the entries are folded again.
  */
 #pragma once
 

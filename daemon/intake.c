@@ -4,8 +4,8 @@
  *	take_submission   checks form, signer, id and signature; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures (fold.c)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)
- *	run_commit        seals the batch and commits ledger and state in one transaction; under load
- *	                  the ledger alone, and the state stays in memory for some commits (held.h)
+ *	run_commit        seals the batch and commits: the ledger alone while the state stays in memory
+ *	                  (held.h), or both in one transaction
  *	intake_answer     writes the receipts (answer.c)
  *
  * A rollup is taken whole or not at all. If one fails half-way, the transaction is thrown away
@@ -158,7 +158,7 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	writer_init(&intake->receipt);
 	intake->store = options->store;
 	intake->pair = options->pair;
-	intake->hold_from = options->hold_from;
+	intake->hold = options->hold;
 	r = batch_new(&intake->batch);
 	if (r == 0) {
 		r = cells_new(&intake->fold.cells);
@@ -267,16 +267,13 @@ static enum holding holding_of(
 	const struct intake *intake, const struct intake_message *messages, size_t count)
 {
 	uint64_t entries = intake_is_behind(intake) ? intake->peaks.size - intake->shown : 0;
-	size_t bytes = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (messages[i].type != MESSAGE_SUBMIT && messages[i].type != MESSAGE_REVIEW) {
 			return HOLD_BEFORE;
 		}
-		bytes += messages[i].body.size;
 	}
-	return intake->hold_from > 0 && (entries > 0 || bytes >= intake->hold_from) &&
-			       entries < LIMIT_HELD_ENTRIES &&
+	return intake->hold && entries < LIMIT_HELD_ENTRIES &&
 			       held_bytes(intake->held) < LIMIT_HELD_BYTES
 		       ? HOLD_CHANGES
 		       : HOLD_NOTHING;

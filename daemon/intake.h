@@ -18,11 +18,8 @@ struct intake_options {
 	struct store *store;         /* borrowed */
 	const struct key_pair *pair; /* borrowed */
 	size_t check_threads;        /* beside the calling one, for signatures */
-	/*
-	 * Bytes of messages from which on a commit of nothing but submissions and reviews may hold back
-	 * what it changes, until intake_settle at the latest; 0: nothing is held back.
-	 */
-	size_t hold_from;
+	/* Do commits of nothing but submissions and reviews hold back what they change, until intake_settle at the latest? */
+	bool hold;
 };
 
 /* Reads identity, ledger end and catalog from the store. 0, INTAKE_E_FORMAT, -EBADMSG, -errno. */

@@ -121,7 +121,7 @@ static int open_intake(struct node *node)
 		.store = node->store,
 		.pair = &node->pair,
 		.check_threads = helpers > 0 ? (size_t)helpers : 0,
-		.hold_from = LIMIT_HOLD_BYTES,
+		.hold = true,
 	};
 	int r = intake_new(&options, &node->intake);
 

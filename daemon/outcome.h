@@ -43,7 +43,7 @@ struct intake {
 	size_t outcome_capacity;
 	bool changed;
 	bool reload;       /* a publication is in this commit */
-	size_t hold_from;  /* intake_options has the words */
+	bool hold;         /* intake_options has the words */
 	struct held *held; /* what the tables do not show yet */
 	uint64_t shown;    /* the highest sequence whose effects they show; UINT64_MAX: all */
 	bool stale;        /* a commit has failed whose changes are in held */

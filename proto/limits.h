@@ -56,9 +56,8 @@ enum {
 	LIMIT_BATCH_ENTRIES  = 4096,     /* entries of one commit */
 	LIMIT_BATCH_REPORTS  = 8192,     /* reports and cells after which a commit takes no more */
 	LIMIT_BATCH_BYTES    = 16 << 20, /* message bytes after which a commit takes no more */
-	LIMIT_HOLD_BYTES     = 16 << 10, /* message bytes from which on a commit may hold its changes back */
 	LIMIT_HOLD_MS        = 10,       /* without a commit; then what is held back is written */
-	LIMIT_HELD_MS        = 1000,     /* that it is held back at most, as long as there are commits */
+	LIMIT_HELD_MS        = 2000,     /* that it is held back at most, as long as there are commits */
 	LIMIT_HELD_ENTRIES   = 1 << 16,  /* whose changes are held back; the next commit writes them */
 	LIMIT_HELD_BYTES     = 32 << 20, /* memory for them, the same */
 };

@@ -168,7 +168,8 @@ static int fill_child(struct made *made, uint64_t number)
 	for (uint64_t i = 0; done >= 0 && i < number; i += (uint64_t)done) {
 		done = take_reports(made, units, count, i, number, &sender);
 	}
-	if (done >= 0 && txn_begin(made->store, false, &txn) == 0) {
+	if (done >= 0 && intake_settle(made->intake) == 0 &&
+		txn_begin(made->store, false, &txn) == 0) {
 		held = txn_count(txn, TABLE_OWN);
 		txn_abort(txn);
 	}

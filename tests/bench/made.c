@@ -129,7 +129,7 @@ static int open_here(struct made *made, bool create)
 		.operator= made->operator.public,
 		.epoch = 1,
 		.synthetic = true };
-	struct intake_options intake = { .pair = &made->node };
+	struct intake_options intake = { .pair = &made->node, .hold = true };
 	int r = store_open(&options, &made->store);
 
 	if (r == 0 && create) {
@@ -175,6 +175,9 @@ int made_new(struct made *made, const char *parent, uint64_t map_bytes, size_t s
 
 void made_close(struct made *made)
 {
+	if (made->intake) {
+		intake_settle(made->intake); /* or the next one to open it does */
+	}
 	intake_free(made->intake);
 	store_close(made->store);
 	made->intake = NULL;

@@ -45,7 +45,7 @@ static const uint32_t load_units[WARDS] = { 101, 102, 201, 202, 101 };
 static inline int load_open(struct world *world)
 {
 	struct store_options options = { .folder = world->folder, .map_bytes = CRASH_MAP_BYTES };
-	struct intake_options intake = { .pair = &world->node, .hold_from = world->hold_from };
+	struct intake_options intake = { .pair = &world->node, .hold = world->hold };
 	int r = store_open(&options, &world->store);
 
 	if (r == 0) {
@@ -63,8 +63,7 @@ static inline struct world *load_world(const char *folder)
 	snprintf(world->folder, sizeof(world->folder), "%s", folder);
 	world->node = pair_of(11);
 	world->now = at("2022-12-20T08:00");
-	world->hold_from =
-		1; /* commits of reports hold back what they change, until it is settled */
+	world->hold = true; /* commits of reports hold back what they change, until it is settled */
 	return world;
 }
 

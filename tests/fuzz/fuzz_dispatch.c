@@ -357,7 +357,7 @@ static void world_open(struct settings *settings)
 	writer_init(&node->reply);
 	writer_init(&node->recount.answer);
 	FUZZ_CHECK(store_open(&store, &node->store) == 0);
-	intake = (struct intake_options){ .store = node->store, .pair = &node->pair };
+	intake = (struct intake_options){ .store = node->store, .pair = &node->pair, .hold = true };
 	FUZZ_CHECK(intake_new(&intake, &node->intake) == 0);
 	FUZZ_CHECK(rate_new(&rate, &node->rate) == 0);
 	forward = (struct forward_options){ .endpoint = settings->upstream_endpoint,

@@ -88,7 +88,7 @@ struct world {
 	struct key_pair node;
 	struct instant now;
 	bool changed;
-	size_t hold_from; /* intake_options has the words */
+	bool hold; /* intake_options has the words */
 	size_t queue_count;
 	struct queued queue[LIMIT_BATCH_MESSAGES];
 	size_t answer_count;
@@ -570,7 +570,7 @@ static inline void world_open(struct world *world, size_t map_bytes, bool create
 	struct store_options options = {
 		.folder = world->folder, .map_bytes = map_bytes, .create = create, .scratch = true
 	};
-	struct intake_options intake = { .pair = &world->node, .hold_from = world->hold_from };
+	struct intake_options intake = { .pair = &world->node, .hold = world->hold };
 	struct key_pair operator= party_pair(OPERATOR);
 	struct node_init init = { .node = world->node.public,
 		.unit = 1,

@@ -146,7 +146,7 @@ static void what_is_held_back_is_written_in_time(void **state)
 	int64_t begun_ms, now_ms;
 	uint64_t counter = 0;
 
-	fixture->world->hold_from = 1;
+	fixture->world->hold = true;
 	world_reopen(fixture->world, MAP_BYTES);
 	node->store = fixture->world->store;
 	node->intake = fixture->world->intake;
@@ -176,7 +176,7 @@ static void a_question_has_what_is_held_back_written_first(void **state)
 	struct writer frame;
 	struct own own;
 
-	fixture->world->hold_from = 1;
+	fixture->world->hold = true;
 	world_reopen(fixture->world, MAP_BYTES);
 	fixture->node->store = fixture->world->store;
 	fixture->node->intake = fixture->world->intake;

@@ -138,7 +138,7 @@ static void entries_are_held_back_up_to_a_bound(void **state)
 	enum { IN_COMMIT = LIMIT_BATCH_MESSAGES };
 	uint64_t most;
 
-	world->hold_from = 1;
+	world->hold = true;
 	world_reopen(world, MAP_BYTES);
 	most = entries_held(world, LIMIT_HELD_ENTRIES / IN_COMMIT + 1, IN_COMMIT);
 	assert_int_equal(most, LIMIT_HELD_ENTRIES);
@@ -183,7 +183,7 @@ static void memory_is_held_up_to_a_bound(void **state)
 	bool was_behind = false;
 
 	publish_wide(world, WARDS);
-	world->hold_from = 1;
+	world->hold = true;
 	world_reopen(world, MAP_BYTES);
 	for (int month = 0; month < 12; month++) {
 		snprintf(period[month], sizeof(period[month]), "2021-%02d", month + 1);
@@ -212,24 +212,6 @@ static void memory_is_held_up_to_a_bound(void **state)
 	fail();
 }
 
-static void a_commit_of_little_is_written_at_once(void **state)
-{
-	struct world *world = *state;
-
-	world->hold_from = LIMIT_HOLD_BYTES;
-	world_reopen(world, MAP_BYTES);
-	assert_int_equal(entries_held(world, 3, 10), 0);
-}
-
-static void a_commit_of_much_is_held_back(void **state)
-{
-	struct world *world = *state;
-
-	world->hold_from = LIMIT_HOLD_BYTES;
-	world_reopen(world, MAP_BYTES);
-	assert_int_equal(entries_held(world, 1, 200), 200);
-}
-
 int main(void)
 {
 #define HELD(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -242,8 +224,6 @@ int main(void)
 		HELD(a_cleared_one_is_empty_and_takes_more),
 		TEST(entries_are_held_back_up_to_a_bound),
 		TEST(memory_is_held_up_to_a_bound),
-		TEST(a_commit_of_little_is_written_at_once),
-		TEST(a_commit_of_much_is_held_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

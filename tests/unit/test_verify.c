@@ -276,7 +276,7 @@ static void a_state_that_is_held_back_is_the_same_state(void **state)
 		struct hash hash;
 
 		held.world = world_new();
-		held.world->hold_from = 1;
+		held.world->hold = true;
 		world_reopen(held.world, MAP_BYTES);
 		for (size_t part = 1; part <= 10; part++) {
 			run_random(&plain, 30 * part);
@@ -302,7 +302,7 @@ static void changes_are_held_back_until_they_are_settled(void **state)
 	struct world *world = *state;
 	struct own own;
 
-	world->hold_from = 1;
+	world->hold = true;
 	world_reopen(world, MAP_BYTES);
 	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
 	assert_true(intake_is_behind(world->intake));
@@ -325,7 +325,7 @@ static void a_new_life_begins_behind_a_state_that_is_held_back(void **state)
 	struct world *world = *state;
 	struct node_init life;
 
-	world->hold_from = 1;
+	world->hold = true;
 	world_reopen(world, MAP_BYTES);
 	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
 	life = *intake_identity(world->intake);
@@ -347,7 +347,7 @@ static void the_highest_counter_is_known_while_ids_are_held_back(void **state)
 	struct report_spec spec = report_n("2022-07", 101, 1, 9);
 	struct answer answer;
 
-	world->hold_from = 1;
+	world->hold = true;
 	world_reopen(world, MAP_BYTES);
 	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
 	assert_int_equal(intake_settle(world->intake), 0);
@@ -369,7 +369,7 @@ static void a_recount_finds_a_table_that_is_wrong_behind_the_ledger(void **state
 	struct txn *txn;
 
 	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
-	world->hold_from = 1;
+	world->hold = true;
 	world_reopen(world, MAP_BYTES);
 	submit_report(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
 	assert_true(intake_is_behind(world->intake));
