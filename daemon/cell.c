@@ -125,11 +125,16 @@ void own_copy(struct own *to, const struct own *from)
 	memcpy(to->pending, from->pending, from->pending_count * sizeof(from->pending[0]));
 }
 
-const uint8_t *own_record_signer(struct bytes record)
+bool own_record_origin(struct bytes record, struct rollup_origin *ret)
 {
-	return record.size < sizeof(struct own_head)
-		       ? NULL
-		       : record.data + offsetof(struct own_head, signer);
+	const struct own_head *head = (const struct own_head *)record.data; /* packed */
+
+	if (record.size < sizeof(*head)) {
+		return false;
+	}
+	*ret = (struct rollup_origin){ head->signer, head->digest, { head->received_ms },
+		head->origin_unit, head->origin_seq };
+	return true;
 }
 
 static size_t own_write(const struct own *own, uint8_t *ret)

@@ -99,8 +99,8 @@ static inline void own_init(struct own *own)
 /* Copies what counts, not the room for figures behind it. */
 void own_copy(struct own *to, const struct own *from);
 bool own_read(struct bytes record, struct own *ret);
-/* The key in a record that signed its latest revision; NULL where it is no record of own. */
-const uint8_t *own_record_signer(struct bytes record);
+/* What brought the latest revision of a record of own; false where it is none. */
+bool own_record_origin(struct bytes record, struct rollup_origin *ret);
 bool totals_read(struct bytes record, struct totals *ret);
 bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret);
 bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret);

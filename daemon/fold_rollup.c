@@ -125,18 +125,18 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 		next.count = 0; /* a nil report has none, whatever the child says */
 	}
 	next.seq = seq;
-	next.origin_seq = cell->origin_seq;
-	next.received_ms = cell->received.ms;
+	next.origin_seq = cell->origin.seq;
+	next.received_ms = cell->origin.received.ms;
 	next.extended_ms = cell->extended.ms;
-	next.origin_unit = cell->origin_unit;
+	next.origin_unit = cell->origin.unit;
 	next.party = signer->party;
 	next.revision = cell->revision;
 	next.counted = cell->counted;
 	next.status = (uint8_t)cell->status;
 	next.flags = (uint8_t)cell->flags;
 	next.timeliness = (uint8_t)cell->timeliness;
-	next.signer = cell->signer;
-	next.digest = cell->digest;
+	memcpy(next.signer.data, cell->origin.signer, KEY_SIZE);
+	memcpy(next.digest.data, cell->origin.digest, HASH_SIZE);
 	r = subject_apply(fold, subject, current, &next);
 	if (r == 1) {
 		problems_add(problems, index, REFUSED_OVERFLOW,

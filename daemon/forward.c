@@ -2,8 +2,9 @@
  * The table of changes has one row per own report: its latest change. Sending it in order from
  * the parent's cursor on therefore sends every report once, however often it changed meanwhile,
  * and a month offline costs no more than what is different at its end. A few rollups are in flight,
- * so that the parent has work while its answers travel; what does not fill one waits until all are
- * answered, so that a parent gets few rollups and not many small ones. After silence or a refusal
+ * so that the parent has work while its answers travel; what did not fit into one follows it at
+ * once, and what does not fill one waits until all are answered, so that a parent gets few rollups
+ * and not many small ones. After silence or a refusal
  * the next welcome says where to go on. A rollup says after which change it goes on, and a parent
  * that does not have everything up to there refuses it as a gap, with all that were sent behind it:
  * nothing is ever passed over, also not by a parent that has lost its store. An idle link says hello
@@ -49,6 +50,7 @@ struct forward {
 	uint64_t sent;
 	struct flight flights[LIMIT_ROLLUP_WINDOW]; /* in the order in which they were sent */
 	size_t flight_count;
+	bool cut;  /* the last one that was sent: there was more than fitted */
 	bool more; /* there is something to send, and room for it */
 	int64_t request;
 	int64_t hello_request; /* only the answer to the latest hello counts */
@@ -422,7 +424,7 @@ static int receive(struct forward *forward, struct store *store, int64_t changes
 struct item {
 	struct cell_key key;
 	struct bytes record;
-	uint16_t signer; /* its place among the rollup's */
+	uint16_t origin; /* its place among the rollup's */
 };
 
 /* Of one slice? */
@@ -450,57 +452,125 @@ static int compare_items(const void *a, const void *b)
 }
 
 enum {
-	SIGNER_SLOTS = 2 * LIMIT_CELLS_PER_ROLLUP, /* a power of two */
+	SOURCE_SLOTS = 2 * LIMIT_CELLS_PER_ROLLUP, /* a power of two */
 };
 
-/* The signers of a rollup, each once. */
-struct signers {
-	uint16_t slots[SIGNER_SLOTS]; /* open addressing: place + 1 */
-	const uint8_t *keys[LIMIT_CELLS_PER_ROLLUP];
-	uint16_t count;
+/* What brought the cells of a rollup, each once, and who signed it, each once. */
+struct sources {
+	uint16_t origin_slots[SOURCE_SLOTS]; /* open addressing: place + 1 */
+	uint16_t signer_slots[SOURCE_SLOTS];
+	struct rollup_origin origins[LIMIT_CELLS_PER_ROLLUP];
+	uint16_t signer_of[LIMIT_CELLS_PER_ROLLUP]; /* an origin: its place among the signers */
+	const uint8_t *signers[LIMIT_CELLS_PER_ROLLUP];
+	uint16_t origin_count;
+	uint16_t signer_count;
 };
 
-static void signers_add(struct signers *signers, struct item *item)
+/* Keys and digests are as good as random. */
+static size_t first_slot(const uint8_t *random)
 {
-	static const uint8_t none[KEY_SIZE];
-	const uint8_t *key = own_record_signer(item->record);
 	uint16_t first;
-	size_t slot;
 
-	key = key ? key : none;
-	memcpy(&first, key, sizeof(first)); /* public keys are as good as random */
-	for (slot = first % SIGNER_SLOTS; signers->slots[slot]; slot = (slot + 1) % SIGNER_SLOTS) {
-		if (memcmp(signers->keys[signers->slots[slot] - 1], key, KEY_SIZE) == 0) {
-			break;
-		}
-	}
-	if (!signers->slots[slot]) {
-		signers->keys[signers->count++] = key;
-		signers->slots[slot] = signers->count;
-	}
-	item->signer = (uint16_t)(signers->slots[slot] - 1);
+	memcpy(&first, random, sizeof(first));
+	return first % SOURCE_SLOTS;
 }
 
-/* Collects what changed after forward->sent; *ret_up_to is the last change among it. */
-static size_t collect(
-	const struct forward *forward, struct txn *txn, struct item *items, uint64_t *ret_up_to)
+static uint16_t signer_place(struct sources *sources, const uint8_t *key)
 {
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	struct bytes key, value;
+	size_t slot = first_slot(key);
+
+	for (; sources->signer_slots[slot]; slot = (slot + 1) % SOURCE_SLOTS) {
+		uint16_t place = (uint16_t)(sources->signer_slots[slot] - 1);
+
+		if (memcmp(sources->signers[place], key, KEY_SIZE) == 0) {
+			return place;
+		}
+	}
+	sources->signers[sources->signer_count] = key;
+	sources->signer_slots[slot] = ++sources->signer_count;
+	return (uint16_t)(sources->signer_count - 1);
+}
+
+static bool is_same_origin(const struct rollup_origin *a, const struct rollup_origin *b)
+{
+	return a->seq == b->seq && a->unit == b->unit && a->received.ms == b->received.ms &&
+	       memcmp(a->digest, b->digest, HASH_SIZE) == 0 &&
+	       memcmp(a->signer, b->signer, KEY_SIZE) == 0;
+}
+
+static uint16_t origin_place(struct sources *sources, const struct rollup_origin *origin)
+{
+	size_t slot = first_slot(origin->digest);
+
+	for (; sources->origin_slots[slot]; slot = (slot + 1) % SOURCE_SLOTS) {
+		uint16_t place = (uint16_t)(sources->origin_slots[slot] - 1);
+
+		if (is_same_origin(&sources->origins[place], origin)) {
+			return place;
+		}
+	}
+	sources->origins[sources->origin_count] = *origin;
+	sources->signer_of[sources->origin_count] = signer_place(sources, origin->signer);
+	sources->origin_slots[slot] = ++sources->origin_count;
+	return (uint16_t)(sources->origin_count - 1);
+}
+
+static void sources_add(struct sources *sources, struct item *item)
+{
+	static const uint8_t none[KEY_SIZE];
+	struct rollup_origin origin = { .signer = none, .digest = none };
+
+	own_record_origin(item->record, &origin);
+	item->origin = origin_place(sources, &origin);
+}
+
+static void write_sources(struct writer *writer, const struct sources *sources)
+{
+	writer_array(writer, sources->signer_count);
+	for (size_t i = 0; i < sources->signer_count; i++) {
+		writer_bin(writer, sources->signers[i], KEY_SIZE);
+	}
+	writer_array(writer, sources->origin_count);
+	for (size_t i = 0; i < sources->origin_count; i++) {
+		const struct rollup_origin *origin = &sources->origins[i];
+
+		writer_array(writer, 5);
+		writer_int(writer, sources->signer_of[i]);
+		writer_bin(writer, origin->digest, HASH_SIZE);
+		writer_int(writer, origin->received.ms);
+		writer_int(writer, origin->unit);
+		writer_int(writer, (int64_t)origin->seq);
+	}
+}
+
+/*
+ * Collects what changed after forward->sent; *ret_up_to is the last change among it. *ret_cut: there
+ * is more that did not fit.
+ */
+static size_t collect(const struct forward *forward, struct txn *txn, struct item *items,
+	uint64_t *ret_up_to, bool *ret_cut)
+{
+	CLEANUP(cursor_closep) struct cursor *changes = NULL;
+	CLEANUP(cursor_closep)
+	struct cursor *own = NULL; /* neighbours change one behind the other */
+	struct bytes key, value, found;
 	size_t bytes = 0;
 	size_t count = 0;
 	uint8_t wanted[8];
+	bool more;
 
-	if (cursor_open(txn, TABLE_CHANGE, &cursor) < 0) {
+	if (cursor_open(txn, TABLE_CHANGE, &changes) < 0 || cursor_open(txn, TABLE_OWN, &own) < 0) {
 		return 0;
 	}
 	put_be64(wanted, forward->sent + 1);
-	for (bool more = cursor_seek(cursor, (struct bytes){ wanted, 8 }, &key, &value);
+	for (more = cursor_seek(changes, (struct bytes){ wanted, 8 }, &key, &value);
 		more && count < LIMIT_CELLS_PER_ROLLUP && bytes < LIMIT_ROLLUP_BYTES;
-		more = cursor_next(cursor, &key, &value)) {
+		more = cursor_next(changes, &key, &value)) {
 		struct item *item = &items[count];
 
-		if (value.size != CELL_KEY_SIZE || !txn_get(txn, TABLE_OWN, value, &item->record)) {
+		if (value.size != CELL_KEY_SIZE ||
+			!cursor_seek(own, value, &found, &item->record) ||
+			!bytes_equal(found, value)) {
 			continue;
 		}
 		cell_key_read(value.data, &item->key);
@@ -508,6 +578,7 @@ static size_t collect(
 		bytes += FIGURE_BYTES * item->record.size / 9;
 		count++;
 	}
+	*ret_cut = more;
 	return count;
 }
 
@@ -520,19 +591,15 @@ static void write_cell(struct writer *writer, const struct item *item)
 			0
 		}; /* a damaged record: the parent refuses the cell and says so */
 	}
-	writer_array(writer, 14);
+	writer_array(writer, 10);
 	writer_int(writer, item->key.unit);
 	writer_int(writer, (int64_t)own.version);
 	writer_int(writer, own.revision);
 	writer_int(writer, own.status);
 	writer_int(writer, own.flags);
-	writer_int(writer, own.received_ms);
 	writer_int(writer, own.timeliness);
 	writer_int(writer, own.extended_ms);
-	writer_int(writer, own.origin_unit);
-	writer_int(writer, (int64_t)own.origin_seq);
-	writer_int(writer, item->signer);
-	writer_bin(writer, own.digest.data, HASH_SIZE);
+	writer_int(writer, item->origin);
 	writer_int(writer, own.counted);
 	writer_array(writer, own.count);
 	for (size_t i = 0; i < own.count; i++) {
@@ -557,7 +624,7 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 	size_t count, uint64_t up_to)
 {
 	struct writer *body = &forward->body;
-	struct signers signers = { .count = 0 };
+	struct sources sources = { .origin_count = 0 };
 	char label[PERIOD_LABEL_SIZE];
 	size_t slices = 0;
 
@@ -566,20 +633,17 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 		slices++;
 	}
 	for (size_t i = 0; i < count; i++) {
-		signers_add(&signers, &items[i]);
+		sources_add(&sources, &items[i]);
 	}
 	writer_reset(body);
-	writer_array(body, 8);
+	writer_array(body, 9);
 	writer_str(body, "baocao-rollup");
 	writer_int(body, 1);
 	writer_bin(body, forward->options.pair->public.data, KEY_SIZE);
 	writer_int(body, (int64_t)forward->options.epoch);
 	writer_int(body, (int64_t)forward->sent);
 	writer_int(body, (int64_t)up_to);
-	writer_array(body, signers.count);
-	for (size_t i = 0; i < signers.count; i++) {
-		writer_bin(body, signers.keys[i], KEY_SIZE);
-	}
+	write_sources(body, &sources);
 	writer_array(body, slices);
 	for (size_t i = 0; i < count;) {
 		const struct catalog_plan *plan =
@@ -598,10 +662,13 @@ static void write_rollup(struct forward *forward, const struct catalog *catalog,
 	}
 }
 
-/* Is there a rollup to be sent now? One that is not full waits until none is in flight. */
+/*
+ * Is there a rollup to be sent now? One that may not be full waits until none is in flight, but what
+ * did not fit into the last one follows it.
+ */
 static bool has_more(const struct forward *forward, uint64_t changes)
 {
-	uint64_t waiting = forward->flight_count > 0 ? LIMIT_CELLS_PER_ROLLUP : 1;
+	uint64_t waiting = forward->flight_count > 0 && !forward->cut ? LIMIT_CELLS_PER_ROLLUP : 1;
 
 	return forward->state == FORWARD_READY && forward->flight_count < LIMIT_ROLLUP_WINDOW &&
 	       changes >= forward->sent + waiting;
@@ -613,7 +680,8 @@ static bool send_rollup(struct forward *forward, struct txn *txn, const struct c
 {
 	struct signature signature;
 	uint64_t up_to = 0;
-	size_t count = collect(forward, txn, items, &up_to);
+	bool cut = false;
+	size_t count = collect(forward, txn, items, &up_to, &cut);
 
 	if (count == 0) {
 		return false;
@@ -633,6 +701,7 @@ static bool send_rollup(struct forward *forward, struct txn *txn, const struct c
 	}
 	forward->flights[forward->flight_count++] = (struct flight){ forward->request, up_to };
 	forward->sent = up_to;
+	forward->cut = cut;
 	return true;
 }
 

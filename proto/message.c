@@ -492,11 +492,29 @@ void act_write(struct writer *writer, const struct act *act)
 	writer_str_bytes(writer, act->reason);
 }
 
+/* [signer, digest, received, origin unit, origin sequence] */
+static void origin_read(
+	struct reader *reader, const struct rollup *rollup, struct rollup_origin *ret)
+{
+	size_t signer;
+
+	reader_array_exact(reader, 5);
+	signer = (size_t)reader_int_between(reader, 0, (int64_t)rollup->signer_count - 1);
+	ret->digest = reader_bin_exact(reader, HASH_SIZE);
+	ret->received.ms = reader_int_between(reader, 0, INT64_MAX);
+	ret->unit = (uint32_t)reader_int_between(reader, 1, UINT32_MAX);
+	ret->seq = (uint64_t)reader_int_between(reader, 1, INT64_MAX);
+	if (!reader->error) { /* a packed key has one form: two bytes before it, and its own */
+		ret->signer = rollup->signers + signer * (2 + KEY_SIZE) + 2;
+	}
+}
+
 const char *rollup_read(struct bytes bytes, struct rollup *ret)
 {
 	struct reader reader = reader_make(bytes);
+	struct rollup_origin origin;
 
-	signed_head_read(&reader, "baocao-rollup", 8, &ret->sender);
+	signed_head_read(&reader, "baocao-rollup", 9, &ret->sender);
 	ret->epoch = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
 	ret->after = (uint64_t)reader_int_between(&reader, 0, INT64_MAX);
 	ret->up_to = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
@@ -504,6 +522,15 @@ const char *rollup_read(struct bytes bytes, struct rollup *ret)
 	ret->signers = reader.at;
 	for (uint32_t i = 0; i < ret->signer_count && !reader.error; i++) {
 		reader_bin_exact(&reader, KEY_SIZE);
+	}
+	ret->origin_count = reader_array(&reader);
+	ret->origins = reader.at;
+	if (ret->origin_count > LIMIT_CELLS_PER_ROLLUP) {
+		reader_fail(&reader, "too many origins");
+	}
+	for (uint32_t i = 0; i < ret->origin_count && !reader.error; i++) {
+		ret->origin_at[i] = (uint32_t)(reader.at - ret->origins);
+		origin_read(&reader, ret, &origin);
 	}
 	ret->slice_count = reader_array(&reader);
 	ret->slices = reader;
@@ -522,22 +549,19 @@ bool rollup_slice_read(struct reader *slices, struct rollup_slice *ret)
 
 bool rollup_cell_read(const struct rollup *rollup, struct reader *cells, struct rollup_cell *ret)
 {
-	size_t signer;
+	struct reader reader = { .end = cells->end };
+	size_t origin;
 
-	reader_array_exact(cells, 14);
+	reader_array_exact(cells, 10);
 	ret->unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
 	ret->version = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
 	ret->revision = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
 	ret->status =
 		(enum obligation_status)reader_int_between(cells, 0, OBLIGATION_STATUS_COUNT - 1);
 	ret->flags = (unsigned)reader_int_between(cells, 0, OBLIGATION_FLAGS);
-	ret->received.ms = reader_int_between(cells, 0, INT64_MAX);
 	ret->timeliness = (enum timeliness)reader_int_between(cells, 0, TIMELINESS_LATE);
 	ret->extended.ms = reader_int_between(cells, 0, INT64_MAX);
-	ret->origin_unit = (uint32_t)reader_int_between(cells, 1, UINT32_MAX);
-	ret->origin_seq = (uint64_t)reader_int_between(cells, 1, INT64_MAX);
-	signer = (size_t)reader_int_between(cells, 0, (int64_t)rollup->signer_count - 1);
-	memcpy(ret->digest.data, reader_bin_exact(cells, HASH_SIZE), HASH_SIZE);
+	origin = (size_t)reader_int_between(cells, 0, (int64_t)rollup->origin_count - 1);
 	ret->counted = (uint32_t)reader_int_between(cells, 0, UINT32_MAX);
 	ret->figure_count = reader_array(cells);
 	if (ret->figure_count > LIMIT_FIELDS_PER_FORM) {
@@ -556,8 +580,9 @@ bool rollup_cell_read(const struct rollup *rollup, struct reader *cells, struct 
 				     (ret->status == OBLIGATION_NONE) != (ret->revision == 0))) {
 		reader_fail(cells, "a cell whose status or figures are of no revision");
 	}
-	if (!cells->error) { /* a packed key has one form: two bytes before it, and its own */
-		memcpy(ret->signer.data, rollup->signers + signer * (2 + KEY_SIZE) + 2, KEY_SIZE);
+	if (!cells->error) {
+		reader.at = rollup->origins + rollup->origin_at[origin];
+		origin_read(&reader, rollup, &ret->origin);
 	}
 	return !cells->error;
 }

@@ -291,7 +291,10 @@ struct rollup {
 	uint64_t after; /* the change up to which the parent is taken to have everything */
 	uint64_t up_to;
 	uint32_t signer_count;
-	const uint8_t *signers; /* as they are packed; cells name them by their place */
+	const uint8_t *signers; /* as they are packed; origins name them by their place */
+	uint32_t origin_count;
+	const uint8_t *origins; /* likewise; cells name them by their place */
+	uint32_t origin_at[LIMIT_CELLS_PER_ROLLUP]; /* of each, from the first one on */
 	uint32_t slice_count;
 	struct reader slices;
 };
@@ -310,19 +313,24 @@ struct figure {
 	int64_t number;
 };
 
+/* What brought the latest revision, as its receipt says; the bytes are the rollup's. */
+struct rollup_origin {
+	const uint8_t *signer;
+	const uint8_t *digest;
+	struct instant received;
+	uint32_t unit; /* of the node that gave the receipt */
+	uint64_t seq;  /* of that node's entry */
+};
+
 struct rollup_cell {
 	uint32_t unit;
 	uint64_t version;
 	uint32_t revision; /* the latest; 0 where only acts have happened */
 	enum obligation_status status;
 	unsigned flags; /* enum obligation_flag */
-	struct instant received;
 	enum timeliness timeliness;
 	struct instant extended; /* the due instant of an extension, or 0 */
-	uint32_t origin_unit;
-	uint64_t origin_seq;
-	struct public_key signer; /* who signed the latest revision */
-	struct hash digest;
+	struct rollup_origin origin;
 	uint32_t counted; /* the revision whose figures follow; 0: none count */
 	uint32_t figure_count;
 	struct figure figures[LIMIT_FIELDS_PER_FORM];

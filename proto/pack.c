@@ -574,6 +574,15 @@ void writer_int(struct writer *writer, int64_t value)
 {
 	if (value >= 0 && value < 128) {
 		write_byte(writer, (int)value);
+	} else if (value >= 128 && value <= UINT16_MAX) { /* so are most of the others */
+		size_t size = value <= UINT8_MAX ? 2 : 3;
+		char *at = writer_take(writer, size);
+
+		if (at) {
+			at[0] = (char)(size == 2 ? 0xcc : 0xcd);
+			at[1] = (char)(size == 2 ? value : value >> 8);
+			at[size - 1] = (char)value;
+		}
 	} else {
 		msgpack_pack_int64(&writer->packer, value);
 	}

@@ -303,15 +303,20 @@ def publication(key, kind, name, text, issued=None):
 
 
 def rollup(key, epoch, up_to, slices, after=0):
-    """slices: [[plan, form, period, [cell, …]], …]; a cell's signer is the key itself."""
-    signers, packed = [], []
+    """slices: [[plan, form, period, [cell, …]], …]; a cell has its origin itself, with its key."""
+    signers, origins, packed = [], [], []
     for plan, form, period, cells in slices:
+        packed.append([plan, form, period, []])
         for cell in cells:
-            if cell[10] not in signers:
-                signers.append(cell[10])
-        packed.append([plan, form, period,
-                       [[*cell[:10], signers.index(cell[10]), *cell[11:]] for cell in cells]])
-    return signed(key, ['baocao-rollup', 1, key.public, epoch, after, up_to, signers, packed])
+            signer, *rest = cell[7]
+            if signer not in signers:
+                signers.append(signer)
+            origin = [signers.index(signer), *rest]
+            if origin not in origins:
+                origins.append(origin)
+            packed[-1][3].append([*cell[:7], origins.index(origin), *cell[8:]])
+    return signed(key, ['baocao-rollup', 1, key.public, epoch, after, up_to, signers, origins,
+                        packed])
 
 
 def keys_text(rows):

@@ -89,14 +89,13 @@ def make():
                       revision=2, note='Sửa số lớp'),
         client.report('example-2022', 'half-year', '2022-H1', 26890, nil=True),
     ], created=1654336800000))
+    origin = [WARD.public, submission.digest, 1654336800500, 764, 57]
     rollup = add_signed('rollup', client.rollup(CHILD, 1640995200000, 58, [
         ['example-2022', 'month', '2022-04', [
-            [26890, 58, 2, 2, 4, 1654336800500, 2, 0, 764, 57, WARD.public,
-             submission.digest, 2, [0, 0, None, None]],
+            [26890, 58, 2, 2, 4, 2, 0, origin, 2, [0, 0, None, None]],
         ]],
         ['example-2022', 'month', '2022-05', [
-            [26890, 57, 1, 1, 0, 1654336800500, 1, 0, 764, 57, WARD.public,
-             submission.digest, 1, [3, [120], [], None]],
+            [26890, 57, 1, 1, 0, 1, 0, origin, 1, [3, [120], [], None]],
         ]],
     ]))
     review = add_signed('review', client.review(REVIEWER, 3, [

@@ -401,8 +401,8 @@ class BadInput(harness.NodeCase):
     # Rollups.
 
     def cell(self, unit=11, values=(1, None, None, None, None, None)):
-        return [unit, 1, 1, 1, 0, 1654045200000, 1, 0, DISTRICT_A, 1, bytes(32),
-                bytes(32), 1, list(values)]
+        return [unit, 1, 1, 1, 0, 1, 0, [bytes(32), bytes(32), 1654045200000, DISTRICT_A, 1], 1,
+                list(values)]
 
     def assert_rollup_refused(self, code, *cells, form='thang', plan=PLAN, made=None):
         key = key_of('fake node')

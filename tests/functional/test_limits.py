@@ -232,7 +232,7 @@ class Node(harness.NodeCase):
     def test_cells_of_a_rollup(self):
         key = key_of('fake node')
         for more in (1, 0):
-            cells = [[11, 1, 1, 1, 0, 1654045200000, 1, 0, 10, 1, bytes(32), bytes(32), 1,
+            cells = [[11, 1, 1, 1, 0, 1, 0, [bytes(32), bytes(32), 1654045200000, 10, 1], 1,
                       [1]]] * (LIMITS['LIMIT_CELLS_PER_ROLLUP'] + more)
             made = client.rollup(key, 1654045200000, 1, [['no-plan', 'thang', '2022-08', cells]])
             with self.city.session(key) as session:

@@ -89,8 +89,8 @@ def review(counter, *acts):
 
 
 def cell(period, version, revision, counted, values, status=1, flags=0, unit=26890):
-    return [PLAN, 'month', period, [[unit, version, revision, status, flags, 1654336800500, 1, 0,
-                                     764, version, examples.WARD.public, b'\x07' * 32, counted,
+    origin = [examples.WARD.public, b'\x07' * 32, 1654336800500, 764, version]
+    return [PLAN, 'month', period, [[unit, version, revision, status, flags, 1, 0, origin, counted,
                                      values]]]
 
 

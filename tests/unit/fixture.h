@@ -246,7 +246,7 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 	struct writer writer;
 
 	writer_init(&writer);
-	writer_array(&writer, 8);
+	writer_array(&writer, 9);
 	writer_str(&writer, "baocao-rollup");
 	writer_int(&writer, 1);
 	writer_bin(&writer, pair.public.data, KEY_SIZE);
@@ -255,6 +255,13 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 	writer_int(&writer, (int64_t)up_to);
 	writer_array(&writer, 1);
 	writer_bin(&writer, pair.public.data, KEY_SIZE);
+	writer_array(&writer, 1);
+	writer_array(&writer, 5);
+	writer_int(&writer, 0);
+	writer_bin(&writer, digest.data, HASH_SIZE);
+	writer_int(&writer, at("2022-06-02").ms);
+	writer_int(&writer, 20);
+	writer_int(&writer, 5);
 	writer_array(&writer, count);
 	for (size_t i = 0; i < count; i++) {
 		const struct cell_spec *spec = &specs[i];
@@ -265,19 +272,15 @@ static inline struct buffer rollup_of(enum party sender, uint64_t epoch, uint64_
 		writer_str(&writer, spec->form ? spec->form : "m");
 		writer_str(&writer, spec->period ? spec->period : "2022-05");
 		writer_array(&writer, 1);
-		writer_array(&writer, 14);
+		writer_array(&writer, 10);
 		writer_int(&writer, spec->unit ? spec->unit : 201);
 		writer_int(&writer, spec->version ? (int64_t)spec->version : 1);
 		writer_int(&writer, revision);
 		writer_int(&writer, spec->acts ? OBLIGATION_NONE : OBLIGATION_RECEIVED);
 		writer_int(&writer, spec->flags);
-		writer_int(&writer, at("2022-06-02").ms);
 		writer_int(&writer, TIMELINESS_ON_TIME);
 		writer_int(&writer, 0);
-		writer_int(&writer, 20);
-		writer_int(&writer, 5);
 		writer_int(&writer, 0);
-		writer_bin(&writer, digest.data, HASH_SIZE);
 		writer_int(&writer, spec->counted ? spec->counted : revision);
 		writer_array(&writer, spec->value_count);
 		for (size_t j = 0; j < spec->value_count; j++) {

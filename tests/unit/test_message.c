@@ -246,6 +246,7 @@ static void the_example_rollup_says_what_the_document_says(void **state)
 	assert_int_equal(rollup.epoch, 1640995200000);
 	assert_int_equal(rollup.up_to, 58);
 	assert_int_equal(rollup.signer_count, 1);
+	assert_int_equal(rollup.origin_count, 1);
 	assert_int_equal(rollup.slice_count, 2);
 	reader = rollup.slices;
 	assert_true(rollup_slice_read(&reader, &slice));
@@ -256,11 +257,82 @@ static void the_example_rollup_says_what_the_document_says(void **state)
 	assert_int_equal(cell.timeliness, TIMELINESS_LATE);
 	assert_true(rollup_slice_read(&reader, &slice));
 	assert_true(rollup_cell_read(&rollup, &reader, &cell));
-	assert_memory_equal(cell.signer.data, rollup.signers + 2, KEY_SIZE);
+	assert_ptr_equal(cell.origin.signer, rollup.signers + 2);
+	assert_int_equal(cell.origin.unit, 764);
+	assert_int_equal(cell.origin.seq, 57);
 	assert_int_equal(cell.version, 57);
 	assert_int_equal(cell.timeliness, TIMELINESS_ON_TIME);
 	assert_int_equal(cell.figure_count, 4);
 	assert_true(reader_done(&reader));
+}
+
+/* A rollup of one signer and so many origins, the last of which names a signer, up to its slices. */
+static const char *read_origins(size_t count, int64_t signer, struct rollup *ret)
+{
+	CLEANUP(writer_free) struct writer writer;
+	const uint8_t bytes[KEY_SIZE] = { 1 };
+
+	writer_init(&writer);
+	writer_array(&writer, 9);
+	writer_str(&writer, "baocao-rollup");
+	writer_int(&writer, 1);
+	writer_bin(&writer, bytes, KEY_SIZE);
+	writer_int(&writer, 1);
+	writer_int(&writer, 0);
+	writer_int(&writer, 1);
+	writer_array(&writer, 1);
+	writer_bin(&writer, bytes, KEY_SIZE);
+	writer_array(&writer, count);
+	for (size_t i = 0; i < count; i++) {
+		writer_array(&writer, 5);
+		writer_int(&writer, i + 1 < count ? 0 : signer);
+		writer_bin(&writer, bytes, HASH_SIZE);
+		writer_int(&writer, 0);
+		writer_int(&writer, 1);
+		writer_int(&writer, 1);
+	}
+	writer_array(&writer, 0);
+	return rollup_read(writer_bytes(&writer), ret);
+}
+
+/* A cell that names an origin of a rollup that has so many. */
+static bool read_cell_of(size_t count, int64_t origin)
+{
+	CLEANUP(writer_free) struct writer writer;
+	struct rollup_cell cell;
+	struct rollup rollup;
+	struct reader reader;
+
+	assert_null(read_origins(count, 0, &rollup));
+	rollup.signers = rollup.origins = NULL; /* its bytes are gone */
+	writer_init(&writer);
+	writer_array(&writer, 10);
+	for (int i = 0; i < 4; i++) {
+		writer_int(&writer, 1); /* unit, version, revision, status */
+	}
+	for (int i = 0; i < 3; i++) {
+		writer_int(&writer, 0); /* flags, timeliness, extended */
+	}
+	writer_int(&writer, origin);
+	writer_int(&writer, 1);
+	writer_array(&writer, 0);
+	reader = reader_make(writer_bytes(&writer));
+	return rollup_cell_read(&rollup, &reader, &cell);
+}
+
+static void a_rollup_names_only_origins_and_signers_that_it_has(void **state)
+{
+	struct rollup rollup;
+
+	(void)state;
+	assert_null(read_origins(1, 0, &rollup));
+	assert_non_null(read_origins(1, 1, &rollup));
+	assert_non_null(read_origins(1, -1, &rollup));
+	assert_null(read_origins(LIMIT_CELLS_PER_ROLLUP, 0, &rollup));
+	assert_non_null(read_origins(LIMIT_CELLS_PER_ROLLUP + 1, 0, &rollup));
+	assert_false(read_cell_of(0, 0));
+	assert_false(read_cell_of(2, 2));
+	assert_false(read_cell_of(2, -1));
 }
 
 static void the_example_publication_says_what_the_document_says(void **state)
@@ -386,6 +458,7 @@ int main(void)
 		cmocka_unit_test(every_example_message_is_an_envelope_of_its_type),
 		cmocka_unit_test(the_example_submission_says_what_the_document_says),
 		cmocka_unit_test(the_example_rollup_says_what_the_document_says),
+		cmocka_unit_test(a_rollup_names_only_origins_and_signers_that_it_has),
 		cmocka_unit_test(the_example_publication_says_what_the_document_says),
 		cmocka_unit_test(the_example_receipts_verify_against_the_node_key),
 		cmocka_unit_test(an_envelope_of_another_version_is_told_from_one_that_is_none),
