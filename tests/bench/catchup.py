@@ -1,8 +1,7 @@
 """Catch-up: what a parent takes of a child that was alone for long."""
-import subprocess
 
 import peers
-from machine import Failed, Watch
+from machine import Watch
 from stores import short
 
 
@@ -21,13 +20,9 @@ def catch_up(bench):
 
 def measure(bench, count, size):
     watch, flush = Watch(), bench.flush_ms()
-    done = subprocess.run(
-        [bench.programs.path('bench_catchup'), str(count), str(bench.rounds), bench.programs.parent],
-        capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failed(done.stderr.strip())
+    lines = bench.programs.text('bench_catchup', count, bench.rounds, bench.programs.parent).splitlines()
     share = watch.other_share()
-    for line in done.stdout.splitlines():
+    for line in lines:
         cells, stored = map(float, line.split())
         bench.results.add(f'catch-up @{size}', cells, '1/s', share, flush)
         bench.results.add(f'catch-up stored @{size}', stored, 'bytes', share, flush)

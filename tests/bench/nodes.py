@@ -106,11 +106,14 @@ class Served:
                 load.end()
         self.load, self.idlers = None, []
 
-    def stop(self):
+    def halt(self):
         self.disconnect()
         if self.server:
             self.server.stop()
             self.server = None
+
+    def stop(self):
+        self.halt()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
@@ -141,6 +144,7 @@ class Node(Served):
         super().__init__(programs, mode, MODES[mode]['load'], MODES[mode]['arguments'], shape, mix)
         self.mode = mode
         self.map_bytes = map_bytes
+        self.filled = 0
         self.in_flight = min(self.in_flight, MODES[mode].get('in_flight', self.in_flight))
 
     def make(self):
@@ -153,6 +157,15 @@ class Node(Served):
         self.programs.text('bench_store', 'fill', self.folder, self.map_bytes, self.mix, self.clients,
                            count)
         self.life += 1
+        self.filled = count
+
+    def renew(self):
+        """As it was when it had been filled, and served again."""
+        self.stop()
+        self.make()
+        self.fill(self.filled)
+        self.serve()
+        self.connect()
 
     def serve(self):
         self.server = Process(

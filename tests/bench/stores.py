@@ -3,7 +3,6 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
 import time
 
 import peers
@@ -11,7 +10,9 @@ from machine import Failed, Load, Watch
 from nodes import MODES, Engine, Node
 
 QUESTIONS = ('one-cell', 'plan-period', 'matrix-322-x-24')
-SIGNED_BYTES = 512  # of a submission, without its signature
+SIGNED_BYTES = 512    # of a submission, without its signature
+RESERVED_BYTES = 900  # of a store for each report
+GROWS_SLOWLY = 10 ** 6  # reports, from which on a round adds no more than there are
 
 
 def short(count):
@@ -27,15 +28,18 @@ def sizes(bench):
 
 def stores(bench):
     """Fills a node of each size once; all of the rows share them."""
-    wanted = [row for row in ROWS if bench.wants(row)]
+    wanted = [row for row in ROWS if bench.wants(*row.split())]
     if not wanted:
         return
+    if bench.peers and {'read', 'rebuild'} & set(wanted):
+        with bench.row('peer PostgreSQL'):
+            postgres(bench)
     shape = (4, 2, 0) if bench.tiny else '64x16'
     nodes = {}
     try:
         for count in sizes(bench):
             node = Node(bench.programs, 'plain', shape, 'spread',
-                        map_bytes=(1 << 30 if bench.tiny or bench.quick else 3 << 30) + 900 * count)
+                        bench.map_bytes(3 << 30) + RESERVED_BYTES * count)
             nodes[short(count)] = node
             node.make()
             begun = time.monotonic()
@@ -47,6 +51,8 @@ def stores(bench):
         for row in wanted:
             with bench.row(row):
                 ROWS[row](bench, nodes)
+            for node in nodes.values():
+                node.halt()
     finally:
         for node in nodes.values():
             node.stop()
@@ -64,10 +70,7 @@ def served(nodes, mode):
         yield
     finally:
         for node in nodes.values():
-            node.disconnect()
-            if node.server:
-                node.server.stop()
-                node.server = None
+            node.halt()
 
 
 def smallest(nodes):
@@ -80,14 +83,10 @@ def read(bench, nodes):
     run_us, runs = (0, 1) if bench.tiny else (20000, 5) if bench.quick else (50000, 9)
     watch = Watch()
     map_bytes = max(node.map_bytes for node in nodes.values())
-    done = subprocess.run(
-        [bench.programs.path('bench_read'), str(run_us), str(runs), str(map_bytes),
-         *(node.folder for node in nodes.values())],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise Failed(done.stderr.strip())
+    lines = bench.programs.text('bench_read', run_us, runs, map_bytes,
+                                *(node.folder for node in nodes.values())).splitlines()
     share, names = watch.other_share(), list(nodes)
-    for line in done.stdout.splitlines():
+    for line in lines:
         found = json.loads(line)
         size = names[found['store']]
         for value in found['us']:
@@ -96,9 +95,6 @@ def read(bench, nodes):
                      *([f'read {found["row"]} @{names[0]}'] if size != names[0] else []))
     read_wire(bench, nodes, 'plain')
     read_wire(bench, nodes, 'signed')
-    read_during_intake(bench, nodes)
-    if bench.peers:
-        postgres(bench)
 
 
 def read_wire(bench, nodes, mode):
@@ -116,6 +112,7 @@ def read_wire(bench, nodes, mode):
                 results.add(trip, answer['p50_us'], 'us', watch.other_share(), flush)
                 for question in QUESTIONS:
                     for size, node in nodes.items():
+                        bench.settle()
                         watch = Watch()
                         answer = node.load.ask(f'ask {question} {bench.seconds / 4}')
                         share = watch.other_share()
@@ -159,7 +156,9 @@ def read_during_intake(bench, nodes):
 
 
 def growth(bench, nodes):
+    """Small stores are made anew for each round: a second of intake would make them large ones."""
     results = bench.results
+    base = '10^5' if '10^5' in nodes else smallest(nodes)
     results.head('growth')
     with served(nodes, 'plain'):
         for size, node in nodes.items():
@@ -169,6 +168,9 @@ def growth(bench, nodes):
         for _ in range(bench.rounds):
             flush = bench.flush_ms()
             for size, node in nodes.items():
+                if node.filled < GROWS_SLOWLY and not bench.quick:
+                    node.renew()
+                bench.settle()
                 watch = Watch()
                 answer = node.run(f'closed {bench.seconds}')
                 share = watch.other_share()
@@ -177,10 +179,8 @@ def growth(bench, nodes):
                 results.add(f'growth memory @{size}', node.memory() / 1e6, 'MB', share, flush)
     for what in ('intake', 'memory', 'stored'):
         for size in nodes:
-            against = [f'growth {what} @{smallest(nodes)}'] if size != smallest(nodes) else []
-            if what == 'stored':
-                against.append('signed bytes')
-            results.show(f'growth {what} @{size}', *against)
+            against = 'signed bytes' if what == 'stored' else f'growth {what} @{base}'
+            results.show(f'growth {what} @{size}', *([against] if size != base or what == 'stored' else []))
 
 
 def start(bench, nodes):
@@ -227,7 +227,7 @@ def rebuild(bench, nodes):
             results.add(f'rebuild W @{size}', work['reports_per_second'], '1/s', share)
             results.add(f'rebuild @{size}', entries / seconds, '1/s', share)
             results.add(f'rebuild cpu @{size}', cpu / entries * 1e6, 'us', share)
-        results.show(f'rebuild @{size}', f'rebuild W @{size}')
+        results.show(f'rebuild @{size}', f'rebuild W @{size}', 'peer PostgreSQL rebuild')
         results.show(f'rebuild cpu @{size}')
     with served(nodes, 'plain'):
         for node in nodes.values():
@@ -285,5 +285,6 @@ def postgres(bench):
         peer.stop()
 
 
-ROWS = {'read': read, 'growth': growth, 'start': start, 'rebuild': rebuild,
-        'recount': recount}
+# What adds reports to the stores comes last.
+ROWS = {'read': read, 'rebuild': rebuild, 'recount': recount, 'start': start, 'growth': growth,
+        'read during intake': read_during_intake}
