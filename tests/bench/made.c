@@ -139,7 +139,7 @@ static int open_here(struct made *made, bool create)
 		intake.store = made->store;
 		r = intake_new(&intake, &made->intake);
 	}
-	return r > 0 ? -EIO : r;
+	return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
 }
 
 static void persons_make(struct made *made)

@@ -148,6 +148,10 @@ class Node(Served):
         self.in_flight = min(self.in_flight, MODES[mode].get('in_flight', self.in_flight))
 
     def make(self):
+        free = shutil.disk_usage(self.programs.parent).free
+        if free < self.map_bytes:
+            raise Failed(f'{self.programs.parent} has {free >> 20} MB free, and a store is to have '
+                         f'{self.map_bytes >> 20}: name another folder with --folder')
         self.port = free_port()
         self.folder = self.programs.text('bench_store', 'make', self.programs.parent,
                                          self.clients + self.idle, self.map_bytes, self.port).strip()
