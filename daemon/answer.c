@@ -1,4 +1,7 @@
-/* Answers: receipts of what was taken, words for what was not. */
+/*
+ * Answers: receipts of what was taken, words for what was not. What a connection has submitted in the commit is
+ * answered in one message, with one proof for all of its entries; where such a message has got long, in several.
+ */
 #include "daemon/outcome.h"
 
 #include <errno.h>
@@ -57,15 +60,18 @@ static int write_receipt(
 {
 	int r = 0;
 
-	if (outcome->kind != OUTCOME_ENTRY && outcome->kind != OUTCOME_HELD) {
+	writer_reset(&intake->receipt);
+	switch (outcome->kind) {
+	case OUTCOME_ENTRY:
+	case OUTCOME_ENTRY_AGAIN:
+		batch_receipt(intake->batch, outcome->index, &intake->receipt);
+		break;
+	case OUTCOME_HELD:
+		r = proofs_receipt(proofs, outcome->seq, &intake->receipt);
+		break;
+	default:
 		writer_nil(reply);
 		return 0;
-	}
-	writer_reset(&intake->receipt);
-	if (outcome->kind == OUTCOME_ENTRY) {
-		batch_receipt(intake->batch, outcome->index, &intake->receipt);
-	} else {
-		r = proofs_receipt(proofs, outcome->seq, &intake->receipt);
 	}
 	if (r == -EBADMSG || r == -ENOENT) {
 		return write_damaged(intake, outcome, reply);
@@ -86,40 +92,101 @@ static void write_problems(const struct outcome *outcome, struct writer *reply)
 	problems_write(reply, outcome->problems ? outcome->problems : &none);
 }
 
-static int write_answer(struct intake *intake, const struct intake_message *message,
-	const struct slot *slot, struct proofs *proofs)
+/* Of a rollup, a publication or a key act. */
+static int write_answer(struct intake *intake, const struct slot *slot, struct proofs *proofs)
 {
-	struct outcome *outcomes = intake->outcomes + slot->first;
+	struct outcome *outcome = intake->outcomes + slot->first;
 	struct writer *reply = &intake->reply;
+	int r;
+
+	writer_reset(reply);
+	if (slot->message->type == MESSAGE_ROLLUP) {
+		envelope_begin(reply, MESSAGE_ROLLUP_ACK, slot->message->request);
+		writer_array(reply, 4);
+		writer_int(reply, (int64_t)outcome->highest);
+		writer_int(reply, (int64_t)outcome->counter);
+	} else {
+		envelope_begin(reply, MESSAGE_PUBLISHED, slot->message->request);
+		writer_array(reply, 2);
+	}
+	r = write_receipt(intake, outcome, proofs, reply);
+	write_problems(outcome, reply);
+	return r;
+}
+
+/* In short, where its entry is the next of those that the message has in short already. */
+static bool is_short(const struct answers *answers, const struct outcome *outcome)
+{
+	return outcome->kind == OUTCOME_ENTRY &&
+	       (answers->entries == 0 || outcome->index == answers->first + answers->entries);
+}
+
+/* Adds the answer to a submit or review to those of its connection. */
+static int answers_add(struct intake *intake, const struct slot *slot, struct proofs *proofs)
+{
+	struct answers *answers = &intake->answers;
+	struct writer *list = &answers->list;
 	int r = 0;
 
-	switch (message->type) {
-	case MESSAGE_SUBMIT:
-	case MESSAGE_REVIEW:
-		envelope_begin(reply, MESSAGE_RECEIPTS, message->request);
-		writer_array(reply, slot->count);
-		for (size_t i = 0; i < slot->count && r == 0; i++) {
-			writer_array(reply, 4);
-			writer_int(reply, (int64_t)outcomes[i].counter);
-			r = write_receipt(intake, &outcomes[i], proofs, reply);
-			write_problems(&outcomes[i], reply);
-			writer_int(reply, (int64_t)outcomes[i].highest);
-		}
-		return r;
-	case MESSAGE_ROLLUP:
-		envelope_begin(reply, MESSAGE_ROLLUP_ACK, message->request);
-		writer_array(reply, 4);
-		writer_int(reply, (int64_t)outcomes->highest);
-		writer_int(reply, (int64_t)outcomes->counter);
-		break;
-	default:
-		envelope_begin(reply, MESSAGE_PUBLISHED, message->request);
-		writer_array(reply, 2);
-		break;
+	if (answers->count++ == 0) {
+		answers->request = slot->message->request;
+		answers->peer = slot->message->peer;
 	}
-	r = write_receipt(intake, outcomes, proofs, reply);
-	write_problems(outcomes, reply);
+	writer_array(list, 2);
+	writer_int(list, slot->message->request);
+	writer_array(list, slot->count);
+	for (size_t i = 0; i < slot->count && r == 0; i++) {
+		struct outcome *outcome = &intake->outcomes[slot->first + i];
+
+		writer_array(list, 4);
+		writer_int(list, (int64_t)outcome->counter);
+		if (is_short(answers, outcome)) {
+			answers->first = answers->entries ? answers->first : outcome->index;
+			answers->entries++;
+			batch_receipt_short(intake->batch, outcome->index, list);
+		} else {
+			r = write_receipt(intake, outcome, proofs, list);
+		}
+		write_problems(outcome, list);
+		writer_int(list, (int64_t)outcome->highest);
+	}
 	return r;
+}
+
+/* Half an answer is none: its sender asks again. */
+static int reply_send(struct intake *intake, void *peer, intake_reply_fn *reply, void *data)
+{
+	if (intake->reply.failed) {
+		return -ENOMEM;
+	}
+	reply(data, peer, writer_bytes(&intake->reply));
+	return 0;
+}
+
+/* Sends what was added, if anything was. */
+static int answers_send(struct intake *intake, intake_reply_fn *reply, void *data)
+{
+	struct answers *answers = &intake->answers;
+	struct writer *writer = &intake->reply;
+
+	if (answers->count == 0) {
+		return 0;
+	}
+	writer_reset(writer);
+	envelope_begin(writer, MESSAGE_RECEIPTS, answers->request);
+	writer_array(writer, 2);
+	writer_array(writer, answers->count);
+	writer_raw(writer, writer_bytes(&answers->list));
+	if (answers->entries > 0) {
+		batch_proof(intake->batch, answers->first, answers->entries, writer);
+	} else {
+		writer_nil(writer);
+	}
+	writer->failed |= answers->list.failed;
+	answers->count = 0;
+	answers->entries = 0;
+	writer_reset(&answers->list);
+	return reply_send(intake, answers->peer, reply, data);
 }
 
 static void write_refused(
@@ -142,43 +209,69 @@ static const char *failure_words(const struct intake *intake, enum judgement fai
 		       : "the node's store is full; nothing was taken, try again later (enlarge map_size and reload the node)";
 }
 
-int intake_answer(struct intake *intake, struct intake_message *messages, const struct slot *slots,
-	size_t count, enum judgement failure, intake_reply_fn *reply, void *data)
+/* Why there is no answer of its type; NULL where there is one. */
+static const char *why_refused(struct intake *intake, const struct slot *slot,
+	enum judgement failure, enum judgement *ret_code)
+{
+	if (slot->damaged) {
+		*ret_code = REFUSED_STORE_FAILED;
+		return "a record of the node that this needs is damaged; its operator runs 'baocao node verify' and restores a copy";
+	}
+	if (slot->count == 0 && slot->refused) {
+		*ret_code = REFUSED_MALFORMED;
+		return "the body is not one of its type";
+	}
+	*ret_code = failure;
+	return failure ? failure_words(intake, failure) : NULL;
+}
+
+static int answer_one(struct intake *intake, const struct slot *slot, enum judgement failure,
+	struct proofs *proofs, intake_reply_fn *reply, void *data)
+{
+	const struct intake_message *message = slot->message;
+	enum judgement code;
+	const char *why = why_refused(intake, slot, failure, &code);
+	int r = 0;
+
+	if (why) {
+		intake->refusals[code]++;
+		write_refused(&intake->reply, message->request, code, why);
+		return reply_send(intake, message->peer, reply, data);
+	}
+	for (size_t i = slot->first; i < slot->first + slot->count; i++) {
+		if (intake->outcomes[i].problems) {
+			log_problems(intake, message, &intake->outcomes[i]);
+		}
+	}
+	if (message->type == MESSAGE_SUBMIT || message->type == MESSAGE_REVIEW) {
+		r = answers_add(intake, slot, proofs);
+		return r == 0 && intake->answers.list.buffer.size >= LIMIT_ANSWER_BYTES
+			       ? answers_send(intake, reply, data)
+			       : r;
+	}
+	r = write_answer(intake, slot, proofs);
+	return r ? r : reply_send(intake, message->peer, reply, data);
+}
+
+int intake_answer(struct intake *intake, const struct slot *slots, size_t count,
+	enum judgement failure, intake_reply_fn *reply, void *data)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct answers *answers = &intake->answers;
 	struct proofs proofs;
 	int r = failure ? 0 : txn_begin(intake->store, false, &txn);
 
 	proofs_init(&proofs, txn);
+	answers->count = 0;
+	answers->entries = 0;
+	writer_reset(&answers->list);
 	for (size_t i = 0; i < count && r == 0; i++) {
-		writer_reset(&intake->reply);
-		if (slots[i].damaged) {
-			intake->refusals[REFUSED_STORE_FAILED]++;
-			write_refused(&intake->reply, messages[i].request, REFUSED_STORE_FAILED,
-				"a record of the node that this needs is damaged; its operator runs 'baocao node verify' and restores a copy");
-		} else if (slots[i].count == 0 && slots[i].refused) {
-			intake->refusals[REFUSED_MALFORMED]++;
-			write_refused(&intake->reply, messages[i].request, REFUSED_MALFORMED,
-				"the body is not one of its type");
-		} else if (failure) {
-			intake->refusals[failure]++;
-			write_refused(&intake->reply, messages[i].request, failure,
-				failure_words(intake, failure));
-		} else {
-			for (size_t j = 0; j < slots[i].count; j++) {
-				if (intake->outcomes[slots[i].first + j].problems) {
-					log_problems(intake, &messages[i],
-						&intake->outcomes[slots[i].first + j]);
-				}
-			}
-			r = write_answer(intake, &messages[i], &slots[i], &proofs);
-		}
-		if (r == 0 && intake->reply.failed) {
-			r = -ENOMEM; /* half an answer is none: its sender asks again */
+		if (i > 0 && slots[i].connection != slots[i - 1].connection) {
+			r = answers_send(intake, reply, data);
 		}
 		if (r == 0) {
-			reply(data, messages[i].peer, writer_bytes(&intake->reply));
+			r = answer_one(intake, &slots[i], failure, &proofs, reply, data);
 		}
 	}
-	return r;
+	return r ? r : answers_send(intake, reply, data);
 }

@@ -215,6 +215,7 @@ static void queue(struct node *node, const struct catalog_key *key, const struct
 		.type = envelope->type,
 		.request = envelope->request,
 		.body = envelope->body,
+		.connection = { zmq_msg_data(&kept->id), zmq_msg_size(&kept->id) },
 		.key = *key,
 		.peer = kept,
 	};

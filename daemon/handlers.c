@@ -258,12 +258,17 @@ static void handle_receipt(struct node *node, struct peer *peer, const struct ca
 	if (r == 0) {
 		writer_reset(&node->reply);
 		envelope_begin(&node->reply, MESSAGE_RECEIPTS, envelope->request);
+		writer_array(&node->reply, 2);
+		writer_array(&node->reply, 1);
+		writer_array(&node->reply, 2);
+		writer_int(&node->reply, envelope->request);
 		writer_array(&node->reply, 1);
 		writer_array(&node->reply, 4);
 		writer_int(&node->reply, counter);
 		writer_bin(&node->reply, receipt.buffer.data, receipt.buffer.size);
 		problems_write(&node->reply, &none);
 		writer_int(&node->reply, 0);
+		writer_nil(&node->reply);
 		peer_answer(node, peer, writer_bytes(&node->reply));
 	} else {
 		peer_refuse(node, peer, envelope->request,

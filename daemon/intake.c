@@ -1,6 +1,7 @@
 /*
  * What happens to a submission (docs/architecture.md has the picture):
  *
+ *	slots_fill        puts the messages of one connection behind each other (slot.c)
  *	take_submission   checks form, signer, id and signature; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures (fold.c)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)
@@ -156,6 +157,7 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	}
 	writer_init(&intake->reply);
 	writer_init(&intake->receipt);
+	writer_init(&intake->answers.list);
 	intake->store = options->store;
 	intake->pair = options->pair;
 	intake->hold = options->hold;
@@ -197,6 +199,7 @@ void intake_free(struct intake *intake)
 		catalog_free(intake->catalog);
 		writer_free(&intake->reply);
 		writer_free(&intake->receipt);
+		writer_free(&intake->answers.list);
 		free(intake);
 	}
 }
@@ -347,8 +350,8 @@ static int run_commit(struct intake *intake, struct txn *txn, bool hold)
  * Takes every message that is not refused yet. 0 with the transaction open in *ret_txn; 1 when
  * the run must start again; -errno. The transaction is gone then.
  */
-static int run_take(struct intake *intake, struct intake_message *messages, struct slot *slots,
-	size_t count, struct instant now, enum holding holding, struct txn **ret_txn)
+static int run_take(struct intake *intake, struct slot *slots, size_t count, struct instant now,
+	enum holding holding, struct txn **ret_txn)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct instant instant = intake_instant(intake, now);
@@ -364,7 +367,7 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 	}
 	r = fold_begin(&intake->fold, txn, intake->catalog, instant);
 	if (r == 0) {
-		r = intake_check(intake, messages, slots, count);
+		r = intake_check(intake, slots, count);
 	}
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct slot *slot = &slots[i];
@@ -373,7 +376,7 @@ static int run_take(struct intake *intake, struct intake_message *messages, stru
 			continue;
 		}
 		slot->first = intake->outcome_count;
-		r = intake_take(intake, &messages[i]);
+		r = intake_take(intake, slot->message);
 		if (r == -EBADMSG) {
 			outcomes_clear(intake, slot->first);
 			slot->refused = true;
@@ -409,7 +412,7 @@ static int refresh_stale(struct intake *intake)
 int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
 	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed)
 {
-	struct slot slots[LIMIT_BATCH_MESSAGES] = { 0 };
+	struct slot slots[LIMIT_BATCH_MESSAGES];
 	enum holding holding;
 	enum judgement failure = 0;
 	struct txn *txn = NULL;
@@ -417,13 +420,14 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 
 	assert(count <= LIMIT_BATCH_MESSAGES);
 	outcomes_clear(intake, 0);
+	slots_fill(slots, messages, count);
 	r = refresh_stale(intake);
 	holding = holding_of(intake, messages, count);
 	if (r == 0) {
 		do {
 			intake->changed = false;
 			intake->reload = false;
-			r = run_take(intake, messages, slots, count, now, holding, &txn);
+			r = run_take(intake, slots, count, now, holding, &txn);
 		} while (r == 1);
 	}
 	if (r == 0 && batch_count(intake->batch) > 0) {
@@ -438,9 +442,9 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 	}
 	*ret_changed = intake->changed;
 	if (r == 0) {
-		r = intake_answer(intake, messages, slots, count, failure, reply, data);
+		r = intake_answer(intake, slots, count, failure, reply, data);
 	} else {
-		intake_answer(intake, messages, slots, count, failure, reply, data);
+		intake_answer(intake, slots, count, failure, reply, data);
 	}
 	outcomes_clear(intake, 0);
 	if (r > 0) { /* a damaged page: to the store an outcome, here a failure */
@@ -452,9 +456,10 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
 	intake_reply_fn *reply, void *data)
 {
-	struct slot slots[LIMIT_BATCH_MESSAGES] = { 0 };
+	struct slot slots[LIMIT_BATCH_MESSAGES];
 
-	intake_answer(intake, messages, slots, count, REFUSED_STORE_FULL, reply, data);
+	slots_fill(slots, messages, count);
+	intake_answer(intake, slots, count, REFUSED_STORE_FULL, reply, data);
 }
 
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer)

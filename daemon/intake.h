@@ -50,19 +50,21 @@ void intake_count_refusal(struct intake *intake, enum judgement code);
 struct intake_message {
 	int64_t type;
 	int64_t request;
-	struct bytes body;      /* borrowed until intake_run returns */
-	struct catalog_key key; /* of the connection; a copy, the catalog may change */
-	void *peer;             /* the caller's, handed to reply */
+	struct bytes body;       /* borrowed until intake_run returns */
+	struct bytes connection; /* what it is told by; borrowed as well; empty: one of its own */
+	struct catalog_key key;  /* of the connection; a copy, the catalog may change */
+	void *peer;              /* the caller's, handed to reply */
 };
 
-/* frame is one message to the peer; borrowed for the call. */
+/* frame is one message to the peer; borrowed for the call. Of receipts it is the peer of the first answer in it. */
 typedef void intake_reply_fn(void *data, void *peer, struct bytes frame);
 
 /* Does this body want to be alone in its commit? What changes the catalog does. */
 bool intake_is_alone(int64_t type);
 
 /*
- * Takes count messages (at most LIMIT_BATCH_MESSAGES) in one commit and answers each.
+ * Takes count messages (at most LIMIT_BATCH_MESSAGES) in one commit and answers each: connection by connection, in
+ * the order of the first message of each, so that the entries of one lie next to each other.
  *
  * ret_changed  set to whether figures changed
  *

@@ -30,6 +30,8 @@ _Static_assert(LIMIT_MESSAGE_BYTES < 1 << KIND_SHIFT, "a body's size fits below 
 _Static_assert(LIMIT_REPORTS_PER_SUBMISSION <= 256, "one less fits a byte");
 
 struct item {
+	size_t judgements_at; /* in batch->entries */
+	size_t judgement_count;
 	size_t body_at; /* in batch->entries */
 	size_t body_size;
 	size_t statement_at; /* in batch->statements */
@@ -111,6 +113,8 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 	memcpy(head, &word, sizeof(word));
 	head[sizeof(word)] = (uint8_t)(statement->judgement_count - 1);
 	buffer_append(&batch->entries, head, sizeof(head));
+	item->judgements_at = batch->entries.size;
+	item->judgement_count = statement->judgement_count;
 	buffer_append(&batch->entries, statement->judgements, statement->judgement_count);
 	buffer_append(&batch->entries, statement->signature.data, SIGNATURE_SIZE);
 	item->body_at = batch->entries.size;
@@ -229,6 +233,30 @@ void batch_receipt(const struct batch *batch, uint32_t index, struct writer *wri
 		(struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
 			item->statement_size },
 		&path);
+}
+
+void batch_receipt_short(const struct batch *batch, uint32_t index, struct writer *writer)
+{
+	const struct item *item = &batch->items[index];
+
+	writer_array(writer, 2);
+	writer_int(writer, (int64_t)(batch->before.size + index + 1));
+	writer_array(writer, item->judgement_count);
+	for (size_t i = 0; i < item->judgement_count; i++) {
+		writer_int(writer, batch->entries.data[item->judgements_at + i]);
+	}
+}
+
+void batch_proof(const struct batch *batch, uint32_t first, uint32_t count, struct writer *writer)
+{
+	struct tree_path range;
+	uint64_t begin = batch->before.size + first;
+
+	growth_range(&batch->growth, begin, begin + count, &range);
+	writer_array(writer, 3);
+	writer_str_bytes(writer, batch_note(batch));
+	writer_int(writer, batch->instant.ms);
+	tree_path_write(writer, &range);
 }
 
 void batch_peaks(const struct batch *batch, struct peaks *peaks)

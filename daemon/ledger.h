@@ -35,6 +35,10 @@ void batch_seal(struct batch *batch, const struct key_pair *node, const char *na
 void batch_append(const struct batch *batch, struct txn *txn);
 /* Only after batch_seal. */
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer);
+/* The receipt in short: [seq, judgements]. */
+void batch_receipt_short(const struct batch *batch, uint32_t index, struct writer *writer);
+/* What makes receipts in short whole, of count entries from first on: [note, instant, hashes]. Only after batch_seal. */
+void batch_proof(const struct batch *batch, uint32_t first, uint32_t count, struct writer *writer);
 /* Moves peaks, those that the batch went on from, to its end; after the commit. */
 void batch_peaks(const struct batch *batch, struct peaks *peaks);
 

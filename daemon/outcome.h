@@ -11,6 +11,7 @@
 enum outcome_kind {
 	OUTCOME_REFUSED = 0,
 	OUTCOME_ENTRY,       /* in this commit, at index */
+	OUTCOME_ENTRY_AGAIN, /* the same, brought by what was taken before it */
 	OUTCOME_HELD,        /* in the ledger before this commit, at seq */
 	OUTCOME_NOTHING_NEW, /* a rollup that changed nothing: no receipt, and no problem */
 };
@@ -22,6 +23,16 @@ struct outcome {
 	uint64_t counter;          /* a submission's; a rollup's up_to */
 	uint64_t highest;          /* a submission's; a rollup's epoch */
 	struct problems *problems; /* NULL if there are none; owned */
+};
+
+/* What goes to one connection in one message `receipts`. */
+struct answers {
+	struct writer list; /* [request, [item, …]] of each answer */
+	size_t count;
+	int64_t request; /* of the first answer, as is */
+	void *peer;
+	uint32_t first; /* index in the commit of the first entry in short */
+	uint32_t entries;
 };
 
 struct intake {
@@ -49,22 +60,26 @@ struct intake {
 	bool stale;        /* a commit has failed whose changes are in held */
 	struct writer reply;
 	struct writer receipt;
+	struct answers answers;
 };
 
-/* Where a message's outcomes lie, and whether the run goes on without it. */
+/* A message in its turn, where its outcomes lie, and whether the run goes on without it. */
 struct slot {
+	const struct intake_message *message;
+	uint32_t connection; /* a number for it */
 	size_t first;
 	size_t count;
 	bool refused; /* its outcomes are final */
 	bool damaged; /* a record that it needs is: it has no outcomes */
 };
 
+/* Gives each message its turn: connection by connection, in the order of their first messages. */
+void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count);
 /*
  * Checks the signatures of all submissions in messages that are not refused yet, before the first
  * is taken. 0 or -errno.
  */
-int intake_check(struct intake *intake, const struct intake_message *messages,
-	const struct slot *slots, size_t count);
+int intake_check(struct intake *intake, const struct slot *slots, size_t count);
 /*
  * Takes one message: judges, folds, and appends what counts to the batch. 0; 1 when it is refused
  * after it may have changed something: the run must start again without it; -EBADMSG for a body
@@ -75,8 +90,8 @@ int take_publish(struct intake *intake, const struct intake_message *message);
 int take_key_act(struct intake *intake, const struct intake_message *message);
 
 /* Answers every message; after the commit, or after it has failed with code. */
-int intake_answer(struct intake *intake, struct intake_message *messages, const struct slot *slots,
-	size_t count, enum judgement failure, intake_reply_fn *reply, void *data);
+int intake_answer(struct intake *intake, const struct slot *slots, size_t count,
+	enum judgement failure, intake_reply_fn *reply, void *data);
 
 /* Another outcome of the message at hand; valid until the next one. 0 or -ENOMEM. */
 int outcome_new(struct intake *intake, struct outcome **ret);

@@ -168,7 +168,7 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 			"counter %" PRIu64 " was used for other bytes", submission->counter);
 		return ids_highest(intake->fold.ids, signer->party, &outcome->highest);
 	}
-	outcome->kind = seq >= first ? OUTCOME_ENTRY : OUTCOME_HELD;
+	outcome->kind = seq >= first ? OUTCOME_ENTRY_AGAIN : OUTCOME_HELD;
 	outcome->index = (uint32_t)(seq - first);
 	outcome->seq = seq;
 	return 0;
@@ -308,17 +308,18 @@ static int add_checks(struct intake *intake, struct bytes body)
 	return r;
 }
 
-int intake_check(struct intake *intake, const struct intake_message *messages,
-	const struct slot *slots, size_t count)
+int intake_check(struct intake *intake, const struct slot *slots, size_t count)
 {
 	int r = 0;
 
 	checks_reset(intake->checks);
 	intake->check_next = 0;
 	for (size_t i = 0; i < count && r == 0; i++) {
-		if (!slots[i].refused && (messages[i].type == MESSAGE_SUBMIT ||
-						 messages[i].type == MESSAGE_REVIEW)) {
-			r = add_checks(intake, messages[i].body);
+		const struct intake_message *message = slots[i].message;
+
+		if (!slots[i].refused &&
+			(message->type == MESSAGE_SUBMIT || message->type == MESSAGE_REVIEW)) {
+			r = add_checks(intake, message->body);
 		}
 	}
 	checks_run(intake->checks);

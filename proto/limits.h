@@ -64,6 +64,7 @@ enum {
 
 /* Answers. */
 enum {
+	LIMIT_ANSWER_BYTES   = 32 << 10, /* receipts in one message, after which it takes no other answer */
 	LIMIT_REPORT_ACTS    = 16,      /* acts told with one report, the newest */
 	LIMIT_ACT_ENTRIES    = 1 << 16, /* entries of the ledger looked at for them */
 	LIMIT_FIGURE_ROWS    = 512,     /* rows of one figures answer */

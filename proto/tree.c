@@ -85,15 +85,74 @@ const struct hash *growth_root(const struct growth *growth)
 
 void growth_path(const struct growth *growth, uint64_t index, struct tree_path *ret)
 {
-	assert(index >= growth->before && index < growth->after);
-	ret->count = 0;
-	for (unsigned level = 0; level + 1 < growth->levels; level++, index /= 2) {
-		uint64_t place = (index ^ 1) - growth->level[level].begin;
+	growth_range(growth, index, index + 1, ret);
+}
 
-		if (place < growth->level[level].count) {
-			ret->hashes[ret->count++] = growth->nodes[growth->level[level].at + place];
+void growth_range(const struct growth *growth, uint64_t begin, uint64_t end, struct tree_path *ret)
+{
+	uint64_t first = begin, last = end - 1;
+
+	assert(begin >= growth->before && begin < end && end <= growth->after);
+	ret->count = 0;
+	for (unsigned level = 0; level + 1 < growth->levels; level++, first /= 2, last /= 2) {
+		const struct hash *nodes = &growth->nodes[growth->level[level].at];
+		uint64_t from = growth->level[level].begin;
+
+		if (first % 2 == 1) {
+			ret->hashes[ret->count++] = nodes[first - 1 - from];
+		}
+		if (last % 2 == 0 && last + 1 - from < growth->level[level].count) {
+			ret->hashes[ret->count++] = nodes[last + 1 - from];
 		}
 	}
+}
+
+bool growth_of_range(struct growth *growth, uint64_t begin, const struct hash *leaves,
+	uint32_t count, uint64_t size, const struct tree_path *range)
+{
+	uint64_t first = begin, last = begin + count - 1, end = size - 1;
+	const struct hash *below = leaves;
+	uint32_t below_count = count, at = 0;
+	size_t taken = 0;
+
+	if (count == 0 || count > size || begin > size - count) {
+		return false;
+	}
+	growth->before = begin;
+	growth->after = begin + count;
+	for (growth->levels = 0; growth->levels == 0 || end > 0; growth->levels++) {
+		uint32_t from = at;
+		bool left, right;
+
+		if (growth->levels > 0) {
+			first /= 2;
+			last /= 2;
+			end /= 2;
+		}
+		left = first % 2 == 1;
+		right = last % 2 == 0 && last < end;
+		if (taken + left + right > range->count) {
+			return false;
+		}
+		if (left) {
+			growth->nodes[at++] = range->hashes[taken++];
+		}
+		if (growth->levels == 0) {
+			memcpy(&growth->nodes[at], leaves, count * sizeof(*leaves));
+			at += count;
+		} else {
+			at += pair_up(below, below_count, &growth->nodes[at]);
+		}
+		if (right) {
+			growth->nodes[at++] = range->hashes[taken++];
+		}
+		below = &growth->nodes[from];
+		below_count = at - from;
+		growth->level[growth->levels].begin = first - left;
+		growth->level[growth->levels].at = from;
+		growth->level[growth->levels].count = below_count;
+	}
+	return taken == range->count;
 }
 
 const struct hash *growth_complete(

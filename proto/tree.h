@@ -11,7 +11,7 @@
 
 enum {
 	TREE_LEVELS = 64,
-	TREE_PATH_MAX = TREE_LEVELS + 1,
+	TREE_PATH_MAX = TREE_LEVELS * 2, /* of a range; of one leaf half of it */
 };
 
 /* The hashes of a proof, in the order of the RFC. */
@@ -46,7 +46,7 @@ struct growth {
 	struct hash *nodes; /* room for GROWTH_NODES(count); the caller's */
 };
 
-#define GROWTH_NODES(count) (2 * (size_t)(count) + 3 * TREE_LEVELS)
+#define GROWTH_NODES(count) (2 * (size_t)(count) + 4 * (TREE_LEVELS + 1))
 
 /* count is above 0; the leaves are copied. growth->nodes is set by the caller. */
 void growth_make(struct growth *growth, const struct peaks *before, const struct hash *leaves,
@@ -54,6 +54,19 @@ void growth_make(struct growth *growth, const struct peaks *before, const struct
 const struct hash *growth_root(const struct growth *growth);
 /* The inclusion proof of a new leaf, in the tree with all of them. */
 void growth_path(const struct growth *growth, uint64_t index, struct tree_path *ret);
+/*
+ * The hashes that lead from the new leaves [begin, end) to the root: of each level, from the leaves up,
+ * the node before the range where that begins with an odd index, then the one behind it where it
+ * ends with an even one and is not the end of the level. Of one leaf it is its inclusion proof.
+ */
+void growth_range(const struct growth *growth, uint64_t begin, uint64_t end, struct tree_path *ret);
+/*
+ * The way back: the tree of that size, as far as count leaves from begin on and their range's hashes
+ * say what is in it; the root and the path of each of the leaves follow. growth->nodes is set by
+ * the caller. False if these are not as many hashes as the range has, or it is not in such a tree.
+ */
+bool growth_of_range(struct growth *growth, uint64_t begin, const struct hash *leaves,
+	uint32_t count, uint64_t size, const struct tree_path *range);
 /* The complete subtrees of 2^level leaves that became complete: first index and count. */
 const struct hash *growth_complete(
 	const struct growth *growth, unsigned level, uint64_t *ret_index, uint64_t *ret_count);

@@ -1,7 +1,7 @@
 /*
  * One lane per node: a link, the counters still to be sent, and a window of those in flight. Each
  * submission travels in a `submit` of its own whose request number is its counter, so an answer
- * finds its place in the window whatever the order. Nothing relies on ZeroMQ having delivered
+ * finds its place in the window whatever the order and however many come in one message. Nothing relies on ZeroMQ having delivered
  * anything: an entry that stays unanswered is sent again, and counted as an attempt.
  *
  * A counter that the node knows with other bytes (a home restored from a backup) is given up: the
@@ -15,6 +15,7 @@
 #include <zmq.h>
 
 #include "clients/common/fate.h"
+#include "proto/receipts.h"
 
 struct flight {
 	bool used;
@@ -352,43 +353,6 @@ static int refusal_take(struct delivery *delivery, struct lane *lane, struct fli
 	return 0;
 }
 
-/* [[counter, receipt or nil, problems, highest], …] */
-static int receipts_take(struct delivery *delivery, struct lane *lane, struct reader body)
-{
-	uint32_t count = reader_array(&body);
-
-	for (uint32_t i = 0; i < count && reader_ok(&body); i++) {
-		struct bytes receipt = { 0 };
-		struct bytes problems;
-		struct flight *flight;
-		uint64_t counter, highest;
-		int r = 0;
-
-		reader_array_exact(&body, 4);
-		counter = (uint64_t)reader_int_between(&body, 0, INT64_MAX);
-		if (reader_peek(&body) == PACK_NIL) {
-			reader_nil(&body);
-		} else {
-			receipt = reader_bin(&body);
-		}
-		problems = reader_raw(&body);
-		highest = (uint64_t)reader_int_between(&body, 0, INT64_MAX);
-		flight = reader_ok(&body) ? flight_find(lane, counter) : NULL;
-		if (flight && receipt.data) {
-			r = receipt_take(delivery, lane, flight, receipt, reader_make(problems));
-		} else if (flight) {
-			r = refusal_take(delivery, lane, flight, reader_make(problems), highest);
-		}
-		if (r < 0) {
-			return r;
-		}
-	}
-	if (!reader_ok(&body)) {
-		lane_fail(delivery, lane, 0, body.error);
-	}
-	return 0;
-}
-
 /* Everything of the lane stays queued. attempts are counted where the node said nothing. */
 static int lane_give_up(struct delivery *delivery, struct lane *lane, bool silent)
 {
@@ -408,6 +372,53 @@ static int lane_give_up(struct delivery *delivery, struct lane *lane, bool silen
 	delivery->result.queued += lane->waiting.count - lane->next;
 	delivery->result.silent += silent;
 	lane->next = lane->waiting.count;
+	return r;
+}
+
+/* A submission travels in a message of its own, with its counter for a request. */
+static bool lane_sent(void *data, const struct receipts_item *item, struct receipts_sent *ret)
+{
+	bool is_ours = (uint64_t)item->request == item->counter && item->place == 0;
+	struct flight *flight = is_ours ? flight_find(data, item->counter) : NULL;
+
+	if (flight) {
+		ret->kind = flight->entry.kind == PARCEL_REVIEW ? ENTRY_REVIEW : ENTRY_SUBMISSION;
+		ret->bytes = flight->entry.bytes;
+		ret->signature = &flight->entry.signature;
+	}
+	return flight != NULL;
+}
+
+/* What is open stays in flight, and gets its receipt whole when it is sent again. */
+static int item_take(struct delivery *delivery, struct lane *lane, const struct receipts_item *item)
+{
+	struct flight *flight = flight_find(lane, item->counter);
+
+	if (!flight || item->is_open) {
+		return 0;
+	}
+	return item->receipt.data ? receipt_take(delivery, lane, flight, item->receipt,
+					    reader_make(item->problems))
+				  : refusal_take(delivery, lane, flight,
+					    reader_make(item->problems), item->highest);
+}
+
+/* A node that says nonsense is given up: each repeat would get the same. */
+static int receipts_take(struct delivery *delivery, struct lane *lane, struct bytes body)
+{
+	CLEANUP(receipts_free) struct receipts receipts;
+	const struct receipts_options options = { lane_sent, lane };
+	const char *why = receipts_read(&receipts, body, &options);
+	struct receipts_item item;
+	int r = 0;
+
+	if (why) {
+		lane_fail(delivery, lane, 0, why);
+		return lane_give_up(delivery, lane, false);
+	}
+	while (r == 0 && receipts_next(&receipts, &item)) {
+		r = item_take(delivery, lane, &item);
+	}
 	return r;
 }
 
@@ -468,9 +479,7 @@ static int frame_take(struct delivery *delivery, struct lane *lane, struct bytes
 		return message_refused(
 			delivery, lane, reader_make(envelope.body), (uint64_t)envelope.request);
 	}
-	return envelope.type == MESSAGE_RECEIPTS
-		       ? receipts_take(delivery, lane, reader_make(envelope.body))
-		       : 0;
+	return envelope.type == MESSAGE_RECEIPTS ? receipts_take(delivery, lane, envelope.body) : 0;
 }
 
 static bool lane_is_done(const struct lane *lane)

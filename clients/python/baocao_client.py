@@ -28,6 +28,7 @@ VERSION = 1
 MESSAGE_BYTES_MAX = 1 << 20
 FRAME_BYTES_MAX = 2 << 20
 DEPTH_MAX = 8
+REQUESTS_MAX = 4096  # of a session, whose submissions it remembers
 
 # "Envelope": the numbers of the messages.
 TYPES = {
@@ -63,6 +64,7 @@ CODE_NAMES = {number: name for name, number in CODES.items()}
 JUDGEMENT_REFUSED_MIN = 16
 
 KINDS = {1: 'init', 2: 'publication', 3: 'submission', 4: 'rollup', 5: 'review', 6: 'key-act'}
+ENTRY_OF_MESSAGE = {'submit': 3, 'review': 5}
 # "Review": the kinds of acts; "Rollup": the states and flags of a cell.
 ACTS = {'accept': 1, 'return': 2, 'withdraw': 3, 'waive': 4, 'extend': 5, 'exempt': 6,
         'close': 7, 'reopen': 8}
@@ -362,6 +364,34 @@ def inclusion_holds(leaf, index, size, path, root):
     return last == 0 and value == root
 
 
+def paths_of_range(first, leaves, size, hashes):
+    """
+    The inclusion path of each of the leaves that stand from index first on in a tree of that size,
+    from the hashes that lead from all of them to its root ("Receipts in short").
+    """
+    left, right, end = first, first + len(leaves) - 1, size - 1
+    if not leaves or not 0 <= left <= right <= end:
+        raise ProtocolError('entries that are not in the tree')
+    nodes, levels, rest = dict(enumerate(leaves, first)), [], list(hashes)
+    while True:
+        wanted = [left - 1] * (left % 2) + [right + 1] * (right % 2 == 0 and right < end)
+        if len(rest) < len(wanted):
+            raise ProtocolError('a proof with too few hashes')
+        nodes.update(zip(wanted, rest))
+        rest = rest[len(wanted):]
+        levels.append(nodes)
+        if end == 0:
+            break
+        nodes = {index // 2: _hash(1, node, nodes[index + 1]) if index + 1 in nodes else node
+                 for index, node in nodes.items() if index % 2 == 0}
+        left, right, end = left // 2, right // 2, end // 2
+    if rest:
+        raise ProtocolError('a proof with too many hashes')
+    return [[level[index >> number ^ 1] for number, level in enumerate(levels)
+             if index >> number ^ 1 in level]
+            for index in range(first, first + len(leaves))]
+
+
 def consistency_holds(old, old_root, size, root, path):
     """Is the tree of the old size and root the beginning of the other?"""
     if not 0 < old < size:
@@ -518,6 +548,66 @@ class Outcome(NamedTuple):
         return [problem.code for problem in self.problems]
 
 
+def _head_of(data):
+    """Sender and counter of a submission or review, as far as the bytes are one."""
+    try:
+        return decode(data)[2:4]
+    except (ProtocolError, TypeError, ValueError):
+        return None, None
+
+
+def _whole_receipts(shorts, proof, sent):
+    """
+    The whole receipts of entries of one commit, given as (request, place, counter, seq,
+    judgements) in the order of their sequences. sent: {request: (kind, [Signed, …])}.
+    """
+    if not shorts:
+        if proof is not None:
+            raise ProtocolError('a proof of nothing')
+        return []
+    note, instant, hashes = _shape(proof, 'proof', str, int, list)
+    statements = []
+    for request, place, counter, seq, judgements in shorts:
+        if seq != shorts[0][3] + len(statements):
+            raise ProtocolError('entries that do not follow each other')
+        kind, ones = sent.get(request, (0, ()))
+        made = ones[place] if place < len(ones) else Signed(b'', b'')
+        sender, its_counter = _head_of(made.data)
+        if counter != its_counter:
+            raise ProtocolError(f'a receipt in short of counter {counter}, which was not sent')
+        statements.append(encode([seq, instant, kind, sender, made.digest, made.signature,
+                                  judgements]))
+    paths = paths_of_range(shorts[0][3] - 1, [_hash(0, one) for one in statements],
+                           Checkpoint(note).size, hashes)
+    return [encode(['baocao-receipt', 2, note, statement, path])
+            for statement, path in zip(statements, paths)]
+
+
+def receipts_of(body, sent):
+    """
+    [(request, [[counter, receipt bytes or None, problems, highest], …]), …]: what the body of a
+    `receipts` says, with every receipt whole. sent: {request: (kind, [Signed, …])}.
+    """
+    if len(body) != 2 or not isinstance(body[0], list):
+        raise ProtocolError('receipts that are not [answers, proof]')
+    answers, shorts = [], []
+    for answer in body[0]:
+        request, items = _shape(answer, 'answer', int, list)
+        answers.append((request, items))
+        for place, item in enumerate(items):
+            if not isinstance(item, list) or len(item) != 4:
+                raise ProtocolError('an item of receipts that is not one')
+            if isinstance(item[1], list):
+                shorts.append((request, place, item[0],
+                               *_shape(item[1], 'receipt in short', int, list)))
+    whole = iter(_whole_receipts(shorts, body[1], sent))
+    for _, items in answers:
+        for item in items:
+            if isinstance(item[1], list):
+                item[1] = next(whole)
+    return answers
+
+
 def _receipt_or_none(value):
     return None if value is None else Receipt(value)
 
@@ -556,6 +646,8 @@ class Session:
         self.key = key
         self.timeout = timeout
         self._request = 0
+        self._sent = {}     # request: (kind, [Signed, …]), of submissions and reviews
+        self._arrived = []  # answers that came in one message
         self._context = zmq.Context()
         self.socket = self._context.socket(zmq.DEALER)
         public, secret = key.curve_pair()
@@ -584,18 +676,41 @@ class Session:
         self.socket.send_multipart(frames)
 
     def receive(self, timeout=None):
-        """The next message, whatever it is."""
-        limit = self.timeout if timeout is None else timeout
-        if not self.socket.poll(int(limit * 1000)):
-            raise Timeout(f'no answer within {limit} s')
-        frames = self.socket.recv_multipart()
-        if len(frames) != 1:
-            raise ProtocolError(f'a message of {len(frames)} frames')
-        return open_envelope(frames[0])
+        """
+        The next message, whatever it is. The answers in a `receipts` come one by one, each as if
+        it were alone: [[counter, receipt bytes or None, problems, highest], …].
+        """
+        while not self._arrived:
+            limit = self.timeout if timeout is None else timeout
+            if not self.poll(limit):
+                raise Timeout(f'no answer within {limit} s')
+            frames = self.socket.recv_multipart()
+            if len(frames) != 1:
+                raise ProtocolError(f'a message of {len(frames)} frames')
+            message = open_envelope(frames[0])
+            if message.name != 'receipts':
+                return message
+            self._arrived = [Message(message.type, request, items)
+                             for request, items in receipts_of(message.body, self._sent)]
+        return self._arrived.pop(0)
+
+    def poll(self, timeout=0.0):
+        """Is there a message to receive, or does one come in that time?"""
+        return bool(self._arrived) or bool(self.socket.poll(int(timeout * 1000)))
+
+    def note_sent(self, name, request, body):
+        """Remembers what receipts in short will speak of; of the latest requests."""
+        if name in ENTRY_OF_MESSAGE and all(
+                isinstance(one, list) and len(one) == 3 for one in body):
+            self._sent[request] = (ENTRY_OF_MESSAGE[name],
+                                   [Signed(data, signature) for data, signature, _ in body])
+            while len(self._sent) > REQUESTS_MAX:
+                del self._sent[next(iter(self._sent))]
 
     def send(self, name, body):
         """Sends one message and returns its request number."""
         self._request += 1
+        self.note_sent(name, self._request, body)
         self.send_frame(envelope(name, self._request, body))
         return self._request
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
-#include "proto/receipt.h"
+#include "proto/receipts.h"
 #include "tests/bench/clock.h"
 
 enum {
@@ -76,6 +76,7 @@ void clients_prepare(struct load *load, uint64_t count)
 			memmove(client->ahead.data, client->ahead.data + client->ahead_at,
 				client->ahead.size);
 			client->ahead_at = 0;
+			memset(client->prepared, 0, RING * sizeof(*client->prepared));
 		}
 	}
 	for (size_t i = 0; i < SIGNERS; i++) {
@@ -123,6 +124,8 @@ static bool client_send(struct load *load, struct client *client, uint64_t due)
 			return false;
 		}
 		client->due[client->sent % RING] = due;
+		client->prepared[client->sent % RING] =
+			client->ahead.size > 0 ? client->ahead_at - frame.size : 0;
 	} else {
 		frame = writer_bytes(&client->frame);
 	}
@@ -155,43 +158,62 @@ static void note_problem(struct load *load, struct bytes frame)
 	}
 }
 
-/* Is this answer a receipt? */
-static bool answer_is_good(struct load *load, struct reader *reader, int64_t type, uint64_t number)
+/* A receipts_sent_fn: what was prepared is still there. */
+static bool client_sent(void *data, const struct receipts_item *item, struct receipts_sent *ret)
 {
-	struct receipt receipt;
-	struct bytes bytes;
+	const struct client *client = data;
+	uint64_t number = (uint64_t)item->request - client->first;
+	struct reader reader;
+	uint32_t size;
+	size_t at;
 
-	if (load->echo) {
-		return true;
-	}
-	if (type != MESSAGE_RECEIPTS) {
+	if (number >= client->sent || client->sent - number > RING ||
+		client->prepared[number % RING] == 0) {
 		return false;
 	}
-	reader_array(reader);
-	reader_array(reader);
-	reader_int(reader);
-	if (reader_peek(reader) != PACK_BIN) {
-		return false;
-	}
-	bytes = reader_bin(reader);
-	return number % SAMPLE != 0 ||
-	       receipt_verify(bytes, &load->node, (struct bytes){ 0 }, &receipt) == NULL;
-}
-
-static void client_take(struct load *load, struct client *client, struct bytes frame, uint64_t now)
-{
-	struct reader reader = reader_make(frame);
-	int64_t type;
-	uint64_t number;
-
+	at = client->prepared[number % RING];
+	memcpy(&size, client->ahead.data + at - sizeof(size), sizeof(size));
+	reader = reader_make((struct bytes){ client->ahead.data + at, size });
 	reader_array(&reader);
 	reader_int(&reader);
-	type = reader_int(&reader);
-	number = (uint64_t)reader_int(&reader) - client->first;
+	reader_int(&reader);
+	reader_int(&reader);
+	reader_array(&reader);
+	reader_array(&reader);
+	ret->kind = ENTRY_SUBMISSION;
+	ret->bytes = reader_bin(&reader);
+	ret->signature = (const struct signature *)reader_bin_exact(&reader, SIGNATURE_SIZE);
+	return reader_ok(&reader);
+}
+
+/* Does the receipt of that message hold? One that cannot be made whole is believed. */
+static bool receipt_holds(
+	const struct load *load, struct client *client, struct bytes body, uint64_t number)
+{
+	CLEANUP(receipts_free) struct receipts receipts;
+	const struct receipts_options options = { client_sent, client };
+	bool holds = receipts_read(&receipts, body, &options) == NULL;
+	struct receipts_item item;
+	struct receipt receipt;
+
+	while (holds && receipts_next(&receipts, &item)) {
+		if ((uint64_t)item.request - client->first == number && !item.is_open) {
+			holds = receipt_verify(item.receipt, &load->node, (struct bytes){ 0 },
+					&receipt) == NULL;
+		}
+	}
+	return holds;
+}
+
+/* A message has its answer, good or bad. */
+static void client_answered(struct load *load, struct client *client, int64_t request, bool good,
+	struct bytes frame, uint64_t now)
+{
+	uint64_t number = (uint64_t)request - client->first;
+
 	client->answered++;
 	load->waiting--;
-	if (!reader_ok(&reader) || number >= client->sent ||
-		!answer_is_good(load, &reader, type, number)) {
+	if (!good || number >= client->sent) {
 		load->refused++;
 		note_problem(load, frame);
 		return;
@@ -208,6 +230,74 @@ static void client_take(struct load *load, struct client *client, struct bytes f
 	}
 }
 
+/* The one item of an answer: is it a receipt? Goes past it. */
+static bool item_is_good(struct reader *reader)
+{
+	bool good = true;
+
+	reader_array(reader);
+	reader_array(reader);
+	reader_int(reader); /* counter */
+	switch (reader_peek(reader)) {
+	case PACK_ARRAY:
+		reader_array(reader);
+		reader_int(reader);
+		for (uint32_t i = reader_array(reader); i > 0 && reader_ok(reader); i--) {
+			reader_int(reader);
+		}
+		break;
+	case PACK_BIN:
+		reader_bin(reader);
+		break;
+	default:
+		reader_skip(reader);
+		good = false;
+		break;
+	}
+	for (uint32_t i = reader_array(reader); i > 0 && reader_ok(reader); i--) {
+		reader_skip(reader);
+	}
+	reader_int(reader);
+	return good && reader_ok(reader);
+}
+
+/* Returns how many messages it answers. */
+static size_t client_take(
+	struct load *load, struct client *client, struct bytes frame, uint64_t now)
+{
+	struct reader reader = reader_make(frame);
+	struct bytes body;
+	int64_t type, request;
+	uint32_t count;
+
+	reader_array(&reader);
+	reader_int(&reader);
+	type = reader_int(&reader);
+	request = reader_int(&reader);
+	if (load->echo || type != MESSAGE_RECEIPTS) {
+		client_answered(
+			load, client, request, load->echo && reader_ok(&reader), frame, now);
+		return 1;
+	}
+	body = (struct bytes){ reader.at, (size_t)(reader.end - reader.at) };
+	reader_array(&reader);
+	count = reader_array(&reader);
+	for (uint32_t i = 0; i < count && client->answered < client->sent; i++) {
+		uint64_t number;
+		bool good;
+
+		reader_array(&reader);
+		request = reader_int(&reader);
+		number = (uint64_t)request - client->first;
+		good = item_is_good(&reader);
+		if (good && number % SAMPLE == 0) {
+			good = receipt_holds(load, client, body, number);
+		}
+		client_answered(load, client, request, good, frame, now);
+	}
+	return count;
+}
+
 /* Takes what has come; in a closed loop each answer makes room for another message. */
 static void client_serve(struct load *load, struct client *client, bool closed)
 {
@@ -219,8 +309,8 @@ static void client_serve(struct load *load, struct client *client, bool closed)
 		while ((r = wire_receive(client->wire, &frame)) == 0) {
 			uint64_t now = now_ns();
 
-			client_take(load, client, frame, now);
-			if (closed && now < load->until) {
+			for (size_t i = client_take(load, client, frame, now);
+				i > 0 && closed && now < load->until; i--) {
 				client_send(load, client, now);
 			}
 		}
@@ -347,7 +437,8 @@ static int client_open(struct load *load, struct client *client, size_t index)
 		r = sender_new(
 			load->units, load->mix, index, load->senders, load->life, &client->sender);
 		client->due = calloc(RING, sizeof(*client->due));
-		if (r || !client->due) {
+		client->prepared = calloc(RING, sizeof(*client->prepared));
+		if (r || !client->due || !client->prepared) {
 			return r ? r : -ENOMEM;
 		}
 		client->first = sender_counter(client->sender);
@@ -435,6 +526,7 @@ void clients_free(struct load *load)
 		buffer_free(&client->ahead);
 		buffer_free(&client->receipted);
 		free(client->due);
+		free(client->prepared);
 	}
 	free(load->clients);
 }

@@ -23,6 +23,7 @@ MIXES = ('deadline', 'spread', 'bundles', 'signature')
 DEPTH = 24  # callers that are told apart
 
 stages = [  # a stage, and the functions that begin it; names need not be those of all versions
+    ('turns', 'slots_fill'),
     ('read', 'pack_check submission_read submission_read_whole report_read value_read submit_read intake_weight'),
     ('find id', 'ids_find ids_put ids_flush fold_signer_find catalog_key_find intake_check'),
     ('SHA-256', 'hash_bytes hash_leaf hash_node'),
@@ -33,7 +34,7 @@ stages = [  # a stage, and the functions that begin it; names need not be those 
              ' cursor_seek_before cursor_first txn_begin txn_abort'),
     ('commit', 'txn_commit'),
     ('node signs', 'sign_bytes'),
-    ('receipts', 'intake_answer batch_receipt receipt_write'),
+    ('answers', 'intake_answer batch_receipt batch_receipt_short batch_proof receipt_write'),
     ('rest', 'counted_intake'),
     ('check signature', 'counted_signature'),
 ]

@@ -18,12 +18,14 @@ enum {
 	BUNDLE = 100,
 	BUNDLES = 20,
 	SIGNATURES = 16,
+	CONNECTION_BYTES = 5, /* as ZeroMQ numbers them */
 	MAP_BYTES = 256 << 20,
 };
 
 struct count {
 	struct made made;
 	struct sender *senders[SENDERS];
+	uint8_t connections[SENDERS][CONNECTION_BYTES]; /* one of each sender */
 	struct intake_message messages[LIMIT_BATCH_MESSAGES];
 	struct writer bodies[LIMIT_BATCH_MESSAGES];
 	size_t count;
@@ -80,7 +82,9 @@ static void prepare(struct count *count)
 {
 	for (size_t i = 0; i < count->count; i++) {
 		struct sender *sender = count->senders[i % SENDERS];
+		uint8_t *connection = count->connections[i % SENDERS];
 
+		connection[CONNECTION_BYTES - 1] = (uint8_t)(i % SENDERS);
 		writer_reset(&count->bodies[i]);
 		writer_array(&count->bodies[i], 1);
 		sender_write(sender, count->reports, false, &count->bodies[i]);
@@ -88,6 +92,7 @@ static void prepare(struct count *count)
 			.type = MESSAGE_SUBMIT,
 			.request = (int64_t)i,
 			.body = writer_bytes(&count->bodies[i]),
+			.connection = { connection, CONNECTION_BYTES },
 			.key = *catalog_key_find(
 				intake_catalog(count->made.intake), &sender_pair(sender)->public),
 		};
@@ -97,6 +102,7 @@ static void prepare(struct count *count)
 /* Says how many reports were counted. 0 or -errno. */
 static int count_intake(struct count *count, enum supply_mix mix, const char *folder)
 {
+	size_t connections = count->count < SENDERS ? count->count : SENDERS;
 	uint64_t before = 0;
 	int r = made_new(&count->made, folder, MAP_BYTES, SENDERS);
 
@@ -115,7 +121,7 @@ static int count_intake(struct count *count, enum supply_mix mix, const char *fo
 		r = counted_intake(count);
 	}
 	if (r == 0 && (intake_seq(count->made.intake) != before + COMMITS * count->count ||
-			      count->answered != COMMITS * count->count)) {
+			      count->answered != COMMITS * connections)) {
 		r = -EBADMSG;
 	}
 	for (size_t i = 0; i < count->count; i++) {

@@ -10,7 +10,7 @@
  *	verify, status       the operator asks for a recount, or how the node is: the numbers of the answer
  *	ask QUESTION SECONDS the operator asks that again and again, with all pages (question.c)
  *
- * An answer counts when it is a receipt; one in a thousand is verified. With --echo any answer that
+ * An answer counts when it is a receipt; one in a thousand of those for prepared messages is made whole and verified. With --echo any answer that
  * repeats the request counts. Connections are told apart by the key of their sender.
  */
 #include "tests/bench/load.h"

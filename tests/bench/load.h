@@ -20,7 +20,8 @@ struct client {
 	uint64_t answered;
 	struct writer frame; /* that could not be sent yet, where held is true */
 	bool held;
-	uint64_t *due; /* a ring: when message number i was due or sent, ns */
+	uint64_t *due;    /* a ring: when message number i was due or sent, ns */
+	size_t *prepared; /* a ring: where in ahead its frame begins; 0: it is not there */
 	struct buffer ahead;
 	size_t ahead_at;
 	struct buffer receipted; /* a bit for each message */

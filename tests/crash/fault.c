@@ -80,24 +80,25 @@ static void serving_reply(void *data, void *peer, struct bytes frame)
 	struct serving *serving = data;
 	struct shared *shared = serving->run->shared;
 	struct world *world = serving->world;
-	struct answer answer;
-	size_t index;
+	size_t index = world->answer_count;
 
 	serving->run->shim.pause(true);
 	world_reply(world, peer, frame);
-	index = world->answer_count - 1;
-	answer = answer_of(world, index);
-	if (answer.receipt.data) {
+	for (; index < world->answer_count; index++) {
+		struct answer answer = answer_of(world, index);
 		size_t i = shared->count;
 
-		shared->promises[i].party = WARD_101;
-		shared->promises[i].body_at = keep(shared, buffer_bytes(&serving->bodies[index]));
-		shared->promises[i].body_size = (uint32_t)serving->bodies[index].size;
-		shared->promises[i].receipt_at = keep(shared, answer.receipt);
-		shared->promises[i].receipt_size = (uint32_t)answer.receipt.size;
-		shared->count++;
-	} else if (answer.code == REFUSED_STORE_FULL) {
-		shared->verdict.full = true;
+		if (answer.receipt.data) {
+			shared->promises[i].party = WARD_101;
+			shared->promises[i].body_at =
+				keep(shared, buffer_bytes(&serving->bodies[index]));
+			shared->promises[i].body_size = (uint32_t)serving->bodies[index].size;
+			shared->promises[i].receipt_at = keep(shared, answer.receipt);
+			shared->promises[i].receipt_size = (uint32_t)answer.receipt.size;
+			shared->count++;
+		} else if (answer.code == REFUSED_STORE_FULL) {
+			shared->verdict.full = true;
+		}
 	}
 	serving->run->shim.pause(false);
 }
@@ -132,11 +133,12 @@ static int serve_commit(struct serving *serving, struct load *load)
 		serving->bodies[i] = buffer_of(buffer_bytes(&world->queue[i].body));
 		messages[i] = world->queue[i].message;
 		messages[i].body = buffer_bytes(&serving->bodies[i]);
+		messages[i].connection = bytes_of("one");
 	}
-	world->queue_count = 0;
 	world->answer_count = 0;
 	serving->run->shim.pause(false);
 	r = intake_run(world->intake, messages, 3, world->now, serving_reply, serving, &changed);
+	world->queue_count = 0;
 	return r == INTAKE_E_FULL ? make_room(world) : r;
 }
 

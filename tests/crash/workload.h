@@ -64,6 +64,7 @@ static inline struct world *load_world(const char *folder)
 	world->node = pair_of(11);
 	world->now = at("2022-12-20T08:00");
 	world->hold = true; /* commits of reports hold back what they change, until it is settled */
+	world->connections_are_shared = true;
 	return world;
 }
 

@@ -143,7 +143,9 @@ def make():
     request = 7
     bodies = {
         'submit': [[submission.data, submission.signature, 0]],
-        'receipts': [[7, receipt, [[2, 'unknown-period', NO_PERIOD]], 0]],
+        'receipts': [
+            [[request, [[7, [42, [1, 2, 18]], [[2, 'unknown-period', NO_PERIOD]], 0]]]],
+            [note, instant, merkle.range_proof(41, 42, entries)]],
         'rollup': list(rollup),
         'rollup-ack': [1640995200000, 58, rollup_receipt, []],
         'hello': [764, 1640995200000],

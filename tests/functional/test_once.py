@@ -158,27 +158,33 @@ class Sender:
             if not free:
                 return
             self.flying.update(free)
-            self.session._request += 1
-            self.send(self.session._request, free, REPEAT_SECONDS[0])
+            self.send(self.next_request(), free, REPEAT_SECONDS[0])
+
+    def next_request(self):
+        self.session._request += 1
+        return self.session._request
 
     def send(self, request, counters, wait):
         # A late answer to a flight of before the copy came back may have settled some of this one.
         settled = [counter for counter in counters if counter not in self.outbox.waiting]
         self.flying.difference_update(settled)
-        counters = [counter for counter in counters if counter not in settled]
-        if not counters:
+        if settled:  # what is left goes under a number of its own: it is another message
             self.flights.pop(request)
+            counters = [counter for counter in counters if counter not in settled]
+            request = self.next_request()
+        if not counters:
             return
         self.flights[request] = (counters, time.monotonic() + wait, wait)
-        frame = client.envelope('submit', request, [
-            [made.data, made.signature, 0]
-            for made in map(self.outbox.waiting.__getitem__, counters)])
+        body = [[made.data, made.signature, 0]
+                for made in map(self.outbox.waiting.__getitem__, counters)]
+        self.session.note_sent('submit', request, body)
+        frame = client.envelope('submit', request, body)
         for arrived in self.there.through(frame):
             self.session.send_frame(arrived)
 
     def turn(self):
         """Takes what came, repeats what stayed unanswered; True while there is something to do."""
-        while self.session.socket.poll(0):
+        while self.session.poll():
             for message in self.back.through(self.session.receive(0)):
                 self.take(message)
         now = time.monotonic()
@@ -289,7 +295,7 @@ class Once(harness.NodeCase):
                 return
             if time.monotonic() > limit:
                 raise TimeoutError(f'{sum(len(s.receipts) for s in senders)} of {COUNT}')
-            if not any(sender.session.socket.poll(0) for sender in senders):
+            if not any(sender.session.poll() for sender in senders):
                 senders[0].session.socket.poll(5)
 
     def test_every_submission_counts_once_over_loss_doubles_an_end_and_an_older_outbox(self):

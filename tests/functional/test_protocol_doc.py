@@ -154,6 +154,26 @@ class ProtocolDocument(unittest.TestCase):
                 receipt.verify(node, client.Signed(self.names[signed],
                                                    self.names[f'{signed} signature']))
 
+    def test_the_receipt_in_short_is_the_receipt(self):
+        body = client.open_envelope(self.examples['2 receipts'][0]).body
+        (request, (item,)), = client.receipts_of(body, sent_of(self))
+        self.assertEqual(request, 7)
+        self.assertEqual(item[:2], [7, self.examples['receipt'][0]])
+        for hashes in body[1][2][:-1], [*body[1][2], bytes(32)]:
+            with self.assertRaises(client.ProtocolError):
+                client.receipts_of([self.short_answers(), [*body[1][:2], hashes]], sent_of(self))
+        for answers, proof, why in (
+                (self.short_answers(), None, 'not 3 elements'), ([], body[1], 'of nothing'),
+                (self.short_answers(counter=8), body[1], 'was not sent'),
+                (self.short_answers() + self.short_answers(), body[1], 'do not follow'),
+                (self.short_answers(seq=44), body[1], 'not in the tree')):
+            with self.subTest(why), self.assertRaisesRegex(client.ProtocolError, why):
+                client.receipts_of([answers, proof], sent_of(self))
+
+    @staticmethod
+    def short_answers(counter=7, seq=42):
+        return [[7, [[counter, [seq, [1, 2, 18]], [], 0]]]]
+
     def test_the_checkpoint_is_that_of_the_receipts_and_signed_by_the_node(self):
         note = client.decode(self.examples['checkpoint'][0])
         checkpoint = client.Checkpoint(note).verify(self.names['node key'])
@@ -173,6 +193,11 @@ class ProtocolDocument(unittest.TestCase):
     def test_a_receipt_of_another_node_does_not_verify(self):
         with self.assertRaises(client.VerificationError):
             client.Receipt(self.examples['receipt'][0]).verify(self.names['child key'])
+
+
+def sent_of(case):
+    """What the example of a submit sent, for its receipts in short."""
+    return {7: (3, [client.Signed(case.names['submission'], case.names['submission signature'])])}
 
 
 PLAN_TEXT = '''# plan
@@ -233,6 +258,12 @@ class NodeAndDocument(harness.NodeCase):
     def body(self, frame):
         return client.open_envelope(frame).body
 
+    def item(self, frame):
+        """The only item of a `receipts` that answers the example of a submit, with its receipt whole."""
+        (request, (item,)), = client.receipts_of(self.body(frame), sent_of(self))
+        self.assertEqual(request, 7)
+        return item
+
     def test_the_node_answers_the_examples_as_the_document_says(self):
         node = self.furnished('one')
         with self.subTest('publish'):
@@ -241,13 +272,13 @@ class NodeAndDocument(harness.NodeCase):
                 self.names['publication'], self.names['publication signature']))
             self.assertEqual(problems, [])
         with self.subTest('submit'):
-            entry, = self.body(self.ask(node, 'ward', '1 submit'))
-            wanted, = self.body(self.example('2 receipts'))
+            entry = self.item(self.ask(node, 'ward', '1 submit'))
+            wanted = self.item(self.example('2 receipts'))
             self.assertEqual((entry[0], entry[2], entry[3]), (wanted[0], wanted[2], wanted[3]))
             statement = client.decode(client.Receipt(entry[1]).statement_data)
             self.assertEqual(statement[2:], client.decode(self.example('statement'))[2:])
         with self.subTest('receipt'):
-            again, = self.body(self.ask(node, 'ward', '15 receipt'))
+            again = self.item(self.ask(node, 'ward', '15 receipt'))
             self.assertEqual(again[1], entry[1])
         with self.subTest('report'):
             self.assertEqual(self.body(self.ask(node, 'ward', '14 report'))[1]['values'],

@@ -17,6 +17,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "proto/receipt.h"
+#include "proto/receipts.h"
 #include "tests/fuzz/fuzz.h"
 
 enum {
@@ -78,14 +79,18 @@ static const struct {
 struct exchange {
 	struct buffer frame;
 	size_t party;
+	bool is_shared; /* it came on the connection of its party, with its number for a request */
 	unsigned answers;
 	struct buffer answer;
+	struct buffer
+		receipts; /* in the answer, whole: [receipt or nil, …]; empty if it has none */
 };
 
 struct world {
 	struct node *node;
 	struct exchange exchanges[FRAMES_MAX];
 	size_t count;
+	size_t given; /* the exchange that was handed over last */
 };
 
 static struct timespec now_fake;
@@ -178,7 +183,71 @@ int link_receive(struct link *link, int timeout_ms, struct bytes *ret)
 	return 0;
 }
 
-/* In place of loop.c: the routing id is the number of the message. */
+/* What stands in the frame of a submit or review where an item says. */
+static bool exchange_sent(void *data, const struct receipts_item *item, struct receipts_sent *ret)
+{
+	const struct exchange *exchange = data;
+	struct envelope envelope;
+	struct reader reader;
+
+	FUZZ_CHECK(envelope_read(buffer_bytes(&exchange->frame), &envelope, NULL) == 0);
+	FUZZ_CHECK(envelope.request == item->request);
+	reader = reader_make(envelope.body);
+	FUZZ_CHECK(reader_array(&reader) > item->place);
+	for (uint32_t i = 0; i < item->place; i++) {
+		reader_skip(&reader);
+	}
+	reader_array(&reader);
+	ret->kind = envelope.type == MESSAGE_REVIEW ? ENTRY_REVIEW : ENTRY_SUBMISSION;
+	ret->bytes = reader_bin(&reader);
+	ret->signature = (const struct signature *)reader_bin_exact(&reader, SIGNATURE_SIZE);
+	return reader_ok(&reader);
+}
+
+/* The same where the connection is a party's: the request is the number of the exchange, from 1. */
+static bool party_sent(void *data, const struct receipts_item *item, struct receipts_sent *ret)
+{
+	(void)data;
+	FUZZ_CHECK(item->request >= 1 && (uint64_t)item->request <= world->count);
+	return exchange_sent(&world->exchanges[item->request - 1], item, ret);
+}
+
+/* One answer of one message is kept as [receipt or nil, …], the receipts whole. */
+static void keep_receipts(struct exchange *only, struct bytes body)
+{
+	const struct receipts_options options = { only ? exchange_sent : party_sent, only };
+	struct exchange *exchange = NULL;
+	struct receipts receipts;
+	struct receipts_item item;
+
+	FUZZ_CHECK(receipts_read(&receipts, body, &options) == NULL);
+	while (receipts_next(&receipts, &item)) {
+		CLEANUP(writer_free) struct writer writer;
+
+		FUZZ_CHECK(!item.is_open);
+		writer_init(&writer);
+		if (item.place == 0) {
+			FUZZ_CHECK(only ||
+				   (item.request >= 1 && (uint64_t)item.request <= world->count));
+			exchange = only ? only : &world->exchanges[item.request - 1];
+			exchange->answers++;
+			exchange->receipts.size = 0;
+			writer_array(&writer, receipts.item_count + 1);
+		}
+		if (item.receipt.data) {
+			writer_bin(&writer, item.receipt.data, item.receipt.size);
+		} else {
+			writer_nil(&writer);
+		}
+		buffer_append(&exchange->receipts, writer.buffer.data, writer.buffer.size);
+	}
+	receipts_free(&receipts);
+}
+
+/*
+ * In place of loop.c: the routing id is the number of the message, or that of the party, one byte. Of receipts
+ * those are kept, whole.
+ */
 void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
 	struct bytes frame)
 {
@@ -188,17 +257,26 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 
 	(void)node;
 	(void)key;
-	FUZZ_CHECK(id_size == sizeof(index));
-	memcpy(&index, id, sizeof(index));
-	FUZZ_CHECK(index < world->count);
-	exchange = &world->exchanges[index];
-	exchange->answers++;
 	FUZZ_CHECK(envelope_read(frame, &envelope, NULL) == 0);
 	FUZZ_CHECK(message_row(envelope.type) && message_row(envelope.type)->roles == 0);
+	if (id_size == sizeof(index)) {
+		memcpy(&index, id, sizeof(index));
+	} else {
+		FUZZ_CHECK(id_size == 1);
+		index = envelope.request > 0 ? (size_t)envelope.request - 1 : world->given;
+	}
+	FUZZ_CHECK(index < world->count);
+	exchange = &world->exchanges[index];
+	if (envelope.type == MESSAGE_RECEIPTS) {
+		keep_receipts(id_size == 1 ? NULL : exchange, envelope.body);
+		return;
+	}
+	exchange->answers++;
 	if (envelope_read(buffer_bytes(&exchange->frame), &sent, NULL) == 0) {
 		FUZZ_CHECK(envelope.request == sent.request ||
 			   (envelope.type == MESSAGE_REFUSED && envelope.request == 0));
 	}
+	exchange->receipts.size = 0;
 	exchange->answer.size = 0;
 	buffer_append(&exchange->answer, frame.data, frame.size);
 }
@@ -211,10 +289,14 @@ static void give(size_t index)
 	struct key_pair pair = fuzz_pair(parties[exchange->party].seed);
 	char user[KEY_TEXT_SIZE];
 	struct peer peer = { .user = user };
+	uint8_t party = (uint8_t)exchange->party;
+	bool shared = exchange->is_shared;
 
+	world->given = index;
 	public_key_format(&pair.public, user);
-	zmq_msg_init_size(&peer.id, sizeof(index));
-	memcpy(zmq_msg_data(&peer.id), &index, sizeof(index));
+	zmq_msg_init_size(&peer.id, shared ? sizeof(party) : sizeof(index));
+	memcpy(zmq_msg_data(&peer.id), shared ? (void *)&party : (void *)&index,
+		zmq_msg_size(&peer.id));
 	zmq_msg_init_size(&peer.body, exchange->frame.size);
 	if (exchange->frame.size > 0) {
 		memcpy(zmq_msg_data(&peer.body), exchange->frame.data, exchange->frame.size);
@@ -227,13 +309,14 @@ static void give(size_t index)
 }
 
 /* Takes the frame over. */
-static void send_frame(size_t party, struct buffer frame)
+static void send_frame(size_t party, bool is_shared, struct buffer frame)
 {
 	if (world->count == FRAMES_MAX) {
 		buffer_free(&frame);
 		return;
 	}
-	world->exchanges[world->count++] = (struct exchange){ .frame = frame, .party = party };
+	world->exchanges[world->count++] =
+		(struct exchange){ .frame = frame, .party = party, .is_shared = is_shared };
 	give(world->count - 1);
 }
 
@@ -253,7 +336,7 @@ static void send_body(size_t party, int64_t type, struct bytes body)
 	writer_init(&writer);
 	envelope_begin(&writer, type, (int64_t)world->count + 1);
 	writer_raw(&writer, body);
-	send_frame(party, writer_take(&writer));
+	send_frame(party, true, writer_take(&writer));
 }
 
 /* What is signed begins with an array, a name, a version and the sender's key: puts ours there. */
@@ -374,6 +457,7 @@ static void world_close(void)
 	for (size_t i = 0; i < world->count; i++) {
 		buffer_free(&world->exchanges[i].frame);
 		buffer_free(&world->exchanges[i].answer);
+		buffer_free(&world->exchanges[i].receipts);
 	}
 	node_free(world->node);
 	free(world);
@@ -447,7 +531,7 @@ static void run_record(int kind, size_t party, int64_t type, uint16_t size, stru
 		struct buffer frame = { 0 };
 
 		buffer_append(&frame, bytes.data, bytes.size);
-		send_frame(party, frame);
+		send_frame(party, false, frame);
 		return;
 	}
 	case RECORD_BODY:
@@ -473,7 +557,7 @@ static void run_record(int kind, size_t party, int64_t type, uint16_t size, stru
 			struct buffer frame = { 0 };
 
 			buffer_append(&frame, again->frame.data, again->frame.size);
-			send_frame(again->party, frame);
+			send_frame(again->party, false, frame);
 		}
 		return;
 	}
@@ -500,23 +584,18 @@ static void run_records(struct bytes input)
 	node_flush(world->node);
 }
 
-/* The receipt of element index of an answer to a submit; data NULL if there is none. */
-static struct bytes receipt_in(const struct buffer *answer, uint32_t index)
+/* The receipt of element index of those of an answer; data NULL if there is none. */
+static struct bytes receipt_in(const struct buffer *receipts, uint32_t index)
 {
+	struct reader reader = reader_make(buffer_bytes(receipts));
 	struct bytes receipt = { 0 };
-	struct envelope envelope;
-	struct reader reader;
 
-	FUZZ_CHECK(envelope_read(buffer_bytes(answer), &envelope, NULL) == 0);
-	reader = reader_make(envelope.body);
-	if (envelope.type != MESSAGE_RECEIPTS || reader_array(&reader) <= index) {
+	if (receipts->size == 0 || reader_array(&reader) <= index) {
 		return receipt;
 	}
 	for (uint32_t i = 0; i < index; i++) {
 		reader_skip(&reader);
 	}
-	reader_array_exact(&reader, 4);
-	reader_int(&reader);
 	if (reader_peek(&reader) == PACK_BIN) {
 		receipt = reader_bin(&reader);
 	}
@@ -531,7 +610,7 @@ static void check_repeats(void)
 	for (size_t i = 0; i < count; i++) {
 		CLEANUP(buffer_free) struct buffer first = { 0 };
 		struct exchange *exchange = &world->exchanges[i];
-		struct bytes held = receipt_in(&exchange->answer, 0);
+		struct bytes held = receipt_in(&exchange->receipts, 0);
 		struct receipt receipt;
 		uint64_t seq;
 
@@ -540,19 +619,19 @@ static void check_repeats(void)
 		}
 		FUZZ_CHECK(receipt_verify(held, &world->node->pair.public, (struct bytes){ 0 },
 				   &receipt) == NULL);
-		buffer_append(&first, exchange->answer.data, exchange->answer.size);
+		buffer_append(&first, exchange->receipts.data, exchange->receipts.size);
 		seq = intake_seq(world->node->intake);
 		give(i);
 		node_flush(world->node);
 		exchange->answers--;
 		for (uint32_t j = 0; j < LIMIT_SUBMISSIONS_PER_MESSAGE; j++) {
-			struct bytes again = receipt_in(&exchange->answer, j);
+			struct bytes again = receipt_in(&exchange->receipts, j);
 
 			held = receipt_in(&first, j);
 			FUZZ_CHECK(!held.data || !again.data || bytes_equal(held, again));
 			if (held.data && again.data) {
 				FUZZ_CHECK(j > 0 || intake_seq(world->node->intake) == seq ||
-					   receipt_in(&exchange->answer, 1).data);
+					   receipt_in(&exchange->receipts, 1).data);
 			}
 		}
 	}

@@ -43,9 +43,44 @@ static int node_of(void *data, unsigned level, uint64_t index, struct hash *ret)
 	return 0;
 }
 
+/* Leaves that came last lead to the root with the hashes of their range, and not with others. */
+static void check_range(uint64_t begin, uint64_t end, uint64_t size, uint8_t which)
+{
+	static struct hash nodes[GROWTH_NODES(LEAVES_MAX)], known[GROWTH_NODES(LEAVES_MAX)];
+	const struct tree_source source = { .node = node_of };
+	struct growth growth = { .nodes = nodes }, of_range = { .nodes = known };
+	struct hash leaves[LEAVES_MAX];
+	struct tree_path range, path, wanted;
+	struct peaks peaks;
+
+	for (uint64_t i = begin; i < size; i++) {
+		leaves[i - begin] = leaf_of(i);
+	}
+	FUZZ_CHECK(tree_peaks(&source, begin, &peaks) == 0);
+	growth_make(&growth, &peaks, leaves, (uint32_t)(size - begin));
+	growth_range(&growth, begin, end, &range);
+	FUZZ_CHECK(
+		growth_of_range(&of_range, begin, leaves, (uint32_t)(end - begin), size, &range));
+	FUZZ_CHECK(hash_equal(growth_root(&of_range), growth_root(&growth)));
+	growth_path(&of_range, end - 1, &path);
+	FUZZ_CHECK(tree_inclusion(&source, end - 1, size, &wanted) == 0);
+	FUZZ_CHECK(path.count == wanted.count &&
+		   memcmp(path.hashes, wanted.hashes, path.count * HASH_SIZE) == 0);
+	if (range.count > 0) {
+		range.hashes[which % range.count].data[0] ^= 1;
+		FUZZ_CHECK(growth_of_range(
+			&of_range, begin, leaves, (uint32_t)(end - begin), size, &range));
+		FUZZ_CHECK(!hash_equal(growth_root(&of_range), growth_root(&growth)));
+		range.count--;
+		FUZZ_CHECK(!growth_of_range(
+			&of_range, begin, leaves, (uint32_t)(end - begin), size, &range));
+	}
+}
+
 static void check_any(const uint8_t *data, size_t size, const struct hash *root)
 {
-	struct hash leaf = leaf_of(0);
+	struct hash leaf = leaf_of(0), nodes[GROWTH_NODES(1)];
+	struct growth of_range = { .nodes = nodes };
 	struct tree_path path = { 0 };
 	uint64_t tree = number(data + 7, 8), old = number(data + 15, 8);
 
@@ -55,6 +90,9 @@ static void check_any(const uint8_t *data, size_t size, const struct hash *root)
 	}
 	tree_inclusion_holds(&leaf, old, tree, &path, root);
 	tree_consistency_holds(old, &leaf, tree, root, &path);
+	if (growth_of_range(&of_range, old, &leaf, 1, tree, &path)) {
+		FUZZ_CHECK(tree_inclusion_holds(&leaf, old, tree, &path, growth_root(&of_range)));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -89,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		path.hashes[data[6] % path.count].data[0] ^= 1;
 		FUZZ_CHECK(!tree_consistency_holds(old, &old_root, leaves, &root, &path));
 	}
+	check_range(index, index + 1 + old % (leaves - index), leaves, data[6]);
 	check_any(data, size, &root);
 	return 0;
 }

@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(SOURCE, 'tests', 'functional'))
 import protocol_examples as examples  # noqa: E402
 
 client = examples.client
+merkle = examples.merkle
 PLAN = 'example-2022'
 OPERATOR, WARD, CHILD, REVIEWER, COLLECTOR, CARRIER, READER, ENDED, STRANGER, \
     TOKEN, OWNER = range(11)
@@ -181,6 +182,10 @@ def answers(mode, *frames):
         for name, data in ((name, client.encode(value)) for name, value in frames))
 
 
+def refused_item(problem, highest=0):
+    return [[[7, [[7, None, [problem], highest]]]], None]
+
+
 def client_seeds(rows):
     made = submission(7, client.report(PLAN, 'month', '2022-05', 26890, nil=True))
     statement = client.encode([42, 1654336800500, 3, examples.WARD.public, made.digest,
@@ -191,10 +196,16 @@ def client_seeds(rows):
                                                   ('answer', [6, [None, data]])))
     put('client', 'past', answers(1, ('answer', [5, [None, []]]), ('refused', ['busy', 'later'])))
     put('client', 'events', answers(2, ('event', [5]), ('event', [6])))
-    put('client', 'receipt', answers(3, ('receipts', [[7, receipt, [], 0]])))
-    put('client', 'conflict', answers(3, ('receipts', [[7, None, [[-1, 'id-conflict', 'x']], 9]]),
+    entries = [b''] * 41 + [statement]
+    short = [[[7, [[7, [42, [1]], [], 0]]]], [note, 1654336800500, merkle.range_proof(41, 42, entries)]]
+    put('client', 'receipt', answers(3, ('receipts', [[[7, [[7, receipt, [], 0]]]], None])))
+    put('client', 'receipt-in-short', answers(3, ('receipts', short)))
+    put('receipts', 'short', b'\x01' + client.encode(short))
+    put('receipts', 'whole', b'\x01' + client.encode([[[7, [[7, receipt, [], 0]]]], None]))
+    put('receipts', 'made', bytes([0, 44, 1, 9, 3, 6, 0, 7]))
+    put('client', 'conflict', answers(3, ('receipts', refused_item([-1, 'id-conflict', 'x'], 9)),
                                       ('refused', ['busy', 'later'])))
-    put('client', 'refused', answers(3, ('receipts', [[7, None, [[0, 'closed', 'x']], 0]])))
+    put('client', 'refused', answers(3, ('receipts', refused_item([0, 'closed', 'x']))))
     put('client', 'outbox', b'\x04' + client.encode(['baocao-outbox', 1, 2, made.data,
                                                      made.signature]))
     put('client', 'proof', answers(

@@ -42,6 +42,22 @@ def inclusion(m, entries):
     return inclusion(m - k, entries[k:]) + [root(entries[:k])]
 
 
+def range_proof(begin, end, entries):
+    """
+    The hashes that lead from D[begin:end] to the root: of each level, from the leaves up, the
+    node before the range where it begins with an odd index, then the one behind it where it ends
+    with an even one. A node is the hash of a slice.
+    """
+    first, last, top, width, proof = begin, end - 1, len(entries) - 1, 1, []
+    while top > 0:
+        if first % 2 == 1:
+            proof.append(root(entries[(first - 1) * width:first * width]))
+        if last % 2 == 0 and last < top:
+            proof.append(root(entries[(last + 1) * width:(last + 2) * width]))
+        first, last, top, width = first // 2, last // 2, top // 2, 2 * width
+    return proof
+
+
 def consistency(m, entries):
     """PROOF(m, D[n])."""
     return subproof(m, entries, True)

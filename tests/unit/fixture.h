@@ -20,6 +20,7 @@
 #include "daemon/intake.h"
 #include "daemon/query.h"
 #include "daemon/verify.h"
+#include "proto/receipts.h"
 
 enum party {
 	OPERATOR,
@@ -79,6 +80,7 @@ enum {
 struct queued {
 	struct buffer body;
 	struct intake_message message;
+	uint8_t connection; /* where connections are shared: that of the party */
 };
 
 struct world {
@@ -88,10 +90,14 @@ struct world {
 	struct key_pair node;
 	struct instant now;
 	bool changed;
-	bool hold; /* intake_options has the words */
+	bool hold;                   /* intake_options has the words */
+	bool connections_are_shared; /* what one party queues comes on one connection, else each message on its own */
 	size_t queue_count;
 	struct queued queue[LIMIT_BATCH_MESSAGES];
-	size_t answer_count;
+	size_t frame_count; /* that were sent in answer */
+	size_t frame_bytes_max;
+	size_t short_count;  /* receipts that came in short */
+	size_t answer_count; /* to messages, in the order of the queue; their receipts are whole */
 	struct buffer answers[LIMIT_BATCH_MESSAGES];
 };
 
@@ -315,7 +321,7 @@ static inline void world_queue(
 	const struct catalog_key *key =
 		catalog_key_find(intake_catalog(world->intake), &pair.public);
 
-	*queued = (struct queued){ .body = body };
+	*queued = (struct queued){ .body = body, .connection = (uint8_t)peer };
 	queued->message = (struct intake_message){
 		.type = type, .request = (int64_t)world->queue_count, .peer = queued
 	};
@@ -389,14 +395,91 @@ static inline void queue_publish(
 	world_queue(world, MESSAGE_PUBLISH, sender, writer_take(&writer));
 }
 
+/* What stands in the body of a submit or review where an item says. */
+static inline bool sent_in(int64_t type, struct bytes body, const struct receipts_item *item,
+	struct receipts_sent *ret)
+{
+	struct reader reader = reader_make(body);
+	uint32_t count = reader_array(&reader);
+
+	for (uint32_t i = 0; i < item->place && i < count; i++) {
+		reader_skip(&reader);
+	}
+	reader_array_exact(&reader, 3);
+	ret->kind = type == MESSAGE_REVIEW ? ENTRY_REVIEW : ENTRY_SUBMISSION;
+	ret->bytes = reader_bin(&reader);
+	ret->signature = (const struct signature *)reader_bin_exact(&reader, SIGNATURE_SIZE);
+	return reader_ok(&reader);
+}
+
+/* A receipts_sent_fn: what is queued is there until the run has ended. */
+static inline bool world_sent(
+	void *data, const struct receipts_item *item, struct receipts_sent *ret)
+{
+	const struct world *world = data;
+	const struct queued *queued;
+
+	assert_in_range(item->request, 1, world->queue_count);
+	queued = &world->queue[item->request - 1];
+	return sent_in(queued->message.type, buffer_bytes(&queued->body), item, ret);
+}
+
+/* The answers of one message, as if each had come in a message of its own with whole receipts. */
+static inline void world_receipts(struct world *world, const struct envelope *envelope)
+{
+	const struct receipts_options options = { world_sent, world };
+	struct receipts receipts;
+	struct receipts_item item;
+	int64_t request = 0;
+
+	assert_null(receipts_read(&receipts, envelope->body, &options));
+	while (receipts_next(&receipts, &item)) {
+		CLEANUP(writer_free) struct writer writer;
+
+		assert_false(item.is_open);
+		world->short_count += item.seq > 0;
+		writer_init(&writer);
+		if (item.request != request) {
+			assert_true(request > 0 || item.request == envelope->request);
+			request = item.request;
+			world->answer_count++;
+			assert_in_range(request, 1, world->queue_count);
+			buffer_free(&world->answers[request - 1]);
+			envelope_begin(&writer, MESSAGE_RECEIPTS, request);
+			writer_array(&writer, receipts.item_count + 1);
+		}
+		writer_array(&writer, 4);
+		writer_int(&writer, (int64_t)item.counter);
+		if (item.receipt.data) {
+			writer_bin(&writer, item.receipt.data, item.receipt.size);
+		} else {
+			writer_nil(&writer);
+		}
+		writer_raw(&writer, item.problems);
+		writer_int(&writer, (int64_t)item.highest);
+		buffer_append(&world->answers[request - 1], writer.buffer.data, writer.buffer.size);
+	}
+	receipts_free(&receipts);
+}
+
 static inline void world_reply(void *data, void *peer, struct bytes frame)
 {
 	struct world *world = data;
+	struct envelope envelope;
 
 	(void)peer;
-	assert_null(pack_check(frame));
-	buffer_free(&world->answers[world->answer_count]);
-	world->answers[world->answer_count++] = buffer_of(frame);
+	assert_int_equal(envelope_read(frame, &envelope, NULL), 0);
+	assert_in_range(envelope.request, 1, world->queue_count);
+	world->frame_count++;
+	world->frame_bytes_max =
+		frame.size > world->frame_bytes_max ? frame.size : world->frame_bytes_max;
+	if (envelope.type == MESSAGE_RECEIPTS) {
+		world_receipts(world, &envelope);
+		return;
+	}
+	buffer_free(&world->answers[envelope.request - 1]);
+	world->answers[envelope.request - 1] = buffer_of(frame);
+	world->answer_count++;
 }
 
 /* Runs what is queued; answers are kept until the next run. */
@@ -408,8 +491,12 @@ static inline int world_run(struct world *world)
 	for (size_t i = 0; i < world->queue_count; i++) {
 		messages[i] = world->queue[i].message;
 		messages[i].body = buffer_bytes(&world->queue[i].body);
+		if (world->connections_are_shared) {
+			messages[i].connection = (struct bytes){ &world->queue[i].connection, 1 };
+		}
 	}
-	world->answer_count = 0;
+	world->answer_count = world->frame_count = 0;
+	world->frame_bytes_max = world->short_count = 0;
 	r = intake_run(world->intake, messages, world->queue_count, world->now, world_reply, world,
 		&world->changed);
 	for (size_t i = 0; i < world->queue_count; i++) {

@@ -9,7 +9,7 @@ enum {
 	PADDED_BYTES = 64 << 10, /* of a message that is made long by its note */
 };
 
-static size_t answers;
+static size_t answers, frames;
 static bool was_later;   /* the last answer */
 static int64_t answered; /* the type of the last */
 
@@ -29,7 +29,10 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 	was_later = envelope.type == MESSAGE_REFUSED &&
 		    bytes_equal_text(reader_str(&reader), judgement_name(REFUSED_LATER));
 	answered = envelope.type;
-	answers++;
+	frames++;
+	reader = reader_make(envelope.body);
+	reader_array(&reader);
+	answers += envelope.type == MESSAGE_RECEIPTS ? reader_array(&reader) : 1;
 }
 
 struct fixture {
@@ -55,7 +58,7 @@ static int set_up(void **state)
 	assert_int_equal(rate_new(&none, &fixture->node->rate), 0);
 	writer_init(&fixture->node->reply);
 	public_key_format(&pair.public, fixture->user);
-	answers = 0;
+	answers = frames = 0;
 	*state = fixture;
 	return 0;
 }
@@ -136,6 +139,7 @@ static void a_commit_is_made_when_it_has_its_messages(void **state)
 	take_submit(fixture, LIMIT_BATCH_MESSAGES, 1, 0);
 	assert_int_equal(fixture->node->message_count, 0);
 	assert_int_equal(answers, LIMIT_BATCH_MESSAGES);
+	assert_in_range(frames, 1, 3); /* it is one connection, and refusals have words */
 }
 
 /* What is held back is settled a while after the last commit, and not later than a second after the first. */

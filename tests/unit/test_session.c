@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include <zmq.h>
+#include "daemon/ledger.h"
 #include "tests/unit/give_receipt.h"
 
 /*
@@ -20,6 +21,13 @@
  */
 struct fake;
 typedef bool fake_answer(struct fake *fake, const struct envelope *asked, struct writer *writer);
+
+/* What came, as entries of one commit. */
+struct heard {
+	struct batch *batch;
+	uint32_t count;
+	uint64_t counters[LIMIT_DELIVERY_WINDOW + 1];
+};
 
 struct fake {
 	char path[64];
@@ -37,6 +45,8 @@ struct fake {
 	struct delivery_result result;
 	unsigned refused;
 	unsigned failed;
+	struct heard heard;
+	uint32_t bad_from;
 };
 
 static void *fake_run(void *data)
@@ -133,6 +143,7 @@ static int teardown(void **state)
 	if (fake->answer) {
 		pthread_join(fake->thread, NULL);
 	}
+	batch_free(fake->heard.batch);
 	zmq_close(fake->socket);
 	zmq_ctx_term(fake->zmq);
 	nftw(fake->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -380,10 +391,9 @@ static void an_event_between_is_kept_for_the_one_who_waits_for_it(void **state)
 	assert_int_equal(session_event(fake->session, 0, &seq), SESSION_E_SILENT);
 }
 
-/* Puts a submission of one nil report into the queue. */
-static void put(struct fake *fake, uint64_t counter)
+/* A submission of one nil report. */
+static void submission_write(struct fake *fake, uint64_t counter, struct writer *ret)
 {
-	CLEANUP(writer_free) struct writer writer;
 	const struct report_head head = {
 		.plan = "kt-2022",
 		.form = "thang",
@@ -392,12 +402,20 @@ static void put(struct fake *fake, uint64_t counter)
 		.revision = 1,
 		.nil = true,
 	};
+
+	writer_init(ret);
+	submission_write_begin(ret, &fake->ward.public, counter, (struct instant){ 1 }, 1);
+	report_write_head(ret, &head);
+	writer_str(ret, "");
+}
+
+/* Puts one into the queue. */
+static void put(struct fake *fake, uint64_t counter)
+{
+	CLEANUP(writer_free) struct writer writer;
 	struct signature signature;
 
-	writer_init(&writer);
-	submission_write_begin(&writer, &fake->ward.public, counter, (struct instant){ 1 }, 1);
-	report_write_head(&writer, &head);
-	writer_str(&writer, "");
+	submission_write(fake, counter, &writer);
 	sign_bytes(&fake->ward, writer_bytes(&writer), &signature);
 	assert_int_equal(outbox_put(fake->outbox, counter, writer_bytes(&writer), &signature), 0);
 }
@@ -431,6 +449,16 @@ static void receipt_bytes(const struct key_pair *node, struct bytes bytes,
 	give_receipt(node, &statement, ret);
 }
 
+/* An answer with one item, up to its receipt. */
+static void write_answer(int64_t request, uint64_t counter, struct writer *writer)
+{
+	writer_array(writer, 2);
+	writer_int(writer, request);
+	writer_array(writer, 1);
+	writer_array(writer, 4);
+	writer_int(writer, (int64_t)counter);
+}
+
 static bool answer_receipt_of(
 	const struct key_pair *node, const struct envelope *asked, struct writer *writer)
 {
@@ -442,12 +470,13 @@ static bool answer_receipt_of(
 	submission_read(bytes, &submission);
 	receipt_bytes(node, bytes, &signature, &receipt);
 	envelope_begin(writer, MESSAGE_RECEIPTS, asked->request);
+	writer_array(writer, 2);
 	writer_array(writer, 1);
-	writer_array(writer, 4);
-	writer_int(writer, (int64_t)submission.counter);
+	write_answer(asked->request, submission.counter, writer);
 	writer_bin(writer, writer_bytes(&receipt).data, writer_bytes(&receipt).size);
 	writer_array(writer, 0);
 	writer_int(writer, 0);
+	writer_nil(writer);
 	return true;
 }
 
@@ -461,9 +490,9 @@ static void write_problem(
 	const struct envelope *asked, enum judgement code, int64_t highest, struct writer *writer)
 {
 	envelope_begin(writer, MESSAGE_RECEIPTS, asked->request);
+	writer_array(writer, 2);
 	writer_array(writer, 1);
-	writer_array(writer, 4);
-	writer_int(writer, asked->request);
+	write_answer(asked->request, (uint64_t)asked->request, writer);
 	writer_nil(writer);
 	writer_array(writer, 1);
 	writer_array(writer, 3);
@@ -471,6 +500,7 @@ static void write_problem(
 	writer_str(writer, judgement_name(code));
 	writer_str(writer, "here");
 	writer_int(writer, highest);
+	writer_nil(writer);
 }
 
 static void on_answer(void *data, const struct delivery_answer *answer)
@@ -556,6 +586,126 @@ static void a_receipt_that_does_not_hold_leaves_the_submission_queued(void **sta
 	assert_int_equal(fake->result.queued, 1);
 	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 1);
 	assert_int_equal(count_of(fake, OUTBOX_SENT), 0);
+}
+
+static void hear(struct heard *heard, struct bytes bytes, const struct signature *signature)
+{
+	const uint8_t judgement = JUDGEMENT_ON_TIME;
+	struct statement statement = { .kind = ENTRY_SUBMISSION,
+		.signature = *signature,
+		.judgement_count = 1,
+		.judgements = &judgement };
+	const struct peaks before = { .size = 41 };
+	struct submission submission;
+
+	if (!heard->batch) {
+		assert_int_equal(batch_new(&heard->batch), 0);
+		batch_reset(heard->batch, &before, (struct instant){ 9 });
+	}
+	submission_read(bytes, &submission);
+	statement.sender = submission.sender;
+	hash_bytes(bytes, &statement.digest);
+	assert_true(batch_add(heard->batch, &statement, bytes) >= 0);
+	heard->counters[heard->count++] = submission.counter;
+}
+
+/* All in short, with the proof of all from `from` on. */
+static void tell(struct heard *heard, const struct key_pair *node, uint32_t from,
+	const struct envelope *asked, struct writer *writer)
+{
+	char name[NOTE_NAME_SIZE];
+
+	note_name(&node->public, false, 0, name);
+	batch_seal(heard->batch, node, name);
+	envelope_begin(writer, MESSAGE_RECEIPTS, asked->request);
+	writer_array(writer, 2);
+	writer_array(writer, heard->count);
+	for (uint32_t i = 0; i < heard->count; i++) {
+		write_answer((int64_t)heard->counters[i], heard->counters[i], writer);
+		batch_receipt_short(heard->batch, i, writer);
+		writer_array(writer, 0);
+		writer_int(writer, 0);
+	}
+	batch_proof(heard->batch, from, heard->count - from, writer);
+	batch_free(heard->batch);
+	*heard = (struct heard){ 0 };
+}
+
+static bool answer_together(struct fake *fake, const struct envelope *asked, struct writer *writer)
+{
+	struct signature signature;
+	struct bytes bytes = submission_of(asked, &signature);
+
+	hear(&fake->heard, bytes, &signature);
+	if (fake->heard.count < LIMIT_DELIVERY_WINDOW) {
+		return false;
+	}
+	tell(&fake->heard, &fake->node, fake->bad_from, asked, writer);
+	return true;
+}
+
+static void put_window(struct fake *fake)
+{
+	for (uint64_t counter = 1; counter <= LIMIT_DELIVERY_WINDOW; counter++) {
+		put(fake, counter);
+	}
+}
+
+static void a_window_that_is_answered_in_one_message_gets_its_receipts(void **state)
+{
+	struct fake *fake = *state;
+
+	put_window(fake);
+	start(fake, answer_together);
+	deliver(fake, 10000);
+	assert_int_equal(fake->failed, 0);
+	assert_int_equal(fake->result.receipted, LIMIT_DELIVERY_WINDOW);
+	assert_int_equal(count_of(fake, OUTBOX_SENT), LIMIT_DELIVERY_WINDOW);
+}
+
+static void a_proof_of_fewer_entries_than_are_told_loses_nothing(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->bad_from = 1;
+	put_window(fake);
+	start(fake, answer_together);
+	deliver(fake, 10000);
+	assert_true(fake->failed > 0);
+	assert_int_equal(fake->result.receipted, 0);
+	assert_int_equal(fake->result.queued, LIMIT_DELIVERY_WINDOW);
+	assert_int_equal(count_of(fake, OUTBOX_QUEUED), LIMIT_DELIVERY_WINDOW);
+}
+
+/* First together with one that this ward never sent, then each by itself. */
+static bool answer_with_a_foreign_one(
+	struct fake *fake, const struct envelope *asked, struct writer *writer)
+{
+	struct signature signature;
+	struct bytes bytes = submission_of(asked, &signature);
+	struct writer foreign;
+
+	if (fake->asked > 1) {
+		return answer_receipt(fake, asked, writer);
+	}
+	submission_write(fake, 99, &foreign);
+	hear(&fake->heard, bytes, &signature);
+	hear(&fake->heard, writer_bytes(&foreign), &signature);
+	tell(&fake->heard, &fake->node, 0, asked, writer);
+	writer_free(&foreign);
+	return true;
+}
+
+static void what_cannot_be_proved_is_sent_again_and_gets_its_receipt_whole(void **state)
+{
+	struct fake *fake = *state;
+
+	put(fake, 1);
+	start(fake, answer_with_a_foreign_one);
+	deliver(fake, 10000);
+	assert_int_equal(fake->failed, 0);
+	assert_int_equal(fake->result.receipted, 1);
+	assert_int_equal(fake->asked, 2);
 }
 
 static void a_silent_node_leaves_it_queued_and_counts_the_attempt(void **state)
@@ -725,6 +875,9 @@ int main(void)
 		TEST(an_event_between_is_kept_for_the_one_who_waits_for_it),
 		TEST(everything_queued_gets_its_receipt),
 		TEST(a_receipt_that_does_not_hold_leaves_the_submission_queued),
+		TEST(a_window_that_is_answered_in_one_message_gets_its_receipts),
+		TEST(a_proof_of_fewer_entries_than_are_told_loses_nothing),
+		TEST(what_cannot_be_proved_is_sent_again_and_gets_its_receipt_whole),
 		TEST(a_silent_node_leaves_it_queued_and_counts_the_attempt),
 		TEST(what_is_refused_for_good_leaves_the_queue_and_is_kept),
 		TEST(what_is_refused_for_now_stays_queued),

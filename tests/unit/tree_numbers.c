@@ -1,6 +1,7 @@
 /*
- * For tests/functional/test_tree.py: reads lines "size index old batch" and prints for each the checkpoint
- * of a tree of that size that grew in batches, the inclusion proof of index and the consistency proof from old.
+ * For tests/functional/test_tree.py: reads lines "size index old batch begin end" and prints for each the checkpoint
+ * of a tree of that size that grew in batches, the inclusion proof of index, the consistency proof from old, the
+ * hashes of the range from begin to end, which lies in the last batch, and the inclusion proof of its last leaf made of them.
  * The entry at i is i in decimal, the node's key that of 32 bytes of 11.
  */
 #include <inttypes.h>
@@ -18,6 +19,7 @@ enum {
 
 static struct hash leaves[LEAVES_MAX];
 static struct hash nodes[GROWTH_NODES(LEAVES_MAX)];
+static struct hash nodes_of_range[GROWTH_NODES(LEAVES_MAX)];
 
 static int node_of(void *data, unsigned level, uint64_t index, struct hash *ret)
 {
@@ -45,8 +47,10 @@ static void print_path(const struct tree_path *path)
 }
 
 /* Grows as the intake does; the proof of index is that of the batch which brought it where that is the last. */
-static void print_tree(uint64_t size, uint64_t index, uint64_t old, uint64_t batch)
+static void print_tree(
+	uint64_t size, uint64_t index, uint64_t old, uint64_t batch, uint64_t begin, uint64_t end)
 {
+	struct growth of_range = { .nodes = nodes_of_range };
 	const struct tree_source source = { node_of, NULL };
 	struct growth growth = { .nodes = nodes };
 	char note[LIMIT_NOTE_BYTES], name[NOTE_NAME_SIZE];
@@ -76,17 +80,24 @@ static void print_tree(uint64_t size, uint64_t index, uint64_t old, uint64_t bat
 	print_path(&path);
 	tree_consistency(&source, old, size, &path);
 	print_path(&path);
+	growth_range(&growth, begin, end, &path);
+	print_path(&path);
+	if (growth_of_range(
+		    &of_range, begin, &leaves[begin], (uint32_t)(end - begin), size, &path)) {
+		growth_path(&of_range, end - 1, &path);
+		print_path(&path);
+	}
 }
 
-/* The next line has four numbers? */
-static bool numbers_next(uint64_t ret[4])
+/* The next line has six numbers? */
+static bool numbers_next(uint64_t ret[6])
 {
 	char line[128], *at = line;
 
 	if (!fgets(line, sizeof(line), stdin)) {
 		return false;
 	}
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 6; i++) {
 		char *end;
 
 		ret[i] = strtoull(at, &end, 10);
@@ -100,7 +111,7 @@ static bool numbers_next(uint64_t ret[4])
 
 int main(void)
 {
-	uint64_t numbers[4];
+	uint64_t numbers[6];
 
 	if (sign_init() < 0) {
 		return 1;
@@ -113,13 +124,14 @@ int main(void)
 	}
 	while (numbers_next(numbers)) {
 		uint64_t size = numbers[0], index = numbers[1], old = numbers[2],
-			 batch = numbers[3];
+			 batch = numbers[3], begin = numbers[4], end = numbers[5];
 
 		if (size == 0 || size > LEAVES_MAX || index >= size || old == 0 || old > size ||
-			batch == 0) {
+			batch == 0 || begin < (size - 1) / batch * batch || begin >= end ||
+			end > size) {
 			return 1;
 		}
-		print_tree(size, index, old, batch);
+		print_tree(size, index, old, batch, begin, end);
 	}
 	return 0;
 }

@@ -1,0 +1,70 @@
+/*
+ * The turns of a commit's messages. Connections are found again by a table of places, the next free one
+ * from the hash of what a connection is told by; the messages of one are chained. Numbers in it are one
+ * above the index, so that 0 is none.
+ */
+#include "daemon/outcome.h"
+
+enum {
+	PLACES = 2 * LIMIT_BATCH_MESSAGES,
+};
+
+_Static_assert((PLACES & (PLACES - 1)) == 0, "a mask of it fits");
+_Static_assert(PLACES < UINT16_MAX, "a number fits");
+
+struct chain {
+	uint16_t first;
+	uint16_t last;
+};
+
+static uint32_t place_of(struct bytes connection)
+{
+	uint32_t hash = 2166136261U; /* FNV-1a */
+
+	for (size_t i = 0; i < connection.size; i++) {
+		hash = (hash ^ connection.data[i]) * 16777619U;
+	}
+	return hash ^ hash >> 15;
+}
+
+void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count)
+{
+	uint16_t places[PLACES], next[LIMIT_BATCH_MESSAGES] = { 0 };
+	struct chain chains[LIMIT_BATCH_MESSAGES];
+	uint32_t mask = 1, chain_count = 0;
+	size_t filled = 0;
+
+	while (mask < 2 * count) {
+		mask = 2 * mask;
+	}
+	memset(places, 0, mask * sizeof(places[0]));
+	mask--;
+	for (size_t i = 0; i < count; i++) {
+		struct bytes connection = messages[i].connection;
+		uint32_t place = place_of(connection) & mask;
+		uint16_t number = (uint16_t)(i + 1);
+		struct chain *chain;
+
+		while (connection.size > 0 && places[place] > 0 &&
+			!bytes_equal(messages[chains[places[place] - 1].first - 1].connection,
+				connection)) {
+			place = (place + 1) & mask;
+		}
+		if (connection.size > 0 && places[place] > 0) {
+			chain = &chains[places[place] - 1];
+			next[chain->last - 1] = number;
+			chain->last = number;
+			continue;
+		}
+		chains[chain_count++] = (struct chain){ number, number };
+		if (connection.size > 0) {
+			places[place] = (uint16_t)chain_count;
+		}
+	}
+	for (uint32_t i = 0; i < chain_count; i++) {
+		for (uint16_t number = chains[i].first; number > 0; number = next[number - 1]) {
+			slots[filled++] =
+				(struct slot){ .message = &messages[number - 1], .connection = i };
+		}
+	}
+}
