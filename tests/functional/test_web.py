@@ -27,8 +27,8 @@ FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-
          '--disable-dev-shm-usage', '--window-size=1280,900', '--force-prefers-reduced-motion')
 SEEN_SECONDS = 60
 CLOCK = '2022-06-01T08:00:00+07:00'
-# LIMIT_WEB_LISTED and LIMIT_WEB_TEXTS_BYTES; a text is at most LIMIT_PUBLICATION_BYTES.
-LISTED_MAX, TEXTS_BYTES_MAX = 4096, 32 << 20
+# LIMIT_WEB_JOBS, LIMIT_WEB_LISTED and LIMIT_WEB_TEXTS_BYTES; a text is at most LIMIT_PUBLICATION_BYTES.
+JOBS_MAX, LISTED_MAX, TEXTS_BYTES_MAX = 16, 4096, 32 << 20
 TEXT_BYTES = 786432
 
 try:
@@ -366,6 +366,30 @@ class NonsenseFromTheNode(harness.NodeCase):
                      [['plan', f'p{i}', '', 1, 1, bytes(32)] for i in range(1000)]):
             self.fake.say['list'] = answering(data)
             self.assertEqual(self.ask('/api/plans')[0], 502, data)
+
+    def test_so_many_requests_wait_and_the_next_is_told_so(self):
+        listed, going_on = self.fake.say['list'], threading.Event()
+
+        def late(request):
+            going_on.wait()
+            return listed(request)
+
+        self.fake.say['list'] = late
+        self.addCleanup(going_on.set)
+        waiting = {}
+        for _ in range(JOBS_MAX + 1):
+            connection = http.client.HTTPConnection(self.web.address,
+                                                    timeout=nodes.ANSWER_SECONDS)
+            self.addCleanup(connection.close)
+            connection.request('GET', '/api/plans')
+            waiting[connection.sock] = connection
+        told, _, _ = select.select(list(waiting), [], [], nodes.ANSWER_SECONDS)
+        going_on.set()
+        self.assertEqual(len(told), 1)
+        response = waiting.pop(told[0]).getresponse()
+        self.assertEqual((response.status, json.loads(response.read())['error']), (503, 'busy'))
+        self.assertEqual([connection.getresponse().status for connection in waiting.values()],
+                         [200] * JOBS_MAX)
 
     def test_a_list_is_looked_at_up_to_its_bound(self):
         for more, status in ((0, 200), (1, 502)):
