@@ -363,7 +363,7 @@ static void the_answer_to_another_question_is_passed_over(void **state)
 
 	start(fake, answer_other_request);
 	assert_int_equal(ask(fake, &data), 0);
-	assert_int_equal(fake->asked, 2);
+	assert_true(fake->asked >= 2);
 }
 
 static bool answer_event_first(
@@ -837,7 +837,7 @@ static void nonsense_instead_of_receipts_loses_nothing(void **state)
 
 	put(fake, 1);
 	start(fake, answer_broken_receipts);
-	deliver(fake, 300);
+	deliver(fake, 2000);
 	assert_true(fake->failed > 0);
 	assert_int_equal(fake->result.queued, 1);
 	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 1);
