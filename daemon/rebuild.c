@@ -15,52 +15,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "daemon/latest.h"
 #include "daemon/rebuild_read.h"
 #include "daemon/refold.h"
 #include "daemon/subject.h"
 
 enum {
-	WHAT_BYTES =
-		50, /* of plan, form, period and unit that are remembered as they lie in a body */
 	WRITE_TURN = 128, /* obligations whose records are in memory at one time */
 	IDS_SHARE = 8,    /* ids are written after this part of the obligations that are kept */
 	DIGESTS = 1024,
-	FETCH_SLOT = 16, /* reports ahead */
-	FETCH_OBLIGATION = 8,
+	FETCH_SENDER = 12, /* submissions ahead */
 };
 
 /* table tree follows from the ledger too, but needs every hash. */
 static const enum store_table made[] = { TABLE_KEY, TABLE_PUBLICATION, TABLE_ID, TABLE_OWN,
 	TABLE_CELL, TABLE_CHANGE, TABLE_LINK };
-
-/* What reports are about, and the last one of them that is not written yet. */
-struct obligation {
-	uint64_t hash;
-	uint64_t version; /* of its change; 0: nothing is to be written */
-	const uint8_t *body;
-	const uint8_t *what;
-	uint64_t seq;
-	int64_t received_ms;
-	uint32_t body_size;
-	struct cell_key key;
-	uint32_t
-		main; /* the place of the first one with this key: itself, or it is only another label */
-	uint8_t timeliness;
-	uint8_t what_size;
-	uint8_t what_bytes[WHAT_BYTES];
-};
-
-/* Open addressing: places in the list of obligations + 1; size is a power of two. */
-struct places {
-	uint32_t *slots;
-	size_t size;
-};
-
-/* An obligation that is to be written, and what decides when. */
-struct turn {
-	uint64_t high, low;
-	uint32_t place; /* in the list */
-};
 
 struct party {
 	uint8_t key[KEY_SIZE];
@@ -81,13 +50,7 @@ struct rebuild {
 	struct catalog *catalog;
 	struct rebuild_result *result;
 	size_t kept;
-	struct obligation *list;
-	size_t count;
-	size_t room;
-	struct turn *pending; /* of them those that are to be written */
-	size_t pending_count;
-	struct places by_what;
-	struct places by_key;
+	struct latest latest;
 	struct party *parties; /* open addressing */
 	size_t parties_size;
 	size_t ids_put; /* since they were written */
@@ -173,102 +136,6 @@ static int reload_catalog(struct rebuild *rebuild)
 	return 0;
 }
 
-/* The slot of an obligation with that hash, or the free one where it is to stand. */
-typedef bool same_fn(const struct obligation *obligation, const void *wanted);
-
-static bool is_of_key(const struct obligation *obligation, const void *wanted)
-{
-	const struct cell_key *key = wanted;
-
-	return obligation->key.unit == key->unit && obligation->key.period == key->period &&
-	       obligation->key.plan == key->plan && obligation->key.form == key->form;
-}
-
-static bool is_of_what(const struct obligation *obligation, const void *wanted)
-{
-	const struct slice_report *report = wanted;
-
-	return obligation->hash == report->hash && obligation->what_size == report->what_size &&
-	       memcmp(obligation->what_bytes, report->what, report->what_size) == 0;
-}
-
-static uint64_t key_hash(const struct cell_key *key)
-{
-	uint64_t hash = ((uint64_t)key->unit << 32 | key->period) ^
-			((uint64_t)key->plan << 20 | key->form) * UINT64_C(0x9e3779b97f4a7c15);
-
-	hash *= UINT64_C(0xff51afd7ed558ccd);
-	return hash ^ hash >> 32;
-}
-
-static uint32_t *place_find(const struct rebuild *rebuild, const struct places *places,
-	uint64_t hash, same_fn *is_same, const void *wanted)
-{
-	for (size_t at = hash;; at++) {
-		uint32_t *slot = &places->slots[at & (places->size - 1)];
-
-		if (*slot == 0 || is_same(&rebuild->list[*slot - 1], wanted)) {
-			return slot;
-		}
-	}
-}
-
-static bool places_make(struct places *places, size_t size)
-{
-	free(places->slots);
-	places->slots = calloc(size, sizeof(*places->slots));
-	places->size = places->slots ? size : 0;
-	return places->slots != NULL;
-}
-
-/* Makes room for one more. */
-static int list_grow(struct rebuild *rebuild)
-{
-	size_t room = rebuild->room ? 2 * rebuild->room : 1024;
-	struct obligation *list = realloc(rebuild->list, room * sizeof(*list));
-	struct turn *pending;
-
-	if (!list) {
-		return -ENOMEM;
-	}
-	rebuild->list = list;
-	pending = realloc(rebuild->pending, room * sizeof(*pending));
-	if (!pending) {
-		return -ENOMEM;
-	}
-	rebuild->pending = pending;
-	if (!places_make(&rebuild->by_what, 2 * room) || !places_make(&rebuild->by_key, 2 * room)) {
-		return -ENOMEM;
-	}
-	rebuild->room = room;
-	for (uint32_t i = 0; i < rebuild->count; i++) {
-		const struct obligation *one = &list[i];
-		struct slice_report what = {
-			.hash = one->hash, .what = one->what_bytes, .what_size = one->what_size
-		};
-
-		if (one->what_size > 0) {
-			*place_find(rebuild, &rebuild->by_what, one->hash, is_of_what, &what) =
-				i + 1;
-		}
-		if (one->main == i) {
-			*place_find(rebuild, &rebuild->by_key, key_hash(&one->key), is_of_key,
-				&one->key) = i + 1;
-		}
-	}
-	return 0;
-}
-
-/* Forgets what obligations were met, all of which have been written. */
-static void list_clear(struct rebuild *rebuild)
-{
-	rebuild->count = 0;
-	if (rebuild->room > 0) {
-		memset(rebuild->by_what.slots, 0, rebuild->by_what.size * sizeof(uint32_t));
-		memset(rebuild->by_key.slots, 0, rebuild->by_key.size * sizeof(uint32_t));
-	}
-}
-
 /* What a report is about, as the catalog of its commit has it. */
 static int report_key(struct rebuild *rebuild, const struct slice_report *report, uint64_t seq,
 	struct cell_key *ret)
@@ -289,77 +156,13 @@ static int report_key(struct rebuild *rebuild, const struct slice_report *report
 	return reader_ok(&reader) ? 0 : bad_ledger(rebuild, "entry", seq, "%s", reader.error);
 }
 
-/* The obligation of a report whose bytes were not met before. */
-static int obligation_add(struct rebuild *rebuild, const struct slice_report *report, uint64_t seq,
+static int add_obligation(struct rebuild *rebuild, const struct slice_report *report, uint64_t seq,
 	struct obligation **ret)
 {
 	struct cell_key key;
-	struct obligation *one;
-	uint32_t *slot;
-	bool is_short = report->what_size <= WHAT_BYTES;
 	int r = report_key(rebuild, report, seq, &key);
 
-	if (r == 0 && rebuild->count == rebuild->room) {
-		r = list_grow(rebuild);
-	}
-	if (r) {
-		return r;
-	}
-	slot = place_find(rebuild, &rebuild->by_key, key_hash(&key), is_of_key, &key);
-	if (*slot > 0 && !is_short) {
-		*ret = &rebuild->list[*slot - 1];
-		return 0;
-	}
-	one = &rebuild->list[rebuild->count];
-	one->hash = report->hash;
-	one->version = 0;
-	one->key = key;
-	one->main = *slot > 0 ? *slot - 1 : (uint32_t)rebuild->count;
-	one->what_size = is_short ? (uint8_t)report->what_size : 0;
-	memcpy(one->what_bytes, report->what, one->what_size);
-	rebuild->count++;
-	if (*slot == 0) {
-		*slot = (uint32_t)rebuild->count;
-	}
-	if (is_short) {
-		*place_find(rebuild, &rebuild->by_what, report->hash, is_of_what, report) =
-			(uint32_t)rebuild->count;
-	}
-	*ret = &rebuild->list[one->main];
-	return 0;
-}
-
-static int obligation_find(struct rebuild *rebuild, const struct slice_report *report, uint64_t seq,
-	struct obligation **ret)
-{
-	uint32_t slot = rebuild->room == 0 ? 0
-					   : *place_find(rebuild, &rebuild->by_what, report->hash,
-						     is_of_what, report);
-
-	if (slot == 0) {
-		return obligation_add(rebuild, report, seq, ret);
-	}
-	*ret = &rebuild->list[rebuild->list[slot - 1].main];
-	return 0;
-}
-
-/* Asks the processor for what the reports some places on will need. */
-static void fetch_ahead(const struct rebuild *rebuild, const struct slice *slice, size_t at)
-{
-	if (at + FETCH_SLOT < slice->report_count && rebuild->room > 0) {
-		const struct slice_report *report = &slice->reports[at + FETCH_SLOT];
-
-		__builtin_prefetch(
-			&rebuild->by_what.slots[report->hash & (rebuild->by_what.size - 1)]);
-	}
-	if (at + FETCH_OBLIGATION < slice->report_count && rebuild->room > 0) {
-		const struct slice_report *report = &slice->reports[at + FETCH_OBLIGATION];
-		uint32_t slot = rebuild->by_what.slots[report->hash & (rebuild->by_what.size - 1)];
-
-		__builtin_prefetch(report->what);
-		__builtin_prefetch(&rebuild->list[slot > 0 ? slot - 1 : 0]);
-		__builtin_prefetch((const uint8_t *)&rebuild->list[slot > 0 ? slot - 1 : 0] + 64);
-	}
+	return r ? r : latest_add(&rebuild->latest, report, &key, ret);
 }
 
 /* The reports of one commit, from *at on to end. */
@@ -373,14 +176,14 @@ static int take_commit(struct rebuild *rebuild, const struct slice *slice, size_
 		const struct slice_entry *entry = &slice->entries[report->entry];
 		struct obligation *one;
 
-		fetch_ahead(rebuild, slice, *at);
-		r = obligation_find(rebuild, report, entry->seq, &one);
+		latest_fetch(&rebuild->latest, slice, *at);
+		one = latest_find(&rebuild->latest, report);
+		r = one ? 0 : add_obligation(rebuild, report, entry->seq, &one);
 		if (r) {
 			break;
 		}
 		if (one->version == 0) {
-			rebuild->pending[rebuild->pending_count++].place =
-				(uint32_t)(one - rebuild->list);
+			latest_pend(&rebuild->latest, one);
 		}
 		if (one->version < first_change) {
 			one->version = rebuild->fold.next_change++;
@@ -410,6 +213,9 @@ static int take_ids(struct rebuild *rebuild, const struct slice *slice)
 		const struct slice_entry *entry = &slice->entries[i];
 		uint32_t party = party_slot(rebuild, entry->sender)->party;
 
+		if (i + FETCH_SENDER < slice->entry_count) {
+			__builtin_prefetch(slice->entries[i + FETCH_SENDER].sender);
+		}
 		if (party == 0) {
 			return bad_ledger(rebuild, "entry", entry->seq,
 				"nobody enrolled the key of its sender");
@@ -513,43 +319,11 @@ static int fold_last(struct rebuild *rebuild, const struct obligation *one, stru
 	return r;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const struct turn *left = a, *right = b;
-
-	return left->high != right->high ? (left->high > right->high ? 1 : -1)
-					 : (left->low > right->low) - (left->low < right->low);
-}
-
-/* Turns of what is pending in the order of keys. */
-static void turns_by_key(struct rebuild *rebuild)
-{
-	for (size_t i = 0; i < rebuild->pending_count; i++) {
-		struct turn *turn = &rebuild->pending[i];
-		const struct cell_key *key = &rebuild->list[turn->place].key;
-
-		turn->high = (uint64_t)key->plan << 16 | key->form;
-		turn->low = (uint64_t)key->period << 32 | key->unit;
-	}
-	qsort(rebuild->pending, rebuild->pending_count, sizeof(struct turn), by_number);
-}
-
-static void turns_by_version(struct rebuild *rebuild)
-{
-	for (size_t i = 0; i < rebuild->pending_count; i++) {
-		struct turn *turn = &rebuild->pending[i];
-
-		turn->high = rebuild->list[turn->place].version;
-		turn->low = 0;
-	}
-	qsort(rebuild->pending, rebuild->pending_count, sizeof(struct turn), by_number);
-}
-
 static void write_changes(struct rebuild *rebuild)
 {
-	turns_by_version(rebuild);
-	for (size_t i = 0; i < rebuild->pending_count; i++) {
-		struct obligation *one = &rebuild->list[rebuild->pending[i].place];
+	latest_sort_by_version(&rebuild->latest);
+	for (size_t i = 0; i < rebuild->latest.pending_count; i++) {
+		struct obligation *one = &rebuild->latest.list[rebuild->latest.pending[i].place];
 		uint8_t key[CELL_KEY_SIZE], number[8];
 
 		cell_key_write(&one->key, key);
@@ -567,13 +341,14 @@ static int write_pending(struct rebuild *rebuild)
 	int r = 0;
 
 	rebuild->fold.judged = true;
-	turns_by_key(rebuild);
-	for (size_t i = 0; r == 0 && i < rebuild->pending_count; i++) {
+	latest_sort_by_key(&rebuild->latest);
+	for (size_t i = 0; r == 0 && i < rebuild->latest.pending_count; i++) {
 		if (i % WRITE_TURN == 0) {
 			cells_flush(rebuild->fold.cells, NULL, NULL);
 			cells_reset(rebuild->fold.cells, rebuild->out, NULL);
 		}
-		r = fold_last(rebuild, &rebuild->list[rebuild->pending[i].place], &subject);
+		r = fold_last(
+			rebuild, &rebuild->latest.list[rebuild->latest.pending[i].place], &subject);
 	}
 	if (r) {
 		return r;
@@ -581,7 +356,7 @@ static int write_pending(struct rebuild *rebuild)
 	cells_flush(rebuild->fold.cells, NULL, NULL);
 	cells_reset(rebuild->fold.cells, rebuild->out, NULL);
 	write_changes(rebuild);
-	rebuild->pending_count = 0;
+	rebuild->latest.pending_count = 0;
 	rebuild->fold.judged = false;
 	write_ids(rebuild);
 	return outcome_of(txn_error(rebuild->out));
@@ -617,7 +392,7 @@ static int fold_commit(struct rebuild *rebuild, struct batch_view view)
 		r = outcome_of(txn_error(rebuild->out));
 	}
 	if (r == 0 && reload) {
-		list_clear(rebuild);
+		latest_clear(&rebuild->latest);
 		r = reload_catalog(rebuild);
 	}
 	return r;
@@ -637,9 +412,9 @@ static int take_slice(struct rebuild *rebuild, const struct slice *slice)
 	}
 	for (size_t i = 0; r == 0 && i < slice->commit_count; i++) {
 		r = take_commit(rebuild, slice, &at, slice->commits[i]);
-		if (r == 0 && rebuild->count >= rebuild->kept) {
+		if (r == 0 && rebuild->latest.count >= rebuild->kept) {
 			r = write_pending(rebuild);
-			list_clear(rebuild);
+			latest_clear(&rebuild->latest);
 		}
 	}
 	if (r == 0 && (slice->is_other || slice->is_last)) {
@@ -727,10 +502,7 @@ int rebuild_run(struct store *store, size_t kept, struct rebuild_result *ret)
 	catalog_free(rebuild->catalog);
 	cells_free(rebuild->fold.cells);
 	ids_free(rebuild->fold.ids);
-	free(rebuild->list);
-	free(rebuild->pending);
-	free(rebuild->by_what.slots);
-	free(rebuild->by_key.slots);
+	latest_free(&rebuild->latest);
 	free(rebuild->parties);
 	free(rebuild);
 	return r;

@@ -12,7 +12,7 @@ enum {
 	SLICES = 4,
 	SLICE_REPORTS = 4096, /* after which a slice takes no more commits */
 	SLICE_COMMITS = 1024,
-	AHEAD = 6, /* entries whose beginnings are fetched ahead */
+	AHEAD = 4, /* entries whose beginnings are fetched ahead */
 	AHEAD_BYTES = 256,
 	SENDER_AT = 22, /* in a submission */
 };

@@ -110,7 +110,7 @@ enum {
 	LIMIT_AS_OF_MS        = 600 * 1000, /* a question as of a past instant; then it is refused as busy */
 	LIMIT_RECOUNT_TURN_MS = 3000,       /* others come first so long, if they were refused meanwhile */
 	LIMIT_GROWTH_SHARE    = 8,          /* a snapshot ends when the store grew by this part of the map */
-	LIMIT_REBUILD_KEPT    = 1 << 20,    /* obligations that a rebuild has in memory, 150 bytes each */
+	LIMIT_REBUILD_KEPT    = 1 << 20,    /* obligations that a rebuild has in memory, 200 bytes each */
 	LIMIT_READERS_MS      = 1000,       /* between looks for who holds a snapshot */
 };
 
