@@ -21,6 +21,10 @@ enum {
 	QUIET_NS = 1000000000, /* after a run without any answer: what waits is lost */
 };
 
+/* Without an answer to those that connect: they ask again, or are given up. */
+#define AGAIN_NS      UINT64_C(5000000000)
+#define SILENT_NS_MAX UINT64_C(60000000000)
+
 /* Making. */
 
 static void frame_make(const struct load *load, struct client *client, struct writer *ret)
@@ -274,6 +278,9 @@ static size_t client_take(
 	reader_int(&reader);
 	type = reader_int(&reader);
 	request = reader_int(&reader);
+	if (request == 0 && type == MESSAGE_ANSWER) {
+		return 0; /* a second answer to one that was greeted again; no counter is 0 */
+	}
 	if (load->echo || type != MESSAGE_RECEIPTS) {
 		client_answered(
 			load, client, request, load->echo && reader_ok(&reader), frame, now);
@@ -456,42 +463,58 @@ static int client_open(struct load *load, struct client *client, size_t index)
 	return wire_send(client->wire, writer_bytes(&client->frame));
 }
 
-static size_t take_all(struct client *client)
+/* Is this its first answer? */
+static bool take_greeting(struct client *client)
 {
+	bool before = client->greeted;
 	struct bytes frame;
-	size_t count = 0;
 
 	do {
 		while (wire_receive(client->wire, &frame) == 0) {
-			count++;
+			client->greeted = true;
 		}
 	} while (wire_flush(client->wire));
-	return count;
+	return client->greeted && !before;
 }
 
-#define CONNECT_NS UINT64_C(60000000000) /* without any answer */
+/* A server that breaks a connection off, as a busy one may, has lost what came by it. */
+static void greet_again(struct load *load)
+{
+	for (size_t i = 0; i < load->count; i++) {
+		struct client *client = &load->clients[i];
+
+		if (!client->greeted) {
+			wire_send(client->wire, writer_bytes(&client->frame));
+			wire_flush(client->wire);
+		}
+	}
+}
 
 static int await_answers(struct load *load)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t heard = now_ns();
+	uint64_t heard = now_ns(), asked = heard;
 	size_t answered = 0;
 
 	/* epoll tells only of what comes after a wire was found empty. */
 	for (size_t i = 0; i < load->count; i++) {
-		answered += take_all(&load->clients[i]);
+		answered += take_greeting(&load->clients[i]);
 	}
 	while (answered < load->count) {
 		int ready = epoll_wait(load->epoll, events, EVENTS, 1000);
 		size_t before = answered;
+		uint64_t now = now_ns();
 
 		for (int i = 0; i < ready; i++) {
-			answered += take_all(events[i].data.ptr);
+			answered += take_greeting(events[i].data.ptr);
 		}
 		if (answered > before) {
-			heard = now_ns();
-		} else if (now_ns() > heard + CONNECT_NS) {
+			heard = asked = now;
+		} else if (now > heard + SILENT_NS_MAX) {
 			return -ETIMEDOUT;
+		} else if (now > asked + AGAIN_NS) {
+			greet_again(load);
+			asked = now;
 		}
 	}
 	return 0;

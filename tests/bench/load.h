@@ -13,6 +13,7 @@ enum {
 
 struct client {
 	struct wire *wire;
+	bool greeted;          /* has had an answer */
 	struct sender *sender; /* NULL if idle */
 	struct key_pair pair;
 	uint64_t first; /* counter */
