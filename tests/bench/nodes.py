@@ -163,11 +163,14 @@ class Node(Served):
         self.life += 1
         self.filled = count
 
-    def renew(self):
-        """As it was when it had been filled, and served again."""
-        self.stop()
-        self.make()
-        self.fill(self.filled)
+    def renew(self, refill):
+        """A new process, also on a new store, filled as it was."""
+        if refill:
+            self.stop()
+            self.make()
+            self.fill(self.filled)
+        else:
+            self.halt()
         self.serve()
         self.connect()
 

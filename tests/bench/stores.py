@@ -157,7 +157,8 @@ def read_during_intake(bench, nodes):
 
 
 def growth(bench, nodes):
-    """Small stores are made anew for each round: a second of intake would make them large ones."""
+    """Each daemon is started anew for each round, and small stores are made anew: a second of intake would
+    make them large ones."""
     results = bench.results
     base = '10^5' if '10^5' in nodes else smallest(nodes)
     results.head('growth')
@@ -169,8 +170,8 @@ def growth(bench, nodes):
         for _ in range(bench.rounds):
             flush = bench.flush_ms()
             for size, node in nodes.items():
-                if node.filled < GROWS_SLOWLY and not bench.quick:
-                    node.renew()
+                if not bench.quick:
+                    node.renew(refill=node.filled < GROWS_SLOWLY)
                 bench.settle()
                 watch = Watch()
                 answer = node.run(f'closed {bench.seconds}')
