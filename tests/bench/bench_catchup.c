@@ -1,7 +1,8 @@
 /*
  * bench_catchup.c - a parent gets so many changed cells of a child that was alone for long.
  *
- * Prints one line a run: cells a second, and the bytes that the parent's store grew by for each. The
+ * Prints one line a run: cells a second, and the bytes that the parent's store grew by for each. After
+ * the runs, in one more, the parent is killed in the middle, and its recount must find no difference. The
  * child's store is filled in this process, which believes signatures; both daemons are the shipped
  * one. tests/bench/catchup.py calls it.
  */
@@ -45,7 +46,7 @@ static struct served_options options_of(const struct bench *bench, const struct 
 	return (struct served_options){ .program = BAOCAOD,
 		.folder = made->folder,
 		.node = &made->node,
-		.reader = &made->reader,
+		.reader = &made->operator,
 		.unit = SUPPLY_CITY,
 		.map_bytes = bench->map_bytes };
 }
@@ -176,12 +177,12 @@ static int fill_child(struct made *made, uint64_t number)
 	return done < 0 ? (int)done : held == number ? 0 : -EBADMSG;
 }
 
-static int publish_child(struct made *parent)
+static int publish_child(struct made *parent, const struct made *child)
 {
 	CLEANUP(buffer_free) struct buffer text = { 0 };
 	char hex[KEY_TEXT_SIZE];
 
-	public_key_format(&parent->node.public, hex);
+	public_key_format(&child->node.public, hex);
 	buffer_printf(&text, "# key\nkey,unit,role,from,to,name\n%s,%d,node,2020-01-01,,child\n",
 		hex, SUPPLY_CITY);
 	return made_publish(parent, PUBLICATION_KEYS, "child", buffer_bytes(&text));
@@ -234,50 +235,129 @@ static int wait_for_all(struct served *parent, uint64_t number, uint64_t before)
 	return r;
 }
 
-static int catch_up_once(const struct bench *bench, struct made *child)
+/* The differences that a recount finds. */
+static int recount(struct served *served)
 {
-	struct served_options options;
-	struct served *above = NULL, *below = NULL;
-	uint64_t none, before = 0;
-	struct made parent;
-	int r = made_new(&parent, bench->folder, bench->map_bytes, SENDERS);
+	uint64_t differences = UINT64_MAX;
+	struct reader data;
+	int r = served_ask(served, MESSAGE_VERIFY, bytes_of("\x90"), &data);
 
 	if (r == 0) {
-		r = publish_long_plan(&parent);
+		for (uint32_t left = reader_map(&data); left > 0; left--) {
+			if (bytes_equal_text(reader_str(&data), "differences")) {
+				differences = (uint64_t)reader_int(&data);
+			} else {
+				reader_skip(&data);
+			}
+		}
+	}
+	return r ? r : differences ? -EBADMSG : 0;
+}
+
+/* Both, once the parent has all that the child has; bytes is the size of its store when it had none. */
+struct pair {
+	struct made parent;
+	struct served *above, *below;
+	uint64_t bytes;
+};
+
+static int pair_start(const struct bench *bench, struct made *child, struct pair *pair)
+{
+	struct served_options options;
+	uint64_t none;
+	int r = made_new(&pair->parent, bench->folder, bench->map_bytes, SENDERS);
+
+	pair->above = pair->below = NULL;
+	if (r == 0) {
+		r = publish_long_plan(&pair->parent);
 	}
 	if (r == 0) {
-		r = publish_child(&parent);
+		r = publish_child(&pair->parent, child);
 	}
-	made_close(&parent);
-	options = options_of(bench, &parent);
+	made_close(&pair->parent);
+	options = options_of(bench, &pair->parent);
 	if (r == 0) {
-		r = served_start(&options, &above);
+		r = served_start(&options, &pair->above);
 	}
 	if (r == 0) {
-		r = size_of(above, &none, &before);
+		r = size_of(pair->above, &none, &pair->bytes);
 	}
 	if (r == 0) {
 		options = options_of(bench, child);
-		options.upstream = served_endpoint(above);
-		r = served_start(&options, &below);
+		options.upstream = served_endpoint(pair->above);
+		options.parent = &pair->parent.node.public;
+		r = served_start(&options, &pair->below);
 	}
-	if (r == 0) {
-		r = wait_for_all(above, bench->number, before);
+	return r;
+}
+
+static int pair_stop(struct pair *pair, int r)
+{
+	if (pair->below) {
+		served_stop(pair->below);
 	}
-	if (below) {
-		served_stop(below);
-	}
-	if (above && !served_stop(above) && r == 0) {
+	if (pair->above && !served_stop(pair->above) && r == 0) {
 		r = -ECHILD;
 	}
-	made_remove(&parent);
+	made_remove(&pair->parent);
 	return r;
+}
+
+static int catch_up_once(const struct bench *bench, struct made *child)
+{
+	struct pair pair;
+	int r = pair_start(bench, child, &pair);
+
+	if (r == 0) {
+		r = wait_for_all(pair.above, bench->number, pair.bytes);
+	}
+	return pair_stop(&pair, r);
+}
+
+static int wait_for(struct served *served, uint64_t number)
+{
+	uint64_t held = 0, bytes;
+	int r = 0;
+
+	while (r == 0 && held < number) {
+		struct timespec pause = { .tv_nsec = ASK_MS * 1000000 };
+
+		nanosleep(&pause, NULL);
+		r = size_of(served, &held, &bytes);
+	}
+	return r;
+}
+
+/* No speed counts that loses a cell: the parent is killed in the middle, and goes on. */
+static int catch_up_killed(const struct bench *bench, struct made *child)
+{
+	struct served_options options;
+	struct pair pair;
+	int r = pair_start(bench, child, &pair);
+
+	if (r == 0) {
+		r = wait_for(pair.above, bench->number / 3);
+	}
+	if (r == 0) {
+		options = options_of(bench, &pair.parent);
+		options.port = served_port(pair.above);
+		served_kill(pair.above);
+		pair.above = NULL;
+		r = served_start(&options, &pair.above);
+	}
+	if (r == 0) {
+		r = wait_for(pair.above, bench->number);
+	}
+	if (r == 0) {
+		r = recount(pair.above);
+	}
+	return pair_stop(&pair, r);
 }
 
 static int catch_up(const struct bench *bench)
 {
 	struct made child;
-	int r = made_new(&child, bench->folder, bench->map_bytes, SENDERS);
+	int r = made_new_named(&child, "child", bench->folder, bench->map_bytes, SENDERS);
 
 	if (r == 0) {
 		r = publish_long_plan(&child);
@@ -288,6 +368,9 @@ static int catch_up(const struct bench *bench)
 	made_close(&child);
 	for (uint64_t i = 0; r == 0 && i < bench->runs; i++) {
 		r = catch_up_once(bench, &child);
+	}
+	if (r == 0) {
+		r = catch_up_killed(bench, &child);
 	}
 	made_remove(&child);
 	return r;

@@ -160,10 +160,17 @@ int made_open(struct made *made, const char *folder, uint64_t map_bytes)
 
 int made_new(struct made *made, const char *parent, uint64_t map_bytes, size_t senders)
 {
+	return made_new_named(made, "node", parent, map_bytes, senders);
+}
+
+int made_new_named(
+	struct made *made, const char *name, const char *parent, uint64_t map_bytes, size_t senders)
+{
 	int r;
 
 	*made = (struct made){ .map_bytes = map_bytes };
 	persons_make(made);
+	supply_person(name, &made->node);
 	snprintf(made->folder, sizeof(made->folder), "%s/baocao-bench-XXXXXX", parent);
 	if (!mkdtemp(made->folder)) {
 		made->folder[0] = '\0';

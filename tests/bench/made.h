@@ -22,6 +22,9 @@ struct instant made_now(void); /* 2021-01-03T09:00 in Ho Chi Minh City */
  * enrolled. 0 or -errno; in any case it is closed and removed in the end.
  */
 int made_new(struct made *made, const char *parent, uint64_t map_bytes, size_t senders);
+/* The same, with a node key of its own by that name. */
+int made_new_named(struct made *made, const char *name, const char *parent, uint64_t map_bytes,
+	size_t senders);
 /* Opens one that was made before. */
 int made_open(struct made *made, const char *folder, uint64_t map_bytes);
 void made_close(struct made *made);

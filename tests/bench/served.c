@@ -23,6 +23,7 @@ struct served {
 	int64_t request;
 	struct writer frame;
 	char endpoint[64];
+	int port;
 };
 
 static int free_port(void)
@@ -73,7 +74,7 @@ int served_settings(const struct served_options *options, int port)
 	if (options->upstream) {
 		char text[KEY_TEXT_SIZE];
 
-		public_key_format(&options->node->public, text);
+		public_key_format(options->parent, text);
 		fprintf(file, "upstream.endpoint = %s\nupstream.key = %s\n", options->upstream,
 			text);
 	}
@@ -102,16 +103,16 @@ int served_start(const struct served_options *options, struct served **ret)
 	struct link_options link = { .pair = options->reader, .node = options->node->public };
 	char settings[PATH_BYTES];
 	struct reader data;
-	int port, r;
+	int r;
 
 	if (!served) {
 		return -ENOMEM;
 	}
 	writer_init(&served->frame);
-	port = free_port();
-	snprintf(served->endpoint, sizeof(served->endpoint), "tcp://127.0.0.1:%d", port);
+	served->port = options->port ? options->port : free_port();
+	snprintf(served->endpoint, sizeof(served->endpoint), "tcp://127.0.0.1:%d", served->port);
 	settings_path(options, settings);
-	r = served_settings(options, port);
+	r = served_settings(options, served->port);
 	if (r == 0) {
 		served->process = fork();
 		if (served->process == 0) {
@@ -168,6 +169,11 @@ int served_ask(
 const char *served_endpoint(const struct served *served)
 {
 	return served->endpoint;
+}
+
+int served_port(const struct served *served)
+{
+	return served->port;
 }
 
 /* Ends the process by a signal and frees everything. Its status. */

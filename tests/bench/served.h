@@ -13,7 +13,9 @@ struct served_options {
 	const struct key_pair *reader;
 	uint32_t unit;
 	uint64_t map_bytes;
-	const char *upstream; /* endpoint of a parent with the same key, or NULL */
+	int port;             /* 0: a free one */
+	const char *upstream; /* endpoint of a parent, or NULL */
+	const struct public_key *parent;
 };
 
 /* Writes key and settings into the folder; the daemon is to listen at that port. 0 or -errno. */
@@ -30,6 +32,7 @@ int served_start(const struct served_options *options, struct served **ret);
 int served_ask(
 	struct served *served, enum message_type type, struct bytes body, struct reader *ret_data);
 const char *served_endpoint(const struct served *served);
+int served_port(const struct served *served);
 /* SIGTERM, and waits. False where it did not end cleanly. */
 bool served_stop(struct served *served);
 /* SIGKILL, and waits. */
