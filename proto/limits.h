@@ -94,7 +94,7 @@ enum {
 	LIMIT_WATCHERS            = 64,        /* connections that are told of changes */
 	LIMIT_WATCHERS_OF_KEY     = 16,        /* of them those of one key, the newest */
 	LIMIT_WATCH_MS            = 60 * 1000, /* from the last watch to its end */
-	LIMIT_RATE_KEYS           = 4096,      /* keys whose use is remembered at a time */
+	LIMIT_RATE_KEYS           = 32768,     /* keys whose use is remembered at a time */
 	LIMIT_RATE_BURST_MS       = 500,       /* what a key has not used for so long it may use at once */
 	LIMIT_LATER_MS            = 30000,     /* the longest wait that a `later` names */
 	LIMIT_MONITOR_EVENTS      = 1 << 16,   /* failed handshakes that wait to be counted; 128 bytes each */

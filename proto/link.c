@@ -49,7 +49,6 @@ static int configure(void *socket)
 		{ ZMQ_CONNECT_TIMEOUT, 5000 },
 		{ ZMQ_HEARTBEAT_IVL, 5000 },
 		{ ZMQ_HEARTBEAT_TIMEOUT, 10000 },
-		{ ZMQ_HEARTBEAT_TTL, 15000 },
 		{ ZMQ_TCP_KEEPALIVE, 1 },
 		{ ZMQ_IPV6, 1 },
 	};

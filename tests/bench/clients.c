@@ -477,29 +477,33 @@ static bool take_greeting(struct client *client)
 	return client->greeted && !before;
 }
 
-/* A server that breaks a connection off, as a busy one may, has lost what came by it. */
-static void greet_again(struct load *load)
+/*
+ * Looks at those that have no answer, and has them ask again: a server that breaks a connection off, as a
+ * busy one may, has lost what came by it.
+ */
+static size_t greet_again(struct load *load, bool ask)
 {
+	size_t answered = 0;
+
 	for (size_t i = 0; i < load->count; i++) {
 		struct client *client = &load->clients[i];
 
-		if (!client->greeted) {
+		if (!client->greeted && ask) {
 			wire_send(client->wire, writer_bytes(&client->frame));
-			wire_flush(client->wire);
+		}
+		if (!client->greeted) {
+			answered += take_greeting(client);
 		}
 	}
+	return answered;
 }
 
 static int await_answers(struct load *load)
 {
 	struct epoll_event events[EVENTS];
 	uint64_t heard = now_ns(), asked = heard;
-	size_t answered = 0;
+	size_t answered = greet_again(load, false); /* epoll tells only of what comes later */
 
-	/* epoll tells only of what comes after a wire was found empty. */
-	for (size_t i = 0; i < load->count; i++) {
-		answered += take_greeting(&load->clients[i]);
-	}
 	while (answered < load->count) {
 		int ready = epoll_wait(load->epoll, events, EVENTS, 1000);
 		size_t before = answered;
@@ -508,13 +512,16 @@ static int await_answers(struct load *load)
 		for (int i = 0; i < ready; i++) {
 			answered += take_greeting(events[i].data.ptr);
 		}
+		if (ready == 0) {
+			bool ask = now > asked + AGAIN_NS;
+
+			asked = ask ? now : asked;
+			answered += greet_again(load, ask);
+		}
 		if (answered > before) {
-			heard = asked = now;
+			heard = now;
 		} else if (now > heard + SILENT_NS_MAX) {
 			return -ETIMEDOUT;
-		} else if (now > asked + AGAIN_NS) {
-			greet_again(load);
-			asked = now;
 		}
 	}
 	return 0;
