@@ -410,7 +410,8 @@ int node_run(struct node *node)
 	if (!is_guarded(node)) {
 		return NODE_E_CONFIG;
 	}
-	if (intake_is_behind(node->intake)) { /* of before: it is written after the first messages */
+	if (intake_is_behind(
+		    node->intake)) { /* of before: it is written after the first messages */
 		node->behind_ms = monotonic_ms();
 		node->settle_ms = node->behind_ms;
 	}

@@ -30,7 +30,7 @@ static uint32_t place_of(struct bytes connection)
 void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count)
 {
 	uint16_t places[PLACES], next[LIMIT_BATCH_MESSAGES] = { 0 };
-	struct chain chains[LIMIT_BATCH_MESSAGES];
+	struct chain chains[LIMIT_BATCH_MESSAGES] = { 0 };
 	uint32_t mask = 1, chain_count = 0;
 	size_t filled = 0;
 

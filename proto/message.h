@@ -293,7 +293,7 @@ struct rollup {
 	uint32_t signer_count;
 	const uint8_t *signers; /* as they are packed; origins name them by their place */
 	uint32_t origin_count;
-	const uint8_t *origins; /* likewise; cells name them by their place */
+	const uint8_t *origins;                     /* likewise; cells name them by their place */
 	uint32_t origin_at[LIMIT_CELLS_PER_ROLLUP]; /* of each, from the first one on */
 	uint32_t slice_count;
 	struct reader slices;

@@ -15,7 +15,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,15 +96,20 @@ static int connect_to(const char *endpoint)
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	uint64_t end = now_ns() + CONNECT_MS * UINT64_C(1000000);
 	const struct timespec retry = { .tv_nsec = RETRY_NS };
-	char host[INET_ADDRSTRLEN];
-	uint16_t port;
+	char host[INET_ADDRSTRLEN] = "";
+	const char *begin = endpoint + strlen("tcp://");
+	const char *colon = strrchr(endpoint, ':');
 	int fd, r, yes = 1;
 
-	if (sscanf(endpoint, "tcp://%15[0-9.]:%hu", host, &port) != 2 ||
-		inet_pton(AF_INET, host, &address.sin_addr) != 1) {
+	if (strncmp(endpoint, "tcp://", strlen("tcp://")) != 0 || colon < begin ||
+		(size_t)(colon - begin) >= sizeof(host)) {
 		return -EINVAL;
 	}
-	address.sin_port = htons(port);
+	memcpy(host, begin, (size_t)(colon - begin));
+	if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
+		return -EINVAL;
+	}
+	address.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
 	for (;;) {
 		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0) {
@@ -274,13 +278,14 @@ static int read_more(struct wire *wire)
 	memmove(wire->in, wire->in + wire->in_at, wire->in_size);
 	wire->in_at = 0;
 	if (wire->in_size == wire->in_max) {
-		uint8_t *more = realloc(wire->in, 2 * wire->in_max);
+		size_t more_max = wire->in_max > 0 ? 2 * wire->in_max : 4096;
+		uint8_t *more = realloc(wire->in, more_max);
 
 		if (!more) {
 			return -ENOMEM;
 		}
 		wire->in = more;
-		wire->in_max *= 2;
+		wire->in_max = more_max;
 	}
 	size = recv(wire->fd, wire->in + wire->in_size, wire->in_max - wire->in_size, MSG_DONTWAIT);
 	if (size < 0 && errno == EAGAIN) {

@@ -589,7 +589,7 @@ static void a_report_from_below_is_told_by_its_figures(void **state)
 static uint32_t acts_told(struct world *world)
 {
 	struct writer answer;
-	struct reader reader;
+	struct reader reader = { 0 };
 	uint32_t count;
 
 	writer_init(&answer);

@@ -233,7 +233,8 @@ static void write_bad(const struct told *told, int64_t one, int64_t two, int has
 		writer_int(writer, reader_int(&reader));
 		assert_true(tree_path_read(&reader, &path));
 		path.hashes[path.count] = more;
-		path.count = (size_t)((int)path.count + hashes);
+		path.count =
+			hashes < 0 ? path.count - (size_t)-hashes : path.count + (size_t)hashes;
 		tree_path_write(writer, &path);
 	} else {
 		writer_nil(writer);
