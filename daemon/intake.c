@@ -82,6 +82,7 @@ static int read_behind(struct intake *intake, struct txn *txn)
 	int r;
 
 	held_clear(intake->held);
+	intake->fold.held = intake->held; /* the commit that failed may have gone without */
 	intake->stale = false;
 	intake->shown = ledger_shown(txn);
 	if (intake->shown >= intake->peaks.size) {
@@ -175,7 +176,6 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 		r = held_new(&intake->held);
 	}
 	if (r == 0) {
-		intake->fold.held = intake->held;
 		r = read_state(intake);
 	}
 	if (r) {

@@ -450,10 +450,12 @@ static uint32_t fill(struct world *world)
 	}
 }
 
+enum { SMALL_MAP_BYTES = 400 << 10 };
+
 static struct world *small_world(void)
 {
 	CLEANUP(buffer_free) struct buffer keys = { 0 };
-	struct world *world = world_new_empty(400 << 10);
+	struct world *world = world_new_empty(SMALL_MAP_BYTES);
 
 	world_keys_text(&keys);
 	buffer_append(&keys, "", 1);
@@ -513,6 +515,46 @@ static void a_full_store_answers_publications_so_too(void **state)
 		false);
 	assert_int_equal(world_run(world), INTAKE_E_FULL);
 	assert_int_equal(answer_of(world, 0).code, REFUSED_STORE_FULL);
+	world_free(world);
+}
+
+/*
+ * Texts that get shorter, until one fits: among them those whose publication has room and whose entry has
+ * not. Each time the state is behind, and nothing of it may be lost.
+ */
+static void a_publication_that_is_thrown_away_leaves_what_is_held_back(void **state)
+{
+	struct world *world = small_world();
+	uint64_t counter = 0;
+	int full = 0, r = INTAKE_E_FULL;
+
+	(void)state;
+	world->hold = true;
+	world_reopen(world, SMALL_MAP_BYTES);
+	for (int lines = 1500; lines > 0 && r == INTAKE_E_FULL; lines -= 20) {
+		CLEANUP(buffer_free) struct buffer units = { 0 };
+		struct report_spec spec = report_n("2022-05", 101, (uint32_t)counter + 1, 1);
+
+		queue_submit(world, WARD_101, submission_of(WARD_101, ++counter, &spec, 1));
+		assert_int_equal(world_run(world), 0);
+		assert_true(intake_is_behind(world->intake));
+		buffer_printf(&units, "%s", UNITS_TEXT);
+		for (int i = 0; i < lines; i++) {
+			buffer_printf(&units, "## %0200d\n", i);
+		}
+		buffer_append(&units, "", 1);
+		world->now.ms++;
+		queue_publish(world, OPERATOR,
+			publication_of(OPERATOR, PUBLICATION_UNITS, "units", (char *)units.data,
+				world->now),
+			false);
+		r = world_run(world);
+		full += r == INTAKE_E_FULL;
+	}
+	assert_int_equal(r, 0);
+	assert_true(full > 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 1);
+	assert_verified(world);
 	world_free(world);
 }
 
@@ -695,6 +737,7 @@ int main(void)
 		cmocka_unit_test(
 			a_full_store_answers_so_changes_nothing_and_works_again_when_enlarged),
 		cmocka_unit_test(a_full_store_answers_publications_so_too),
+		cmocka_unit_test(a_publication_that_is_thrown_away_leaves_what_is_held_back),
 		TEST(a_repeat_of_a_damaged_entry_stays_with_its_sender_and_the_rest_goes_on),
 		TEST(a_damaged_state_refuses_what_needs_it_and_the_rest_goes_on),
 		TEST(the_clock_of_commits_never_goes_back),
