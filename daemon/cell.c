@@ -507,7 +507,7 @@ void cells_touch_totals(struct cells *cells, struct totals *totals)
 	touch(cells, (struct cached *)((char *)totals - offsetof(struct cached, totals)));
 }
 
-static void change_delete(struct txn *txn, uint64_t version)
+void change_delete(struct txn *txn, uint64_t version)
 {
 	uint8_t number[8];
 
@@ -517,7 +517,7 @@ static void change_delete(struct txn *txn, uint64_t version)
 	}
 }
 
-static void change_append(struct txn *txn, uint64_t version, struct bytes key)
+void change_append(struct txn *txn, uint64_t version, struct bytes key)
 {
 	uint8_t number[8];
 

@@ -128,5 +128,9 @@ void cells_touch_totals(struct cells *cells, struct totals *totals);
  * next_change is NULL, the versions are what they are to be, and the caller writes table change.
  */
 bool cells_flush(struct cells *cells, struct held *to, uint64_t *next_change);
+/* Rows of table change; none has the version 0. */
+void change_delete(struct txn *txn, uint64_t version);
+/* Its version is above all others. */
+void change_append(struct txn *txn, uint64_t version, struct bytes key);
 /* Writes what is held back, of any table; the transaction has the outcome. */
 void held_write(const struct held *held, struct txn *txn);

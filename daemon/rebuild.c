@@ -287,7 +287,6 @@ static int fold_last(struct rebuild *rebuild, const struct obligation *one, stru
 	struct report report;
 	struct own *current;
 	struct own next;
-	uint8_t number[8];
 	bool exists;
 	int r = subject_of(rebuild, one, subject);
 
@@ -306,10 +305,7 @@ static int fold_last(struct rebuild *rebuild, const struct obligation *one, stru
 	if (!current) {
 		return -ENOMEM;
 	}
-	if (current->version > 0) {
-		put_be64(number, current->version);
-		txn_delete(rebuild->out, TABLE_CHANGE, (struct bytes){ number, sizeof(number) });
-	}
+	change_delete(rebuild->out, current->version);
 	reception.signer = submission.sender;
 	reception.party = party_slot(rebuild, submission.sender.data)->party;
 	reception.digest = *digest_of(rebuild, one);
@@ -324,12 +320,10 @@ static void write_changes(struct rebuild *rebuild)
 	latest_sort_by_version(&rebuild->latest);
 	for (size_t i = 0; i < rebuild->latest.pending_count; i++) {
 		struct obligation *one = &rebuild->latest.list[rebuild->latest.pending[i].place];
-		uint8_t key[CELL_KEY_SIZE], number[8];
+		uint8_t key[CELL_KEY_SIZE];
 
 		cell_key_write(&one->key, key);
-		put_be64(number, one->version);
-		txn_append(rebuild->out, TABLE_CHANGE, (struct bytes){ number, sizeof(number) },
-			(struct bytes){ key, sizeof(key) });
+		change_append(rebuild->out, one->version, (struct bytes){ key, sizeof(key) });
 		one->version = 0;
 	}
 }

@@ -716,6 +716,19 @@ static inline void world_furnish(struct world *world)
 	assert_int_equal(publish(world, PUBLICATION_KEYS, "keys", (const char *)keys.data), -1);
 }
 
+/* The tree with ward 102 below district 10 or 20, and ward 103 up to a month of 2022; ends with NUL. */
+static inline void units_text_moved(bool home, unsigned month, struct buffer *ret)
+{
+	buffer_printf(ret,
+		UNITS_HEAD UNITS_TOP "101,a1,Ward A1,ward,10,2020-01-01,\n"
+				     "102,a2,Ward A2,ward,%d,2020-01-01,\n"
+				     "103,a3,Ward A3,ward,10,2020-01-01,2022-%02u-01\n"
+				     "201,b1,Ward B1,ward,20,2020-01-01,\n"
+				     "202,b2,Ward B2,ward,20,2020-01-01,\n",
+		home ? 10 : 20, month);
+	buffer_append(ret, "", 1);
+}
+
 static inline struct world *world_new(void)
 {
 	struct world *world = world_new_empty(MAP_BYTES);

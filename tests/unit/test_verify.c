@@ -133,14 +133,7 @@ static void publish_random_units(struct history *history)
 {
 	CLEANUP(buffer_free) struct buffer text = { 0 };
 
-	buffer_printf(&text,
-		UNITS_HEAD UNITS_TOP "101,a1,Ward A1,ward,10,2020-01-01,\n"
-				     "102,a2,Ward A2,ward,%d,2020-01-01,\n"
-				     "103,a3,Ward A3,ward,10,2020-01-01,2022-%02d-01\n"
-				     "201,b1,Ward B1,ward,20,2020-01-01,\n"
-				     "202,b2,Ward B2,ward,20,2020-01-01,\n",
-		history->units % 2 ? 10 : 20, 3 + history->units % 7);
-	buffer_append(&text, "", 1);
+	units_text_moved(history->units % 2, 3 + history->units % 7, &text);
 	history->units++;
 	history->world->now.ms++;
 	publish(history->world, PUBLICATION_UNITS, "units", (const char *)text.data);
