@@ -64,7 +64,7 @@ static int write_receipt(
 	switch (outcome->kind) {
 	case OUTCOME_ENTRY:
 	case OUTCOME_ENTRY_AGAIN:
-		batch_receipt(intake->batch, outcome->index, &intake->receipt);
+		batch_receipt(intake->run->batch, outcome->index, &intake->receipt);
 		break;
 	case OUTCOME_HELD:
 		r = proofs_receipt(proofs, outcome->seq, &intake->receipt);
@@ -95,7 +95,7 @@ static void write_problems(const struct outcome *outcome, struct writer *reply)
 /* Of a rollup, a publication or a key act. */
 static int write_answer(struct intake *intake, const struct slot *slot, struct proofs *proofs)
 {
-	struct outcome *outcome = intake->outcomes + slot->first;
+	struct outcome *outcome = intake->run->outcomes + slot->first;
 	struct writer *reply = &intake->reply;
 	int r;
 
@@ -136,14 +136,14 @@ static int answers_add(struct intake *intake, const struct slot *slot, struct pr
 	writer_int(list, slot->message->request);
 	writer_array(list, slot->count);
 	for (size_t i = 0; i < slot->count && r == 0; i++) {
-		struct outcome *outcome = &intake->outcomes[slot->first + i];
+		struct outcome *outcome = &intake->run->outcomes[slot->first + i];
 
 		writer_array(list, 4);
 		writer_int(list, (int64_t)outcome->counter);
 		if (is_short(answers, outcome)) {
 			answers->first = answers->entries ? answers->first : outcome->index;
 			answers->entries++;
-			batch_receipt_short(intake->batch, outcome->index, list);
+			batch_receipt_short(intake->run->batch, outcome->index, list);
 		} else {
 			r = write_receipt(intake, outcome, proofs, list);
 		}
@@ -178,7 +178,7 @@ static int answers_send(struct intake *intake, intake_reply_fn *reply, void *dat
 	writer_array(writer, answers->count);
 	writer_raw(writer, writer_bytes(&answers->list));
 	if (answers->entries > 0) {
-		batch_proof(intake->batch, answers->first, answers->entries, writer);
+		batch_proof(intake->run->batch, answers->first, answers->entries, writer);
 	} else {
 		writer_nil(writer);
 	}
@@ -239,8 +239,8 @@ static int answer_one(struct intake *intake, const struct slot *slot, enum judge
 		return reply_send(intake, message->peer, reply, data);
 	}
 	for (size_t i = slot->first; i < slot->first + slot->count; i++) {
-		if (intake->outcomes[i].problems) {
-			log_problems(intake, message, &intake->outcomes[i]);
+		if (intake->run->outcomes[i].problems) {
+			log_problems(intake, message, &intake->run->outcomes[i]);
 		}
 	}
 	if (message->type == MESSAGE_SUBMIT || message->type == MESSAGE_REVIEW) {

@@ -597,10 +597,10 @@ static void changes_write(struct txn *txn, struct held_record *own, size_t count
 	}
 }
 
-void held_write(const struct held *held, struct txn *txn)
+void held_write(const struct held *held, enum held_layer layer, struct txn *txn)
 {
-	CLEANUP(freep) struct held_record *records = held_sorted(held);
-	size_t count = held_count(held);
+	CLEANUP(freep) struct held_record *records = held_sorted(held, layer);
+	size_t count = held_count(held, layer);
 	struct held_record *own = NULL;
 	size_t own_count = 0;
 

@@ -132,5 +132,5 @@ bool cells_flush(struct cells *cells, struct held *to, uint64_t *next_change);
 void change_delete(struct txn *txn, uint64_t version);
 /* Its version is above all others. */
 void change_append(struct txn *txn, uint64_t version, struct bytes key);
-/* Writes what is held back, of any table; the transaction has the outcome. */
-void held_write(const struct held *held, struct txn *txn);
+/* Writes what is held back in a layer, of any table; the transaction has the outcome. */
+void held_write(const struct held *held, enum held_layer layer, struct txn *txn);

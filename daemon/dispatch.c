@@ -12,6 +12,10 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 
+enum {
+	EARLY_MESSAGES = 256, /* that are folded before the commit ahead of them is on disk */
+};
+
 void peer_close(struct peer *peer)
 {
 	zmq_msg_close(&peer->id);
@@ -98,19 +102,6 @@ static void log_publication(const struct intake_message *message, uint64_t seq)
 		"%s '%s' is in force", publication_kind_name(publication.kind), name);
 }
 
-/* Shares the time of a commit among those who had something in it. */
-static void charge_commit(struct node *node, int64_t begun_us)
-{
-	int64_t now_us = monotonic_us();
-
-	for (size_t i = 0; i < node->message_count; i++) {
-		rate_charge(node->rate, &node->peers[i].key,
-			(now_us - begun_us) * (int64_t)node->peers[i].weight /
-				(int64_t)node->weight,
-			now_us);
-	}
-}
-
 /* Who replaces its key keeps what it has used of its rate. */
 static void hand_on(struct node *node, const struct intake_message *message)
 {
@@ -132,22 +123,19 @@ void node_fail(struct node *node, int error)
 	node->failed = NODE_E_STORE;
 }
 
-bool node_settle(struct node *node)
+/* What became of commits and of the tables, once nothing of the intake is under way on the stack. */
+static void take_outcome(struct node *node, int r)
 {
-	int r = intake_settle(node->intake);
-
+	r = node->trouble < 0 || r == 0 ? node->trouble : r;
+	node->trouble = 0;
 	if (r == INTAKE_E_FULL) {
 		room_lost(node);
-		node->settle_ms = monotonic_ms() + LIMIT_HELD_MS;
-	} else if (r < 0) {
+	} else if (r < 0 && !node->failed) {
 		node_fail(node, r);
-	} else {
-		node->behind_ms = 0;
 	}
-	return r == 0;
 }
 
-/* After a commit: what it holds back is written once there is none for a while, or in time. */
+/* What is held back is written once there is no commit for a while, or in time. */
 static void put_off(struct node *node)
 {
 	int64_t now_ms = monotonic_ms();
@@ -164,54 +152,151 @@ static void put_off(struct node *node)
 				  : now_ms + LIMIT_HOLD_MS;
 }
 
-/* Commits what was taken so far and answers it. */
+bool node_settle(struct node *node)
+{
+	int r = intake_settle(node->intake);
+
+	if (r == 0) {
+		node->behind_ms = 0;
+	} else if (r == INTAKE_E_FULL) {
+		node->settle_ms = monotonic_ms() + LIMIT_HELD_MS;
+	}
+	take_outcome(node, r);
+	return r == 0;
+}
+
+void node_settle_begin(struct node *node)
+{
+	int r = intake_settle_begin(node->intake);
+
+	node->behind_ms = 0;
+	put_off(node);
+	node->settle_ms = monotonic_ms() + LIMIT_HELD_MS;
+	take_outcome(node, r);
+}
+
+/* An intake_done_fn: the messages were answered. */
+static void gathering_done(
+	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+{
+	struct node *node = data;
+	struct gathering *gathering = &node->gatherings[messages != node->gatherings[0].messages];
+
+	for (size_t i = 0; i < count; i++) {
+		peer_close(&gathering->peers[i]);
+	}
+	gathering->count = 0;
+	gathering->weight = 0;
+	gathering->bytes = 0;
+	node->events_due |= changed;
+	node->trouble = node->trouble < 0 || r == 0 ? node->trouble : r;
+}
+
+/* Publications and key acts are told when they are in the ledger. */
+static void tell_definition(struct node *node, const struct intake_message *message)
+{
+	if (message->type == MESSAGE_KEY_ACT) {
+		log_key_act(message, intake_seq(node->intake));
+		hand_on(node, message);
+	} else {
+		log_publication(message, intake_seq(node->intake));
+	}
+}
+
+/* Messages whose frames live on while done is told: those of a definition, which is alone. */
+struct definition {
+	struct node *node;
+	uint64_t before;
+};
+
+static void definition_done(
+	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+{
+	struct definition *definition = data;
+
+	if (intake_seq(definition->node->intake) > definition->before) {
+		tell_definition(definition->node, &messages[0]);
+	}
+	gathering_done(definition->node, messages, count, r, changed);
+}
+
+static void definition_answer(void *data, void *peer, struct bytes frame)
+{
+	struct definition *definition = data;
+
+	peer_answer(definition->node, peer, frame);
+}
+
+/* Begins the commit of what was gathered; its time is shared among those who have something in it. */
+static void begin(struct node *node, struct gathering *gathering)
+{
+	struct definition definition = { node, intake_seq(node->intake) };
+	struct intake_caller caller = { peer_answer, gathering_done, node };
+	size_t count = gathering->count, weight = gathering->weight;
+	int64_t begun_us = monotonic_us(), ended_us;
+
+	if (intake_is_alone(gathering->messages[0].type)) {
+		caller = (struct intake_caller){ definition_answer, definition_done, &definition };
+	}
+	intake_begin(node->intake, gathering->messages, count, node_now(node), &caller);
+	ended_us = monotonic_us();
+	for (size_t i = 0; i < count; i++) {
+		const struct peer *peer = &gathering->peers[i];
+
+		rate_charge(node->rate, &peer->key,
+			(ended_us - begun_us) * (int64_t)peer->weight / (int64_t)weight, ended_us);
+	}
+}
+
 void node_flush(struct node *node)
 {
-	uint64_t before = intake_seq(node->intake);
-	int64_t begun_us = monotonic_us();
-	bool changed = false;
-	int r;
+	struct gathering *gathering = node->gathering;
 
-	if (node->message_count == 0) {
+	if (gathering->count == 0) {
 		return;
 	}
 	if (node->room == ROOM_DISK_FULL) {
-		intake_refuse(node->intake, node->messages, node->message_count, peer_answer, node);
-		r = 0;
-	} else {
-		r = intake_run(node->intake, node->messages, node->message_count, node_now(node),
-			peer_answer, node, &changed);
+		intake_refuse(node->intake, gathering->messages, gathering->count, peer_answer,
+			node);
+		gathering_done(node, gathering->messages, gathering->count, 0, false);
+		return;
 	}
-	if (r == INTAKE_E_FULL) {
-		room_lost(node);
-	} else if (r < 0) {
-		node_fail(node, r);
-	} else if (intake_is_alone(node->messages[0].type) && intake_seq(node->intake) > before) {
-		(node->messages[0].type == MESSAGE_KEY_ACT ? log_key_act : log_publication)(
-			&node->messages[0], intake_seq(node->intake));
-	}
-	node->events_due |= changed;
-	if (r == 0) {
-		put_off(node);
-	}
-	charge_commit(node, begun_us);
-	if (node->messages[0].type == MESSAGE_KEY_ACT && intake_seq(node->intake) > before) {
-		hand_on(node, &node->messages[0]);
-	}
-	for (size_t i = 0; i < node->message_count; i++) {
-		peer_close(&node->peers[i]);
-	}
-	node->message_count = 0;
-	node->weight = 0;
-	node->batch_bytes = 0;
+	node->gathering = &node->gatherings[gathering == &node->gatherings[0]];
+	begin(node, gathering);
+	take_outcome(node, 0);
+	put_off(node);
 }
 
-/* Keeps a message for the next commit; its frames stand in peers[message_count] already. */
+void node_flush_some(struct node *node)
+{
+	if (!intake_is_flying(node->intake) || node->gathering->count >= EARLY_MESSAGES) {
+		node_flush(node);
+	}
+}
+
+void node_collect(struct node *node)
+{
+	take_outcome(node, intake_poll(node->intake));
+	if (!intake_is_behind(node->intake)) {
+		node->behind_ms = 0;
+	}
+	node_flush_some(node);
+}
+
+void node_finish(struct node *node)
+{
+	node_flush(node);
+	intake_finish(node->intake);
+	take_outcome(node, intake_stop(node->intake));
+}
+
+/* Keeps a message for the next commit; its frames stand in the next place already. */
 static void queue(struct node *node, const struct catalog_key *key, const struct envelope *envelope)
 {
-	struct peer *kept = &node->peers[node->message_count];
+	struct gathering *gathering = node->gathering;
+	struct peer *kept = &gathering->peers[gathering->count];
 
-	node->messages[node->message_count++] = (struct intake_message){
+	gathering->messages[gathering->count++] = (struct intake_message){
 		.type = envelope->type,
 		.request = envelope->request,
 		.body = envelope->body,
@@ -220,8 +305,8 @@ static void queue(struct node *node, const struct catalog_key *key, const struct
 		.peer = kept,
 	};
 	kept->weight = intake_weight(envelope->type, envelope->body);
-	node->weight += kept->weight;
-	node->batch_bytes += envelope->body.size;
+	gathering->weight += kept->weight;
+	gathering->bytes += envelope->body.size;
 }
 
 /* The enrolled key of the connection; NULL if there is none. */
@@ -369,13 +454,15 @@ static bool wants_to_be_alone(struct peer *peer)
 void node_take(struct node *node, struct peer *from)
 {
 	bool alone = wants_to_be_alone(from);
+	struct gathering *gathering;
 	struct peer *peer;
 
 	if (alone) {
 		node_flush(node);
 	}
 	/* First to where it stays: what a queued message borrows is part of its frames. */
-	peer = &node->peers[node->message_count];
+	gathering = node->gathering;
+	peer = &gathering->peers[gathering->count];
 	zmq_msg_init(&peer->id);
 	zmq_msg_init(&peer->body);
 	zmq_msg_move(&peer->id, &from->id);
@@ -383,9 +470,9 @@ void node_take(struct node *node, struct peer *from)
 	peer->user = from->user;
 	if (!dispatch(node, peer)) {
 		peer_close(peer);
-	} else if (alone || node->weight >= LIMIT_BATCH_REPORTS ||
-		   node->batch_bytes >= LIMIT_BATCH_BYTES ||
-		   node->message_count == LIMIT_BATCH_MESSAGES) {
+	} else if (alone || gathering->weight >= LIMIT_BATCH_REPORTS ||
+		   gathering->bytes >= LIMIT_BATCH_BYTES ||
+		   gathering->count == LIMIT_BATCH_MESSAGES) {
 		node_flush(node);
 	}
 }

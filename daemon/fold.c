@@ -29,7 +29,7 @@ int fold_begin(
 	uint64_t change;
 	int r = 0;
 
-	if (!fold->held || held_count(fold->held) == 0) {
+	if (!fold->held || held_is_empty(fold->held)) {
 		r = last_change(txn, &change);
 		if (r < 0) {
 			return r;
@@ -46,13 +46,9 @@ int fold_begin(
 
 void fold_end(struct fold *fold)
 {
-	struct held *to =
-		fold->held && (fold->hold || held_count(fold->held) > 0) ? fold->held : NULL;
-
-	if (!cells_flush(fold->cells, to, &fold->next_change) || !ids_flush(fold->ids, to)) {
+	if (!cells_flush(fold->cells, fold->held, &fold->next_change) ||
+		!ids_flush(fold->ids, fold->held)) {
 		txn_fail(fold->txn, ENOMEM);
-	} else if (to && !fold->hold) {
-		held_write(to, fold->txn);
 	}
 }
 

@@ -17,8 +17,7 @@ struct fold {
 	const struct catalog *catalog; /* as of the beginning of the commit */
 	struct cells *cells;
 	struct ids *ids;
-	struct held *held;      /* NULL: each commit writes what it changes */
-	bool hold;              /* what this commit changes, too */
+	struct held *held;      /* takes what the commit changes; NULL: it is written to txn */
 	uint32_t node_unit;     /* the unit whose subtree this node serves; from entry 1 */
 	struct instant instant; /* of the commit */
 	uint64_t next_change;   /* stands from one commit to the next while something is held */
@@ -28,10 +27,7 @@ struct fold {
 /* Starts a commit. */
 int fold_begin(
 	struct fold *fold, struct txn *txn, const struct catalog *catalog, struct instant instant);
-/*
- * Writes what changed, and what was held back until now with it; or holds it back too. The
- * transaction has the outcome.
- */
+/* Writes what changed, or holds it back. The transaction has the outcome. */
 void fold_end(struct fold *fold);
 
 struct fold_signer {

@@ -1,5 +1,6 @@
 #include "daemon/held.h"
 
+#include <assert.h>
 #include <errno.h>
 
 enum {
@@ -21,13 +22,17 @@ struct block {
 	uint8_t bytes[BLOCK_BYTES];
 };
 
-struct held {
+struct layer {
 	struct slot *slots; /* open addressing; slot_count is a power of two */
 	size_t slot_count;
 	size_t count;
 	struct block *blocks; /* the first is being filled */
 	size_t used;          /* of its bytes */
 	size_t block_count;
+};
+
+struct held {
+	struct layer layers[HELD_LAYERS];
 };
 
 int held_new(struct held **ret)
@@ -49,8 +54,10 @@ static void free_blocks(struct block *block)
 void held_free(struct held *held)
 {
 	if (held) {
-		free_blocks(held->blocks);
-		free(held->slots);
+		for (int i = 0; i < HELD_LAYERS; i++) {
+			free_blocks(held->layers[i].blocks);
+			free(held->layers[i].slots);
+		}
 		free(held);
 	}
 }
@@ -60,28 +67,56 @@ void held_freep(struct held **held)
 	held_free(*held);
 }
 
-void held_clear(struct held *held)
+static void layer_clear(struct layer *layer)
 {
-	if (held->count > 0) {
-		memset(held->slots, 0, held->slot_count * sizeof(*held->slots));
+	if (layer->count > 0) {
+		memset(layer->slots, 0, layer->slot_count * sizeof(*layer->slots));
 	}
-	if (held->blocks) { /* one is kept */
-		free_blocks(held->blocks->next);
-		held->blocks->next = NULL;
-		held->block_count = 1;
+	if (layer->blocks) { /* one is kept */
+		free_blocks(layer->blocks->next);
+		layer->blocks->next = NULL;
+		layer->block_count = 1;
 	}
-	held->used = 0;
-	held->count = 0;
+	layer->used = 0;
+	layer->count = 0;
 }
 
-size_t held_count(const struct held *held)
+void held_clear(struct held *held)
 {
-	return held->count;
+	layer_clear(&held->layers[HELD_FRESH]);
+	layer_clear(&held->layers[HELD_FROZEN]);
+}
+
+size_t held_count(const struct held *held, enum held_layer layer)
+{
+	return held->layers[layer].count;
+}
+
+bool held_is_empty(const struct held *held)
+{
+	return held->layers[HELD_FRESH].count == 0 && held->layers[HELD_FROZEN].count == 0;
 }
 
 size_t held_bytes(const struct held *held)
 {
-	return held->slot_count * sizeof(*held->slots) + held->block_count * sizeof(struct block);
+	const struct layer *layer = &held->layers[HELD_FRESH];
+
+	return layer->slot_count * sizeof(*layer->slots) +
+	       layer->block_count * sizeof(struct block);
+}
+
+void held_freeze(struct held *held)
+{
+	struct layer spare = held->layers[HELD_FROZEN];
+
+	assert(spare.count == 0);
+	held->layers[HELD_FROZEN] = held->layers[HELD_FRESH];
+	held->layers[HELD_FRESH] = spare;
+}
+
+void held_thaw(struct held *held)
+{
+	layer_clear(&held->layers[HELD_FROZEN]);
 }
 
 static uint64_t hash_of(enum store_table table, struct bytes key)
@@ -95,10 +130,10 @@ static uint64_t hash_of(enum store_table table, struct bytes key)
 }
 
 /* Its slot, or the free one where it is to stand. */
-static struct slot *slot_find(const struct held *held, enum store_table table, struct bytes key)
+static struct slot *slot_find(const struct layer *layer, enum store_table table, struct bytes key)
 {
 	for (uint64_t at = hash_of(table, key);; at++) {
-		struct slot *slot = &held->slots[at & (held->slot_count - 1)];
+		struct slot *slot = &layer->slots[at & (layer->slot_count - 1)];
 
 		if (!slot->value || (slot->table == table && slot->key_size == key.size &&
 					    memcmp(slot->key, key.data, key.size) == 0)) {
@@ -109,34 +144,35 @@ static struct slot *slot_find(const struct held *held, enum store_table table, s
 
 bool held_get(const struct held *held, enum store_table table, struct bytes key, struct bytes *ret)
 {
-	const struct slot *slot;
+	const struct slot *slot = NULL;
 
-	if (held->count == 0 || key.size > HELD_KEY_MAX) {
-		return false;
+	for (int i = 0; i < HELD_LAYERS && key.size <= HELD_KEY_MAX; i++) {
+		const struct layer *layer = &held->layers[i];
+
+		slot = layer->count > 0 ? slot_find(layer, table, key) : NULL;
+		if (slot && slot->value) {
+			*ret = (struct bytes){ slot->value, slot->size };
+			return true;
+		}
 	}
-	slot = slot_find(held, table, key);
-	if (!slot->value) {
-		return false;
-	}
-	*ret = (struct bytes){ slot->value, slot->size };
-	return true;
+	return false;
 }
 
-static bool slots_grow(struct held *held)
+static bool slots_grow(struct layer *layer)
 {
-	struct slot *old = held->slots;
-	size_t old_count = held->slot_count;
+	struct slot *old = layer->slots;
+	size_t old_count = layer->slot_count;
 	size_t slot_count = old_count ? 2 * old_count : SLOTS_FIRST;
 	struct slot *slots = calloc(slot_count, sizeof(*slots));
 
 	if (!slots) {
 		return false;
 	}
-	held->slots = slots;
-	held->slot_count = slot_count;
+	layer->slots = slots;
+	layer->slot_count = slot_count;
 	for (size_t i = 0; i < old_count; i++) {
 		if (old[i].value) {
-			*slot_find(held, old[i].table,
+			*slot_find(layer, old[i].table,
 				(struct bytes){ old[i].key, old[i].key_size }) = old[i];
 		}
 	}
@@ -144,38 +180,39 @@ static bool slots_grow(struct held *held)
 	return true;
 }
 
-static uint8_t *take_room(struct held *held, size_t size)
+static uint8_t *take_room(struct layer *layer, size_t size)
 {
 	if (size > BLOCK_BYTES) {
 		return NULL;
 	}
-	if (!held->blocks || held->used + size > BLOCK_BYTES) {
+	if (!layer->blocks || layer->used + size > BLOCK_BYTES) {
 		struct block *block = malloc(sizeof(*block));
 
 		if (!block) {
 			return NULL;
 		}
-		block->next = held->blocks;
-		held->blocks = block;
-		held->block_count++;
-		held->used = 0;
+		block->next = layer->blocks;
+		layer->blocks = block;
+		layer->block_count++;
+		layer->used = 0;
 	}
-	held->used += size;
-	return held->blocks->bytes + held->used - size;
+	layer->used += size;
+	return layer->blocks->bytes + layer->used - size;
 }
 
 bool held_put(struct held *held, enum store_table table, struct bytes key, struct bytes value)
 {
+	struct layer *layer = &held->layers[HELD_FRESH];
 	struct slot *slot;
 	uint8_t *room;
 
 	if (key.size > HELD_KEY_MAX ||
-		(2 * (held->count + 1) > held->slot_count && !slots_grow(held))) {
+		(2 * (layer->count + 1) > layer->slot_count && !slots_grow(layer))) {
 		return false;
 	}
-	slot = slot_find(held, table, key);
+	slot = slot_find(layer, table, key);
 	if (!slot->value || slot->room < value.size) {
-		room = take_room(held, value.size);
+		room = take_room(layer, value.size);
 		if (!room) {
 			return false;
 		}
@@ -183,7 +220,7 @@ bool held_put(struct held *held, enum store_table table, struct bytes key, struc
 			slot->table = (uint8_t)table;
 			slot->key_size = (uint8_t)key.size;
 			memcpy(slot->key, key.data, key.size);
-			held->count++;
+			layer->count++;
 		}
 		slot->value = room;
 		slot->room = (uint32_t)value.size;
@@ -206,13 +243,14 @@ static int compare(const void *a, const void *b)
 		     : (one->key.size > other->key.size) - (one->key.size < other->key.size);
 }
 
-struct held_record *held_sorted(const struct held *held)
+struct held_record *held_sorted(const struct held *held, enum held_layer of)
 {
-	struct held_record *records = malloc((held->count + 1) * sizeof(*records));
+	const struct layer *layer = &held->layers[of];
+	struct held_record *records = malloc((layer->count + 1) * sizeof(*records));
 	size_t count = 0;
 
-	for (size_t i = 0; records && i < held->slot_count; i++) {
-		const struct slot *slot = &held->slots[i];
+	for (size_t i = 0; records && i < layer->slot_count; i++) {
+		const struct slot *slot = &layer->slots[i];
 
 		if (slot->value) {
 			records[count++] = (struct held_record){ (enum store_table)slot->table,

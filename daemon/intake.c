@@ -3,20 +3,33 @@
  *
  *	slots_fill        puts the messages of one connection behind each other (slot.c)
  *	take_submission   checks form, signer, id and signature; repeats are recognised here (take.c)
- *	fold_submission   judges each report and changes figures (fold.c)
+ *	fold_submission   judges each report and changes figures, in memory (fold.c, held.h)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)
- *	run_commit        seals the batch and commits: the ledger alone while the state stays in memory
- *	                  (held.h), or both in one transaction
- *	intake_answer     writes the receipts (answer.c)
+ *	send_off          seals the batch and hands it to a thread that writes and flushes the journal
+ *	land              when that is done: writes the receipts (answer.c)
  *
- * A rollup is taken whole or not at all. If one fails half-way, the transaction is thrown away
- * and the run starts again without it; that is rare, and nothing needs to be undone by hand.
+ * While one run of messages is under way to the disk, the next is taken: its fold builds on what the first has changed in
+ * memory, and it follows only when the first has landed. Now and then another thread writes to the tables what
+ * the journal has gathered, ledger and state in one commit (settle_begin).
+ *
+ * Rollups, publications and key acts need the tables: all that is under way is waited for and written, and they are
+ * committed with what they change in one transaction (run_tables). A rollup is taken whole or not at all. If one fails
+ * half-way, the transaction is thrown away and the run starts again without it; that is rare, and nothing needs to be
+ * undone by hand.
  */
 #include "daemon/outcome.h"
 #include "daemon/refold.h"
+#include "daemon/replay.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+	SEGMENT_SHARE = 8, /* of the map: that much of it is one segment of the journal */
+	LANDED_LOOK = 16,  /* messages taken between two looks whether the run before has landed */
+};
 
 static struct bytes text_key(const char *text)
 {
@@ -49,9 +62,9 @@ static int read_end(struct txn *txn, struct peaks *ret, struct instant *ret_inst
 	return r < 0 ? r : proofs_peaks(&proofs, seq, ret);
 }
 
-/* Folds one batch that the tables do not show. 0, -ENOMEM, -EBADMSG. */
-static int fold_behind(
-	struct intake *intake, struct refold *refold, struct txn *txn, struct batch_view *view)
+/* Folds one batch of the journal into held. 0, -ENOMEM, -EBADMSG. */
+static int fold_behind(struct intake *intake, struct refold *refold, struct txn *txn,
+	struct batch_view *view, const struct growth *growth)
 {
 	struct problems problems;
 	struct entry entry;
@@ -64,42 +77,76 @@ static int fold_behind(
 			    : -EBADMSG;
 	}
 	if (r == 0) {
-		intake->fold.hold = true;
 		fold_end(&intake->fold);
-		r = txn_error(txn);
+		r = ledger_tree_hold(intake->held, growth) ? txn_error(txn) : -ENOMEM;
 	}
 	return r > 0 ? -EBADMSG : r;
 }
 
-/* Folds what the tables do not show yet into held, from the ledger. */
-static int read_behind(struct intake *intake, struct txn *txn)
+struct behind {
+	struct intake *intake;
+	struct refold *refold;
+	struct txn *txn;
+};
+
+static int take_behind(void *data, const struct batch_view *view, const struct growth *growth)
 {
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	CLEANUP(freep) struct refold *refold = NULL;
-	struct bytes key, record;
-	uint8_t from[8];
-	bool more;
+	struct behind *behind = data;
+	struct batch_view copy = *view;
+
+	return fold_behind(behind->intake, behind->refold, behind->txn, &copy, growth);
+}
+
+/* Opens the journal, where the store has one that is in use. 0, INTAKE_E_JOURNAL, -errno. */
+static int find_journal(struct intake *intake, struct txn *txn)
+{
+	struct journal_row row;
 	int r;
 
-	held_clear(intake->held);
-	intake->fold.held = intake->held; /* the commit that failed may have gone without */
-	intake->stale = false;
-	intake->shown = ledger_shown(txn);
-	if (intake->shown >= intake->peaks.size) {
+	if (intake->journal || intake->without_journal || !journal_row_get(txn, &row) || !row.in_use) {
 		return 0;
 	}
-	refold = malloc(sizeof(*refold));
-	r = refold ? cursor_open(txn, TABLE_LEDGER, &cursor) : -ENOMEM;
-	put_be64(from, intake->shown + 1);
-	for (more = r == 0 && cursor_seek(cursor, (struct bytes){ from, 8 }, &key, &record);
-		r == 0 && more; more = cursor_next(cursor, &key, &record)) {
-		struct batch_view view;
-
-		r = key.size == 8 && batch_view_read(get_be64(key.data), record, &view)
-			    ? fold_behind(intake, refold, txn, &view)
-			    : -EBADMSG;
+	r = journal_open(store_folder(intake->store), row.salt, &intake->journal);
+	if (r == JOURNAL_E_FOREIGN) {
+		snprintf(intake->why, sizeof(intake->why),
+			"the store's journal (baocao.journal) is missing or is another store's");
+		return INTAKE_E_JOURNAL;
 	}
 	return r;
+}
+
+/* Folds what the journal has behind the tables. 0, INTAKE_E_JOURNAL, -errno. */
+static int read_journal(struct intake *intake, struct txn *txn)
+{
+	CLEANUP(freep) struct refold *refold = malloc(sizeof(*refold));
+	struct behind behind = { intake, refold, txn };
+	struct replay replay = { .journal = intake->journal,
+		.peaks = intake->peaks,
+		.instant = intake->last_instant };
+	int r = refold ? 0 : -ENOMEM;
+
+	held_clear(intake->held);
+	intake->fold.held = intake->held;
+	intake->stale = false;
+	intake->tables_size = intake->peaks.size;
+	if (r < 0 || !intake->journal) {
+		return r;
+	}
+	journal_reset(intake->journal);
+	r = replay_run(&replay, take_behind, &behind);
+	intake->peaks = replay.peaks;
+	intake->last_instant = replay.instant;
+	if (r == REPLAY_E_GAP) {
+		snprintf(intake->why, sizeof(intake->why), "%s", replay.why);
+		return INTAKE_E_JOURNAL;
+	}
+	return r;
+}
+
+static void drop_view(struct intake *intake)
+{
+	txn_abort(intake->view);
+	intake->view = NULL;
 }
 
 static int read_state(struct intake *intake)
@@ -109,8 +156,10 @@ static int read_state(struct intake *intake)
 	struct catalog *catalog = NULL;
 	struct bytes value;
 	uint64_t epoch;
-	int r = txn_begin(intake->store, false, &txn);
+	int r;
 
+	drop_view(intake);
+	r = txn_begin(intake->store, false, &txn);
 	if (r) {
 		return r;
 	}
@@ -134,10 +183,14 @@ static int read_state(struct intake *intake)
 	catalog_free(intake->catalog);
 	intake->catalog = catalog;
 	intake->fold.node_unit = intake->identity.unit;
-	r = read_behind(intake, txn);
+	r = find_journal(intake, txn);
+	if (r == 0) {
+		r = read_journal(intake, txn);
+	}
 	if (r) {
 		return r;
 	}
+	intake->durable_size = intake->peaks.size;
 	if (txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) && value.size <= sizeof(held)) {
 		memcpy(held, value.data, value.size);
 	}
@@ -148,10 +201,67 @@ static int read_state(struct intake *intake)
 	return 0;
 }
 
+/* From now on commits of reports go to a journal; it is made where there is none. 0, INTAKE_E_FULL, -errno. */
+static int begin_journal(struct intake *intake)
+{
+	struct journal_row row = { .in_use = 1 };
+	struct txn *txn;
+	uint64_t salt;
+	int r = 0;
+
+	if (intake->journal) {
+		return 0;
+	}
+	r = txn_begin(intake->store, false, &txn);
+	if (r) {
+		return r > 0 ? -EIO : r;
+	}
+	if (!journal_row_get(txn, &row) ||
+		journal_open(store_folder(intake->store), row.salt, &intake->journal) != 0) {
+		r = journal_create(store_folder(intake->store),
+			store_map_bytes(intake->store) / SEGMENT_SHARE, &salt);
+		if (r == 0) {
+			row.salt = salt;
+			r = journal_open(store_folder(intake->store), salt, &intake->journal);
+		}
+	}
+	txn_abort(txn);
+	if (r == 0) { /* before the first record is in it */
+		r = txn_begin(intake->store, true, &txn);
+		row.in_use = 1;
+		if (r == 0) {
+			journal_row_put(txn, row);
+			r = txn_commit(txn);
+		}
+		r = r == STORE_E_FULL ? JOURNAL_E_FULL : r > 0 ? -EIO : r;
+	}
+	if (r) {
+		journal_close(intake->journal);
+		intake->journal = NULL;
+	}
+	return r == JOURNAL_E_FULL ? INTAKE_E_FULL : r > 0 ? -EIO : r;
+}
+
+static int make_threads(struct intake *intake, size_t check_threads, bool hold)
+{
+	int r = checks_new(check_threads, &intake->checks);
+
+	intake->wake = -1;
+	if (r || !hold) {
+		return r;
+	}
+	intake->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (intake->wake < 0) {
+		return -errno;
+	}
+	r = worker_new(intake->wake, &intake->writer);
+	return r ? r : worker_new(intake->wake, &intake->settler);
+}
+
 int intake_new(const struct intake_options *options, struct intake **ret)
 {
 	CLEANUP(intake_freep) struct intake *intake = calloc(1, sizeof(*intake));
-	int r;
+	int r = 0;
 
 	if (!intake) {
 		return -ENOMEM;
@@ -161,8 +271,12 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	writer_init(&intake->answers.list);
 	intake->store = options->store;
 	intake->pair = options->pair;
-	intake->hold = options->hold;
-	r = batch_new(&intake->batch);
+	intake->without_journal = options->without_journal;
+	intake->run = &intake->runs[0];
+	intake->wake = -1;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(intake->runs); i++) {
+		r = batch_new(&intake->runs[i].batch);
+	}
 	if (r == 0) {
 		r = cells_new(&intake->fold.cells);
 	}
@@ -170,13 +284,22 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 		r = ids_new(&intake->fold.ids);
 	}
 	if (r == 0) {
-		r = checks_new(options->check_threads, &intake->checks);
-	}
-	if (r == 0) {
 		r = held_new(&intake->held);
 	}
 	if (r == 0) {
+		r = make_threads(intake, options->check_threads, options->hold);
+	}
+	if (r == 0) {
 		r = read_state(intake);
+	}
+	if (r == INTAKE_E_JOURNAL && options->why) {
+		memcpy(options->why, intake->why, sizeof(intake->why));
+	}
+	if (r == 0 && options->hold) {
+		intake->hold = true;
+		r = begin_journal(intake);
+	} else if (r == 0 && intake->journal) {
+		r = intake_stop(intake);
 	}
 	if (r) {
 		return r;
@@ -189,17 +312,26 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 void intake_free(struct intake *intake)
 {
 	if (intake) {
-		outcomes_clear(intake, 0);
-		free(intake->outcomes);
-		batch_free(intake->batch);
+		worker_free(intake->writer); /* they read what follows */
+		worker_free(intake->settler);
+		txn_abort(intake->view);
+		for (size_t i = 0; i < ARRAY_SIZE(intake->runs); i++) {
+			outcomes_clear(&intake->runs[i], 0);
+			free(intake->runs[i].outcomes);
+			batch_free(intake->runs[i].batch);
+		}
 		cells_free(intake->fold.cells);
 		ids_free(intake->fold.ids);
 		held_free(intake->held);
+		journal_close(intake->journal);
 		checks_free(intake->checks);
 		catalog_free(intake->catalog);
 		writer_free(&intake->reply);
 		writer_free(&intake->receipt);
 		writer_free(&intake->answers.list);
+		if (intake->wake >= 0) {
+			close(intake->wake);
+		}
 		free(intake);
 	}
 }
@@ -226,7 +358,7 @@ const char *intake_name(const struct intake *intake)
 
 uint64_t intake_seq(const struct intake *intake)
 {
-	return intake->peaks.size;
+	return intake->durable_size;
 }
 
 uint64_t intake_commits(const struct intake *intake)
@@ -251,73 +383,458 @@ void intake_count_refusal(struct intake *intake, enum judgement code)
 
 bool intake_is_behind(const struct intake *intake)
 {
-	return intake->shown != UINT64_MAX;
+	return intake->peaks.size > intake->tables_size;
 }
 
-static void put_refusals(struct intake *intake, struct txn *txn)
+bool intake_is_flying(const struct intake *intake)
+{
+	return intake->flying;
+}
+
+bool intake_is_settling(const struct intake *intake)
+{
+	return intake->settler && worker_is_busy(intake->settler);
+}
+
+int intake_wake(const struct intake *intake)
+{
+	return intake->wake;
+}
+
+static void put_refusals(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn)
 {
 	txn_put(txn, TABLE_LOCAL, text_key("refusals"),
-		(struct bytes){ (const uint8_t *)intake->refusals, sizeof(intake->refusals) });
+		(struct bytes){ (const uint8_t *)refusals, JUDGEMENT_COUNT * sizeof(*refusals) });
 }
 
-enum holding {
-	HOLD_NOTHING = 0, /* the commit writes what it changes, and what was held back */
-	HOLD_BEFORE, /* what was held back is written before the first message: they need the tables */
-	HOLD_CHANGES, /* what the commit changes is held back too */
-};
-
-static enum holding holding_of(
-	const struct intake *intake, const struct intake_message *messages, size_t count)
+/* A store's outcome as it is told on. */
+static int outcome_of(int store)
 {
-	uint64_t entries = intake_is_behind(intake) ? intake->peaks.size - intake->shown : 0;
+	return store == STORE_E_FULL ? INTAKE_E_FULL : store > 0 ? -EIO : store;
+}
+
+/* After a run has failed: held is made again from the tables and the journal. 0 or -errno. */
+static int refresh_stale(struct intake *intake)
+{
+	int r = intake->stale ? read_state(intake) : 0;
+
+	return r > 0 ? -EIO : r;
+}
+
+static void put_records(const struct journal_record *records, size_t count, struct txn *txn)
+{
+	for (size_t i = 0; i < count; i++) {
+		ledger_put(txn, records[i].first_seq, records[i].bytes);
+	}
+}
+
+/* Writes all that the tables do not have, older before newer. */
+static void write_behind(struct intake *intake, struct txn *txn)
+{
+	const struct journal_record *records;
+	size_t count;
+
+	if (!intake_is_behind(intake)) {
+		return;
+	}
+	records = journal_older(intake->journal, &count);
+	put_records(records, count, txn);
+	records = journal_newer(intake->journal, &count);
+	put_records(records, count, txn);
+	held_write(intake->held, HELD_FROZEN, txn);
+	held_write(intake->held, HELD_FRESH, txn);
+}
+
+/* After the commit of write_behind with that outcome. 0, INTAKE_E_FULL, -errno. */
+static int settled(struct intake *intake, int r)
+{
+	if (r == 0) {
+		drop_view(intake);
+		held_clear(intake->held);
+		if (intake->journal) {
+			journal_reset(intake->journal);
+		}
+		intake->tables_size = intake->peaks.size;
+		intake->full = false;
+	}
+	return outcome_of(r);
+}
+
+/* The same where nothing else was written: no room means that reports are to wait. */
+static int settled_alone(struct intake *intake, int r)
+{
+	r = settled(intake, r);
+	intake->full |= r == INTAKE_E_FULL;
+	return r;
+}
+
+/* In the settler's thread: what is frozen and older, in one commit. */
+static int settle_job(void *data)
+{
+	struct intake *intake = data;
+	const struct journal_record *records;
+	struct txn *txn;
+	size_t count;
+	int r = txn_begin(intake->store, true, &txn);
+
+	if (r) {
+		return r;
+	}
+	records = journal_older(intake->journal, &count);
+	put_records(records, count, txn);
+	held_write(intake->held, HELD_FROZEN, txn);
+	put_refusals(intake->settling.refusals, txn);
+	return txn_commit(txn);
+}
+
+/* The settler has finished. 0, INTAKE_E_FULL, -errno. */
+static int settle_end(struct intake *intake)
+{
+	int r = outcome_of(worker_end(intake->settler));
+
+	if (r == 0) {
+		drop_view(intake);
+		held_thaw(intake->held);
+		journal_forget_older(intake->journal);
+		intake->tables_size = intake->settling.size;
+	}
+	intake->full |= r == INTAKE_E_FULL;
+	return r;
+}
+
+static int keep_trouble(struct intake *intake, int r)
+{
+	if (r && intake->trouble >= 0) {
+		intake->trouble = r;
+	}
+	return r;
+}
+
+/* Answers the run and forgets it. r is what became of it. */
+static void answer_run(struct intake *intake, struct run *run, int r)
+{
+	enum judgement failure = r == 0			? 0
+				 : r == INTAKE_E_FULL	? REFUSED_STORE_FULL
+							: REFUSED_STORE_FAILED;
+	struct run *taking = intake->run;
+	int answered;
+
+	intake->run = run;
+	answered = intake_answer(intake, run->slots, run->count, failure, run->caller.reply,
+		run->caller.data);
+	intake->run = taking;
+	outcomes_clear(run, 0);
+	run->caller.done(run->caller.data, run->messages, run->count,
+		r ? r : outcome_of(answered), r == 0 && run->changed);
+}
+
+/* What was in the way of its receipts is written first: they are made from the tables. */
+static int settle_for(struct intake *intake, const struct run *run)
+{
+	int r = 0;
+
+	if (run->needs_tables && intake_is_behind(intake)) {
+		struct txn *txn = NULL;
+
+		if (worker_is_busy(intake->settler)) {
+			keep_trouble(intake, settle_end(intake));
+		}
+		r = txn_begin(intake->store, true, &txn);
+		if (r == 0) {
+			write_behind(intake, txn);
+			r = txn_commit(txn);
+		}
+		r = settled_alone(intake, r);
+	}
+	return r;
+}
+
+/* Waits until the run that is under way is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */
+static int land(struct intake *intake)
+{
+	struct run *run = intake->flying;
+	int r;
+
+	if (!run) {
+		return 0;
+	}
+	r = worker_end(intake->writer);
+	intake->flying = NULL;
+	if (r == 0) {
+		intake->durable_size = run->size;
+		intake->commits++;
+		r = settle_for(intake, run);
+	} else { /* held has what is not on disk */
+		intake->stale = true;
+		r = r == -ENOSPC || r == -EDQUOT ? INTAKE_E_FULL : r;
+	}
+	answer_run(intake, run, r);
+	intake->landed = r;
+	return r;
+}
+
+/* All that is under way: the run, and the settler. 0, or -errno. */
+static int wait_all(struct intake *intake)
+{
+	int r = land(intake);
+
+	if (intake->settler && worker_is_busy(intake->settler)) {
+		int s = settle_end(intake);
+
+		r = r < 0 ? r : s;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Hands what was gathered to the settler; nothing is under way to the disk, and nothing is frozen. */
+static void settle_begin(struct intake *intake)
+{
+	held_freeze(intake->held);
+	journal_turn(intake->journal);
+	intake->settling.size = intake->peaks.size;
+	memcpy(intake->settling.refusals, intake->refusals, sizeof(intake->refusals));
+	worker_begin(intake->settler, settle_job, intake);
+}
+
+static bool may_settle(const struct intake *intake)
+{
+	size_t older;
+
+	if (!intake->hold || intake->full || intake->stale || worker_is_busy(intake->settler) ||
+		journal_is_adopted(intake->journal)) {
+		return false;
+	}
+	journal_older(intake->journal, &older);
+	return older == 0;
+}
+
+static bool is_settle_due(const struct intake *intake)
+{
+	return journal_is_filling(intake->journal) ||
+	       held_bytes(intake->held) >= LIMIT_HELD_BYTES ||
+	       intake->peaks.size - intake->tables_size >= LIMIT_HELD_ENTRIES;
+}
+
+int intake_settle_begin(struct intake *intake)
+{
+	int r = intake_poll(intake);
+
+	if (r == 0 && intake_is_behind(intake) && may_settle(intake)) {
+		r = land(intake);
+		if (r == 0 && intake_is_behind(intake) && may_settle(intake)) {
+			settle_begin(intake);
+		}
+	} else if (r == 0 && intake_is_behind(intake) && !worker_is_busy(intake->settler)) {
+		r = intake_settle(intake);
+	}
+	return r < 0 || r == INTAKE_E_FULL ? r : 0;
+}
+
+int intake_poll(struct intake *intake)
+{
+	uint64_t count;
+	int r = 0;
+
+	if (intake->wake >= 0 && read(intake->wake, &count, sizeof(count)) < 0) {
+		/* Nothing has ended since the last look. */
+	}
+	if (intake->flying && worker_is_done(intake->writer)) {
+		land(intake); /* its outcome is told with its answers */
+	}
+	if (intake->settler && worker_is_done(intake->settler)) {
+		keep_trouble(intake, settle_end(intake));
+	}
+	r = intake->trouble;
+	intake->trouble = 0;
+	return r;
+}
+
+/* Bytes that the run's record has at most. */
+static size_t record_bytes(const struct intake_message *messages, size_t count)
+{
+	size_t bytes = 0, entries = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		bytes += messages[i].body.size;
+		entries += messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE) < LIMIT_SUBMISSIONS_PER_MESSAGE
+				   ? messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE)
+				   : LIMIT_SUBMISSIONS_PER_MESSAGE;
+	}
+	return batch_bytes_max(
+		entries < LIMIT_BATCH_ENTRIES ? entries : LIMIT_BATCH_ENTRIES, bytes);
+}
+
+/* May the run go to the journal? Waits for the settler where that makes room. */
+static bool goes_to_journal(struct intake *intake, const struct intake_message *messages, size_t count)
+{
+	size_t bytes = record_bytes(messages, count);
 
 	for (size_t i = 0; i < count; i++) {
 		if (messages[i].type != MESSAGE_SUBMIT && messages[i].type != MESSAGE_REVIEW) {
-			return HOLD_BEFORE;
+			return false;
 		}
 	}
-	return intake->hold && entries < LIMIT_HELD_ENTRIES &&
-			       held_bytes(intake->held) < LIMIT_HELD_BYTES
-		       ? HOLD_CHANGES
-		       : HOLD_NOTHING;
-}
-
-/* What the tables show after a commit: all of it, or what they showed before. */
-static uint64_t shown_after(const struct intake *intake, bool hold)
-{
-	return !hold ? UINT64_MAX : intake_is_behind(intake) ? intake->shown : intake->peaks.size;
-}
-
-/* Keeps it, where it changes. */
-static void put_shown(const struct intake *intake, struct txn *txn, uint64_t shown)
-{
-	if (shown != intake->shown) {
-		ledger_shown_put(txn, shown);
+	if (!intake->hold || intake->full || intake->stale) {
+		return false;
 	}
+	if (is_settle_due(intake) && may_settle(intake) && land(intake) == 0 &&
+		may_settle(intake) && intake_is_behind(intake)) {
+		settle_begin(intake);
+	}
+	if (!journal_has_room(intake->journal, bytes) && worker_is_busy(intake->settler)) {
+		keep_trouble(intake, settle_end(intake));
+		if (may_settle(intake) && intake_is_behind(intake) && land(intake) == 0 &&
+			may_settle(intake) && intake_is_behind(intake)) {
+			settle_begin(intake);
+		}
+	}
+	return !intake->full && !intake->stale && journal_has_room(intake->journal, bytes);
 }
 
-static void settled(struct intake *intake)
+/*
+ * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
+ * the run must start again; -errno.
+ */
+static int take_all(struct intake *intake, struct run *run)
 {
-	held_clear(intake->held);
-	intake->shown = UINT64_MAX;
+	int r = intake_check(intake, run->slots, run->count);
+
+	for (size_t i = 0; r == 0 && i < run->count; i++) {
+		struct slot *slot = &run->slots[i];
+
+		if (slot->refused) {
+			continue;
+		}
+		if (i % LANDED_LOOK == 0 && intake->flying && !intake->flying->needs_tables &&
+			worker_is_done(intake->writer) && land(intake) != 0) {
+			return -ECANCELED; /* what this run builds on is not on disk */
+		}
+		slot->first = run->outcome_count;
+		r = intake_take(intake, slot->message);
+		if (r == -EBADMSG) {
+			outcomes_clear(run, slot->first);
+			slot->refused = true;
+			r = 0;
+		} else if (r == -EUCLEAN) {
+			outcomes_clear(run, slot->first);
+			slot->refused = true;
+			slot->damaged = true;
+			r = 1;
+		} else if (r == 1) {
+			slot->refused = true;
+		}
+		slot->count = run->outcome_count - slot->first;
+	}
+	return r;
 }
 
-/* Commits what was taken. Always ends the transaction. */
-static int run_commit(struct intake *intake, struct txn *txn, bool hold)
+static void run_reset(struct intake *intake, struct run *run, struct instant now)
 {
-	uint64_t shown = shown_after(intake, hold);
+	batch_reset(run->batch, &intake->peaks, intake_instant(intake, now));
+	run->changed = false;
+	run->needs_tables = false;
+	intake->reload = false;
+}
+
+/* The batch is in the ledger, or will be: what comes next goes on after it. */
+static void move_on(struct intake *intake, struct run *run)
+{
+	batch_peaks(run->batch, &intake->peaks);
+	intake->last_instant = intake->fold.instant;
+	run->size = intake->peaks.size;
+}
+
+/* Hands the folded run to the writer: it is under way. 0 or -errno. */
+static int send_off(struct intake *intake, struct run *run)
+{
+	struct bytes parts[LEDGER_PARTS];
+	uint64_t first_seq = intake->peaks.size + 1;
+	int r;
+
+	intake->stale = true; /* until it is on disk, held has what may never be */
+	fold_end(&intake->fold);
+	batch_seal(run->batch, intake->pair, intake->name);
+	r = batch_hold_tree(run->batch, intake->held) ? txn_error(intake->view) : -ENOMEM;
+	if (r) {
+		return r > 0 ? -EIO : r;
+	}
+	batch_parts(run->batch, parts);
+	r = journal_place(intake->journal, first_seq, parts, LEDGER_PARTS);
+	if (r < 0) {
+		return r;
+	}
+	move_on(intake, run);
+	intake->stale = false; /* whoever folds on it waits for its landing */
+	intake->flying = run;
+	worker_begin(intake->writer, journal_write, intake->journal);
+	return 0;
+}
+
+/* 0 or -errno. */
+static int open_view(struct intake *intake)
+{
+	int r = intake->view ? 0 : txn_begin(intake->store, false, &intake->view);
+
+	return r > 0 ? -EIO : r;
+}
+
+static int take_journal(struct intake *intake, struct run *run, struct instant now)
+{
+	int r = open_view(intake);
+
+	run_reset(intake, run, now);
+	intake->fold.held = intake->held;
+	if (r == 0) {
+		r = fold_begin(&intake->fold, intake->view, intake->catalog,
+			intake_instant(intake, now));
+	}
+	if (r == 0) {
+		r = take_all(intake, run);
+	}
+	if (r == 0 && txn_error(intake->view)) {
+		r = txn_error(intake->view);
+		r = r > 0 ? -EIO : r;
+	}
+	return r;
+}
+
+/* Takes a run of reports: folds it on what is held, and sends it off behind the one before. 0, INTAKE_E_FULL, -errno. */
+static int run_journal(struct intake *intake, struct run *run, struct instant now)
+{
+	int r;
+
+	intake->landed = 0;
+	do {
+		r = take_journal(intake, run, now);
+	} while (r == 1);
+	if (r < 0) {
+		drop_view(intake);
+	}
+	land(intake);
+	if (intake->landed) {
+		return intake->landed;
+	}
+	if (r == 0 && batch_count(run->batch) > 0) {
+		r = open_view(intake); /* what landed may have been written to the tables */
+		intake->fold.txn = intake->view;
+		return r < 0 ? r : send_off(intake, run);
+	}
+	if (r == 0) {
+		answer_run(intake, run, settle_for(intake, run));
+	}
+	return r;
+}
+
+/* Commits what was taken onto the tables. Always ends the transaction. */
+static int commit_tables(struct intake *intake, struct run *run, struct txn *txn)
+{
 	struct catalog *catalog = NULL;
 	int r;
 
-	intake->fold.hold = hold;
-	intake->stale = true; /* until it is committed, held has what may never be */
 	fold_end(&intake->fold);
-	batch_seal(intake->batch, intake->pair, intake->name);
-	batch_append(intake->batch, txn);
-	put_shown(intake, txn, shown);
-	if (!hold) {
-		put_refusals(intake, txn);
-	}
+	batch_seal(run->batch, intake->pair, intake->name);
+	batch_append(run->batch, txn);
+	put_refusals(intake->refusals, txn);
 	r = txn_error(txn);
 	if (r == 0 && intake->reload) {
 		r = catalog_load(txn, &catalog);
@@ -331,13 +848,8 @@ static int run_commit(struct intake *intake, struct txn *txn, bool hold)
 		catalog_free(catalog);
 		return r;
 	}
-	intake->stale = false;
-	intake->shown = shown;
-	if (!hold) {
-		settled(intake);
-	}
-	batch_peaks(intake->batch, &intake->peaks);
-	intake->last_instant = intake->fold.instant;
+	move_on(intake, run);
+	intake->durable_size = run->size;
 	intake->commits++;
 	if (catalog) {
 		catalog_free(intake->catalog);
@@ -347,110 +859,123 @@ static int run_commit(struct intake *intake, struct txn *txn, bool hold)
 }
 
 /*
- * Takes every message that is not refused yet. 0 with the transaction open in *ret_txn; 1 when
- * the run must start again; -errno. The transaction is gone then.
+ * Takes a run in one transaction, behind all that the tables do not have yet. 0 with the transaction open; 1 when it
+ * must start again; -ENOSPC, -errno.
  */
-static int run_take(struct intake *intake, struct slot *slots, size_t count, struct instant now,
-	enum holding holding, struct txn **ret_txn)
+static int take_tables(struct intake *intake, struct run *run, struct instant now, struct txn **ret)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
-	struct instant instant = intake_instant(intake, now);
 	int r = txn_begin(intake->store, true, &txn);
 
 	if (r) {
 		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
 	}
-	batch_reset(intake->batch, &intake->peaks, instant);
-	intake->fold.held = holding == HOLD_BEFORE ? NULL : intake->held;
-	if (holding == HOLD_BEFORE && intake_is_behind(intake)) {
-		held_write(intake->held, txn);
-	}
-	r = fold_begin(&intake->fold, txn, intake->catalog, instant);
+	run_reset(intake, run, now);
+	write_behind(intake, txn);
+	intake->fold.held = NULL;
+	r = fold_begin(&intake->fold, txn, intake->catalog, intake_instant(intake, now));
 	if (r == 0) {
-		r = intake_check(intake, slots, count);
-	}
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		struct slot *slot = &slots[i];
-
-		if (slot->refused) {
-			continue;
-		}
-		slot->first = intake->outcome_count;
-		r = intake_take(intake, slot->message);
-		if (r == -EBADMSG) {
-			outcomes_clear(intake, slot->first);
-			slot->refused = true;
-			r = 0;
-		} else if (r == -EUCLEAN) {
-			outcomes_clear(intake, slot->first);
-			slot->refused = true;
-			slot->damaged = true;
-			r = 1;
-		} else if (r == 1) {
-			slot->refused = true;
-		}
-		slot->count = intake->outcome_count - slot->first;
+		r = take_all(intake, run);
 	}
 	if (r == 0 && txn_error(txn)) {
-		r = txn_error(txn) == STORE_E_FULL ? -ENOSPC : txn_error(txn);
+		r = txn_error(txn);
+		r = r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
 	}
 	if (r == 0) {
-		*ret_txn = txn;
+		*ret = txn;
 		txn = NULL;
 	}
 	return r;
 }
 
-/* After a commit that has failed: held is made again from the ledger. 0 or -errno. */
-static int refresh_stale(struct intake *intake)
+/* Takes a run that needs the tables, or has no other place. 0, INTAKE_E_FULL, -errno. */
+static int run_tables(struct intake *intake, struct run *run, struct instant now)
 {
-	int r = intake->stale ? read_state(intake) : 0;
+	struct txn *txn = NULL;
+	int r = wait_all(intake);
 
-	return r > 0 ? -EIO : r;
+	if (r == 0) {
+		r = refresh_stale(intake);
+	}
+	if (r < 0) {
+		return r;
+	}
+	do {
+		r = take_tables(intake, run, now, &txn);
+	} while (r == 1);
+	if (r == 0 && batch_count(run->batch) > 0) {
+		r = settled(intake, commit_tables(intake, run, txn));
+	} else if (r == 0) {
+		txn_abort(txn);
+		r = settle_for(intake, run);
+	} else {
+		r = r == -ENOSPC ? INTAKE_E_FULL : r;
+	}
+	if (r == 0) {
+		answer_run(intake, run, 0);
+	}
+	return r;
+}
+
+void intake_begin(struct intake *intake, struct intake_message *messages, size_t count,
+	struct instant now, const struct intake_caller *caller)
+{
+	bool journaled = goes_to_journal(intake, messages, count);
+	struct run *run = &intake->runs[intake->flying == &intake->runs[0]];
+	int r;
+
+	assert(count <= LIMIT_BATCH_MESSAGES);
+	intake->run = run;
+	run->messages = messages;
+	run->count = count;
+	run->caller = *caller;
+	slots_fill(run->slots, messages, count);
+	r = journaled ? run_journal(intake, run, now) : run_tables(intake, run, now);
+	if (r) {
+		answer_run(intake, run, r);
+	}
+}
+
+int intake_finish(struct intake *intake)
+{
+	return land(intake);
+}
+
+struct alone {
+	intake_reply_fn *reply;
+	void *data;
+	int r;
+	bool changed;
+};
+
+static void alone_reply(void *data, void *peer, struct bytes frame)
+{
+	struct alone *alone = data;
+
+	alone->reply(alone->data, peer, frame);
+}
+
+static void alone_done(
+	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+{
+	struct alone *alone = data;
+
+	(void)messages;
+	(void)count;
+	alone->r = r;
+	alone->changed = changed;
 }
 
 int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
 	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed)
 {
-	struct slot slots[LIMIT_BATCH_MESSAGES];
-	enum holding holding;
-	enum judgement failure = 0;
-	struct txn *txn = NULL;
-	int r;
+	struct alone alone = { .reply = reply, .data = data };
 
-	assert(count <= LIMIT_BATCH_MESSAGES);
-	outcomes_clear(intake, 0);
-	slots_fill(slots, messages, count);
-	r = refresh_stale(intake);
-	holding = holding_of(intake, messages, count);
-	if (r == 0) {
-		do {
-			intake->changed = false;
-			intake->reload = false;
-			r = run_take(intake, slots, count, now, holding, &txn);
-		} while (r == 1);
-	}
-	if (r == 0 && batch_count(intake->batch) > 0) {
-		r = run_commit(intake, txn, holding == HOLD_CHANGES);
-		r = r == STORE_E_FULL ? -ENOSPC : r;
-	} else if (r == 0) {
-		txn_abort(txn);
-	}
-	if (r) {
-		failure = r == -ENOSPC ? REFUSED_STORE_FULL : REFUSED_STORE_FAILED;
-		intake->changed = false;
-	}
-	*ret_changed = intake->changed;
-	if (r == 0) {
-		r = intake_answer(intake, slots, count, failure, reply, data);
-	} else {
-		intake_answer(intake, slots, count, failure, reply, data);
-	}
-	outcomes_clear(intake, 0);
-	if (r > 0) { /* a damaged page: to the store an outcome, here a failure */
-		r = -EIO;
-	}
-	return r == -ENOSPC ? INTAKE_E_FULL : r;
+	intake_begin(intake, messages, count, now,
+		&(struct intake_caller){ alone_reply, alone_done, &alone });
+	intake_finish(intake);
+	*ret_changed = alone.changed;
+	return alone.r;
 }
 
 void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
@@ -479,31 +1004,58 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 	return seq ? proofs_receipt(&proofs, seq, writer) : -ENOENT;
 }
 
-int intake_flush(struct intake *intake)
+static int intake_write(struct intake *intake, bool stop)
 {
-	struct txn *txn;
-	int r = refresh_stale(intake);
+	struct journal_row row;
+	struct txn *txn = NULL;
+	int r = wait_all(intake);
 
+	if (r == 0) {
+		r = refresh_stale(intake);
+	}
 	if (r == 0) {
 		r = txn_begin(intake->store, true, &txn);
 	}
 	if (r == 0) {
-		if (intake_is_behind(intake)) {
-			held_write(intake->held, txn);
-			ledger_shown_put(txn, UINT64_MAX);
+		write_behind(intake, txn);
+		put_refusals(intake->refusals, txn);
+		if (stop && journal_row_get(txn, &row)) {
+			row.in_use = 0;
+			journal_row_put(txn, row);
 		}
-		put_refusals(intake, txn);
 		r = txn_commit(txn);
 	}
-	if (r == 0) {
-		settled(intake);
-	}
-	return r == STORE_E_FULL ? INTAKE_E_FULL : r > 0 ? -EIO : r;
+	return settled_alone(intake, r);
+}
+
+int intake_flush(struct intake *intake)
+{
+	return intake_write(intake, false);
 }
 
 int intake_settle(struct intake *intake)
 {
-	return intake_is_behind(intake) ? intake_flush(intake) : 0;
+	int r = wait_all(intake);
+
+	return r < 0 || !intake_is_behind(intake) ? r : intake_write(intake, false);
+}
+
+int intake_stop(struct intake *intake)
+{
+	int r = intake_write(intake, true);
+
+	if (r == 0) {
+		journal_close(intake->journal);
+		intake->journal = NULL;
+		intake->hold = false;
+	}
+	return r;
+}
+
+void intake_pause(struct intake *intake)
+{
+	wait_all(intake);
+	drop_view(intake);
 }
 
 int intake_refresh(struct intake *intake)
@@ -568,6 +1120,9 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	note_name(&pair->public, init->synthetic, peaks.size > 0 ? init->epoch : 0, name);
 	batch_seal(batch, pair, name);
 	batch_append(batch, txn);
+	if (peaks.size > 0) {
+		journal_row_delete(txn); /* what it had is of the life before */
+	}
 	txn_put(txn, TABLE_META, text_key("epoch"),
 		(struct bytes){ (const uint8_t *)&init->epoch, sizeof(init->epoch) });
 	r = txn_commit(txn);

@@ -12,17 +12,23 @@ struct intake; /* opaque; one thread */
 enum {
 	INTAKE_E_FULL = 1, /* nothing was written; every answer says "later" and how to mend it */
 	INTAKE_E_FORMAT,   /* the store is of another node or of a newer format */
+	INTAKE_E_JOURNAL,  /* what the journal has behind the tables is damaged or missing */
 };
 
 struct intake_options {
 	struct store *store;         /* borrowed */
 	const struct key_pair *pair; /* borrowed */
 	size_t check_threads;        /* beside the calling one, for signatures */
-	/* Do commits of nothing but submissions and reviews hold back what they change, until intake_settle at the latest? */
+	/* Do commits of nothing but submissions and reviews go to a journal, and hold back what they change? */
 	bool hold;
+	bool without_journal; /* the store is an older copy: what a journal has behind it means nothing */
+	char *why;            /* room for LIMIT_PLACE_BYTES: words for INTAKE_E_JOURNAL; NULL: not wanted */
 };
 
-/* Reads identity, ledger end and catalog from the store. 0, INTAKE_E_FORMAT, -EBADMSG, -errno. */
+/*
+ * Reads identity, ledger end, catalog and what the journal has from the store. 0, INTAKE_E_FULL where there is no
+ * room for a journal, INTAKE_E_FORMAT, INTAKE_E_JOURNAL, -EBADMSG, -errno.
+ */
 int intake_new(const struct intake_options *options, struct intake **ret);
 void intake_free(struct intake *intake);
 void intake_freep(struct intake **intake);
@@ -38,7 +44,7 @@ const struct node_init *intake_identity(const struct intake *intake);
 const struct catalog *intake_catalog(const struct intake *intake);
 /* The name that the node's checkpoints are signed with. */
 const char *intake_name(const struct intake *intake);
-uint64_t intake_seq(const struct intake *intake);
+uint64_t intake_seq(const struct intake *intake);     /* the last entry that is on disk */
 uint64_t intake_commits(const struct intake *intake); /* since start */
 /* Instants never decrease: now, or the instant of the last commit if that is later. */
 struct instant intake_instant(const struct intake *intake, struct instant now);
@@ -59,6 +65,19 @@ struct intake_message {
 /* frame is one message to the peer; borrowed for the call. Of receipts it is the peer of the first answer in it. */
 typedef void intake_reply_fn(void *data, void *peer, struct bytes frame);
 
+/*
+ * A run is over: all its messages are answered. r is 0; INTAKE_E_FULL: answered as such; -errno: the store has
+ * failed, the answers said so, and the process must stop. changed: figures have. Calls nothing of the intake.
+ */
+typedef void intake_done_fn(
+	void *data, struct intake_message *messages, size_t count, int r, bool changed);
+
+struct intake_caller {
+	intake_reply_fn *reply;
+	intake_done_fn *done;
+	void *data; /* of both */
+};
+
 /* Does this body want to be alone in its commit? What changes the catalog does. */
 bool intake_is_alone(int64_t type);
 
@@ -66,11 +85,21 @@ bool intake_is_alone(int64_t type);
  * Takes count messages (at most LIMIT_BATCH_MESSAGES) in one commit and answers each: connection by connection, in
  * the order of the first message of each, so that the entries of one lie next to each other.
  *
- * ret_changed  set to whether figures changed
- *
- * Returns 0, INTAKE_E_FULL (answered as such), or -errno: the store has failed, the answers said
- * so, and the process must stop.
+ * What is nothing but submissions and reviews is under way to the disk when this returns, and messages are borrowed
+ * until caller->done; the run before is over by then. Everything else is over.
  */
+void intake_begin(struct intake *intake, struct intake_message *messages, size_t count,
+	struct instant now, const struct intake_caller *caller);
+/* Is a run under way? */
+bool intake_is_flying(const struct intake *intake);
+/* Waits for it. Its outcome, as done is told. */
+int intake_finish(struct intake *intake);
+/* An eventfd: something has ended, and intake_poll is to be called. -1 where nothing is ever under way. */
+int intake_wake(const struct intake *intake);
+/* Ends what has ended. 0; INTAKE_E_FULL, -errno: of writing the tables in the background. */
+int intake_poll(struct intake *intake);
+
+/* intake_begin and intake_finish. ret_changed: have figures? Returns what done is told. */
 int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
 	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed);
 
@@ -84,11 +113,19 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
 	intake_reply_fn *reply, void *data);
 
-/* Are there entries in the ledger whose effects the tables do not show? Questions must not see that. */
+/* Are there entries that only the journal has? Questions must not miss them. */
 bool intake_is_behind(const struct intake *intake);
-/* Writes what is held back. 0, INTAKE_E_FULL: it stays held back; -errno: the process must stop. */
+/* Has them written to the tables in the background, or at once where that cannot be. As intake_poll. */
+int intake_settle_begin(struct intake *intake);
+/* Is that under way? */
+bool intake_is_settling(const struct intake *intake);
+/* Waits for all that is under way and writes it to the tables. 0, INTAKE_E_FULL: the journal keeps it; -errno: the process must stop. */
 int intake_settle(struct intake *intake);
-/* The same, and keeps the refusal counts: at a clean stop, and to see whether there is room. 0, INTAKE_E_FULL, -errno. */
+/* The same, and keeps the refusal counts: to see whether there is room. */
 int intake_flush(struct intake *intake);
+/* The same at a clean stop: the store is whole without its journal. Nothing more is taken into that. */
+int intake_stop(struct intake *intake);
+/* Waits for all that is under way, and lets go of the store's transactions. */
+void intake_pause(struct intake *intake);
 /* Reads the end of the ledger and the catalog again, after the store was opened again. As intake_new. */
 int intake_refresh(struct intake *intake);

@@ -179,18 +179,35 @@ static struct bytes tree_key(unsigned level, uint64_t index, uint8_t key[TREE_KE
 	return (struct bytes){ key, TREE_KEY_SIZE };
 }
 
-void ledger_tree_put(struct txn *txn, const struct growth *growth)
+static bool tree_put(struct txn *txn, struct held *held, const struct growth *growth)
 {
 	for (unsigned level = TREE_LEVEL_STEP; level < TREE_LEVELS; level += TREE_LEVEL_STEP) {
 		uint64_t index, count;
 		const struct hash *nodes = growth_complete(growth, level, &index, &count);
-		uint8_t key[TREE_KEY_SIZE];
+		uint8_t room[TREE_KEY_SIZE];
 
 		for (uint64_t i = 0; i < count; i++) {
-			txn_put(txn, TABLE_TREE, tree_key(level, index + i, key),
-				(struct bytes){ nodes[i].data, HASH_SIZE });
+			struct bytes key = tree_key(level, index + i, room);
+			struct bytes value = { nodes[i].data, HASH_SIZE };
+
+			if (txn) {
+				txn_put(txn, TABLE_TREE, key, value);
+			} else if (!held_put(held, TABLE_TREE, key, value)) {
+				return false;
+			}
 		}
 	}
+	return true;
+}
+
+void ledger_tree_put(struct txn *txn, const struct growth *growth)
+{
+	tree_put(txn, NULL, growth);
+}
+
+bool ledger_tree_hold(struct held *held, const struct growth *growth)
+{
+	return tree_put(NULL, held, growth);
 }
 
 bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct hash *ret)
@@ -206,20 +223,46 @@ bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct has
 	return true;
 }
 
+void batch_parts(const struct batch *batch, struct bytes ret[LEDGER_PARTS])
+{
+	ret[0] = (struct bytes){ batch->head, HEAD_SIZE };
+	ret[1] = (struct bytes){ batch->hash.data, HASH_SIZE };
+	ret[2] = batch_note(batch);
+	ret[3] = (struct bytes){ batch->entries.data, batch->entries.size };
+}
+
+size_t batch_bytes_max(size_t entries, size_t message_bytes)
+{
+	return HEAD_SIZE + HASH_SIZE + UINT8_MAX + message_bytes +
+	       entries * (ENTRY_HEAD_SIZE + SIGNATURE_SIZE + LIMIT_REPORTS_PER_SUBMISSION);
+}
+
+bool batch_hold_tree(const struct batch *batch, struct held *held)
+{
+	return ledger_tree_hold(held, &batch->growth);
+}
+
+void ledger_put(struct txn *txn, uint64_t first_seq, struct bytes record)
+{
+	uint8_t key[8];
+
+	put_be64(key, first_seq);
+	txn_append(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, record);
+}
+
 void batch_append(const struct batch *batch, struct txn *txn)
 {
 	CLEANUP(buffer_free) struct buffer record = { 0 };
-	uint8_t key[8];
+	struct bytes parts[LEDGER_PARTS];
 
-	buffer_append(&record, batch->head, HEAD_SIZE);
-	buffer_append(&record, batch->hash.data, HASH_SIZE);
-	buffer_append(&record, batch->note, batch->note_size);
-	buffer_append(&record, batch->entries.data, batch->entries.size);
+	batch_parts(batch, parts);
+	for (int i = 0; i < LEDGER_PARTS; i++) {
+		buffer_append(&record, parts[i].data, parts[i].size);
+	}
 	if (record.failed) {
 		txn_fail(txn, ENOMEM);
 	}
-	put_be64(key, batch->before.size + 1);
-	txn_append(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, buffer_bytes(&record));
+	ledger_put(txn, batch->before.size + 1, buffer_bytes(&record));
 	ledger_tree_put(txn, &batch->growth);
 }
 
@@ -280,6 +323,7 @@ bool batch_view_read(uint64_t first_seq, struct bytes record, struct batch_view 
 	struct bytes hash;
 	uint16_t count;
 
+	ret->record = record;
 	if (!take(&record, HEAD_SIZE, &ret->head) || ret->head.data[0] != CODEC_PLAIN ||
 		!take(&record, HASH_SIZE, &hash) || !take(&record, ret->head.data[1], &ret->note)) {
 		return false;
@@ -409,27 +453,6 @@ int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant)
 	return 0;
 }
 
-uint64_t ledger_shown(struct txn *txn)
-{
-	struct bytes value;
-	uint64_t seq = UINT64_MAX;
-
-	if (txn_get(txn, TABLE_META, bytes_of("shown"), &value) && value.size == sizeof(seq)) {
-		memcpy(&seq, value.data, sizeof(seq));
-	}
-	return seq;
-}
-
-void ledger_shown_put(struct txn *txn, uint64_t seq)
-{
-	if (seq == UINT64_MAX) {
-		txn_delete(txn, TABLE_META, bytes_of("shown"));
-	} else {
-		txn_put(txn, TABLE_META, bytes_of("shown"),
-			(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
-	}
-}
-
 int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
@@ -450,18 +473,55 @@ int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 	return seq >= ret->first_seq && seq - ret->first_seq < ret->count ? 0 : -ENOENT;
 }
 
+/* Of a batch that holds it. */
+static int view_entry(struct batch_view *view, uint64_t seq, struct entry *ret)
+{
+	return batch_view_skip(view, (uint32_t)(seq - view->first_seq)) && batch_view_next(view, ret)
+		       ? 0
+		       : -EBADMSG;
+}
+
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret)
 {
 	struct batch_view view;
 	int r = ledger_batch(txn, seq, &view);
 
-	if (r < 0) {
-		return r;
+	return r < 0 ? r : view_entry(&view, seq, ret);
+}
+
+int record_entry(uint64_t first_seq, struct bytes record, uint64_t seq, struct entry *ret)
+{
+	struct batch_view view;
+
+	if (!batch_view_read(first_seq, record, &view)) {
+		return -EBADMSG;
 	}
-	return batch_view_skip(&view, (uint32_t)(seq - view.first_seq)) &&
-			       batch_view_next(&view, ret)
-		       ? 0
-		       : -EBADMSG;
+	return seq >= first_seq && seq - first_seq < view.count ? view_entry(&view, seq, ret)
+								: -ENOENT;
+}
+
+const char *ledger_follows(const struct peaks *before, uint64_t first_seq, struct bytes record,
+	struct hash *leaves, struct growth *growth, struct batch_view *ret)
+{
+	struct checkpoint checkpoint;
+	const char *why;
+
+	if (first_seq != before->size + 1) {
+		return "it does not begin where the ledger ends";
+	}
+	if (!batch_view_read(first_seq, record, ret)) {
+		return "the record is malformed";
+	}
+	why = batch_view_leaves(*ret, leaves);
+	if (why) {
+		return why;
+	}
+	growth_make(growth, before, leaves, ret->count);
+	if (checkpoint_read(ret->note, &checkpoint) || checkpoint.size != growth->after ||
+		!hash_equal(&checkpoint.root, growth_root(growth))) {
+		return "it goes on after another ledger";
+	}
+	return NULL;
 }
 
 const char *ledger_check(struct txn *txn, uint64_t seq)

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "daemon/store.h"
+#include "daemon/held.h"
 #include "proto/receipt.h"
 
 struct batch; /* opaque: the commit that is being put together */
@@ -33,6 +33,12 @@ struct bytes batch_body(const struct batch *batch, uint32_t index);
 /* Grows the tree and signs its root under the node's name. After that receipts can be written, but are to be sent only after the commit. */
 void batch_seal(struct batch *batch, const struct key_pair *node, const char *name);
 void batch_append(const struct batch *batch, struct txn *txn);
+/* The same for the journal: the parts of the record, borrowed, and the tree's subtrees held back. False where there is no memory. */
+enum { LEDGER_PARTS = 4 };
+void batch_parts(const struct batch *batch, struct bytes ret[LEDGER_PARTS]);
+bool batch_hold_tree(const struct batch *batch, struct held *held);
+/* Bytes of the record at most, for entries with so many bytes of messages. */
+size_t batch_bytes_max(size_t entries, size_t message_bytes);
 /* Only after batch_seal. */
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer);
 /* The receipt in short: [seq, judgements]. */
@@ -51,7 +57,8 @@ struct batch_view {
 	struct hash hash;  /* the record's own */
 	struct bytes note; /* the signed checkpoint of the tree up to its last entry */
 	struct bytes entries;
-	uint32_t taken; /* entries that were moved past */
+	struct bytes record; /* all of it */
+	uint32_t taken;      /* entries that were moved past */
 };
 
 /* Its statement is complete; ->judgements and body borrow from the record. */
@@ -84,21 +91,28 @@ void entry_leaf(const struct entry *entry, struct writer *scratch, struct hash *
  */
 const char *batch_view_leaves(struct batch_view view, struct hash *leaves);
 extern const char ledger_no_memory[]; /* what is said where that could not be done */
+/*
+ * Does the record go on after a tree with these peaks? Its leaves give the growth, and that the root which its note
+ * signs. leaves has room for LIMIT_BATCH_ENTRIES. NULL, or what does not hold.
+ */
+const char *ledger_follows(const struct peaks *before, uint64_t first_seq, struct bytes record,
+	struct hash *leaves, struct growth *growth, struct batch_view *ret);
 
-/* Writes the subtrees that became complete to table tree. */
+/* Writes the subtrees that became complete to table tree, or holds them back. False where that has no memory. */
 void ledger_tree_put(struct txn *txn, const struct growth *growth);
+bool ledger_tree_hold(struct held *held, const struct growth *growth);
+/* Puts a record that was in the journal. */
+void ledger_put(struct txn *txn, uint64_t first_seq, struct bytes record);
 bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct hash *ret);
 
 /* The highest sequence and the instant of the last batch; 0 in an empty ledger. */
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant);
-/* The highest sequence whose effects the tables of the state show; UINT64_MAX: they show all. */
-uint64_t ledger_shown(struct txn *txn);
-/* Keeps it in the transaction. */
-void ledger_shown_put(struct txn *txn, uint64_t seq);
 /* The batch that holds seq: 0, or -ENOENT, or -EBADMSG where the record is damaged. */
 int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret);
 /* The entry with that sequence: the same. */
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret);
+/* The same of a record that lies elsewhere. */
+int record_entry(uint64_t first_seq, struct bytes record, uint64_t seq, struct entry *ret);
 /* Does the record that holds seq have its hash? NULL, or what does not hold. */
 const char *ledger_check(struct txn *txn, uint64_t seq);
 typedef bool ledger_back_fn(void *data, const struct entry *entry);

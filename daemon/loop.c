@@ -126,7 +126,7 @@ static bool take_messages(struct node *node)
 
 		if (!receive(node, &peer)) {
 			peer_close(&peer);
-			node_flush(node);
+			node_flush_some(node);
 			return false;
 		}
 		whole = !drop_rest(node->router, &peer.body);
@@ -138,7 +138,7 @@ static bool take_messages(struct node *node)
 		}
 		peer_close(&peer);
 	}
-	node_flush(node);
+	node_flush_some(node);
 	return !node->failed;
 }
 
@@ -370,6 +370,7 @@ enum {
 	POLL_MONITOR,
 	POLL_SIGNALS,
 	POLL_RECOUNT,
+	POLL_INTAKE,
 	POLL_PARENT,
 	POLL_COUNT,
 };
@@ -401,6 +402,7 @@ static bool is_guarded(struct node *node)
 
 int node_run(struct node *node)
 {
+	int wake = intake_wake(node->intake);
 	int64_t interval = notify_watchdog_interval_ms();
 	int64_t watchdog_at = interval ? 0 : INT64_MAX;
 	int64_t readers_at = 0;
@@ -423,6 +425,7 @@ int node_run(struct node *node)
 			[POLL_MONITOR] = { .socket = node->monitor, .events = ZMQ_POLLIN },
 			[POLL_SIGNALS] = { .fd = node->signals, .events = ZMQ_POLLIN },
 			[POLL_RECOUNT] = { .fd = node->recount.done, .events = ZMQ_POLLIN },
+			[POLL_INTAKE] = { .fd = wake >= 0 ? wake : node->signals, .events = ZMQ_POLLIN },
 			[POLL_PARENT] = { .socket = node->forward ? forward_socket(node->forward)
 								  : NULL,
 				.fd = node->signals,
@@ -438,13 +441,16 @@ int node_run(struct node *node)
 		for (int i = 0; i < LIMIT_TURN_HANDSHAKES && take_zap(node); i++) {
 		}
 		node->handshakes_failed += monitor_take(node->monitor);
+		if (items[POLL_INTAKE].revents) {
+			node_collect(node);
+		}
 		more = take_messages(node);
 		if (node->recount.running && items[POLL_RECOUNT].revents) {
 			recount_answer(node);
 		}
 		now_ms = monotonic_ms();
 		if (node->behind_ms && now_ms >= node->settle_ms) {
-			node_settle(node);
+			node_settle_begin(node);
 		}
 		step_forward(node, now_ms);
 		send_events(node, now_ms);
@@ -468,7 +474,7 @@ int node_run(struct node *node)
 		notify_stopping();
 		log_event(EVENT_STOPPING, NULL, "stopping");
 		take_messages(node); /* what is here is finished and answered */
-		intake_flush(node->intake);
+		node_finish(node);
 	}
 	return node->failed;
 }

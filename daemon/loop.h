@@ -56,6 +56,15 @@ struct recount {
 	struct writer answer;
 };
 
+/* Messages for one commit, until they are answered. */
+struct gathering {
+	struct peer peers[LIMIT_BATCH_MESSAGES];
+	struct intake_message messages[LIMIT_BATCH_MESSAGES];
+	size_t count;
+	size_t weight; /* reports and cells */
+	size_t bytes;
+};
+
 enum room {
 	ROOM_THERE = 0,
 	ROOM_MAP_FULL,  /* every commit is tried: a small one may fit */
@@ -84,11 +93,9 @@ struct node {
 	enum room room;
 	int64_t room_lost_ms;       /* last time that something did not fit */
 	uint64_t room_lost_commits; /* commits up to then */
-	struct peer peers[LIMIT_BATCH_MESSAGES];
-	struct intake_message messages[LIMIT_BATCH_MESSAGES];
-	size_t message_count;
-	size_t weight;      /* reports and cells queued */
-	size_t batch_bytes; /* bytes queued */
+	struct gathering gatherings[2];
+	struct gathering *gathering; /* takes the next message; the other one may be under way to the disk */
+	int trouble;                 /* of a commit: INTAKE_E_FULL, -errno */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
 	bool events_due;
@@ -140,10 +147,18 @@ void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum jud
  * full. Its frames move to the node; from stays the caller's to close.
  */
 void node_take(struct node *node, struct peer *from);
-/* Commits what was kept so far and answers it. node->failed tells of a store that cannot go on. */
+/* Begins to commit what was kept so far; it is answered when it is on disk. node->failed tells of a store that cannot go on. */
 void node_flush(struct node *node);
-/* Writes what is held back, if anything is. False where it still is. */
+/* The same, but a few messages wait for more while another commit is under way. */
+void node_flush_some(struct node *node);
+/* Ends what has ended in the background, and begins what waited for that. */
+void node_collect(struct node *node);
+/* Waits for all that is under way and has it written to the tables. False where that is not possible now. */
 bool node_settle(struct node *node);
+/* Has it written in the background. */
+void node_settle_begin(struct node *node);
+/* Commits and answers everything, and leaves the store whole: at a stop. */
+void node_finish(struct node *node);
 
 /* Answers one message; its sender's rights have been checked. */
 typedef void handler_fn(struct node *node, struct peer *peer, const struct catalog_key *key,

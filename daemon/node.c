@@ -112,8 +112,21 @@ bool node_has_store(const struct settings *settings)
 	return access(path, F_OK) == 0;
 }
 
+/* What was receipted last is not there, or not whole. */
+static int fail_journal(const struct settings *settings, const char *what)
+{
+	char why[LIMIT_PLACE_BYTES + 160];
+
+	snprintf(why, sizeof(why),
+		"%s: nothing was changed; put the file back, or go on without what it had "
+		"with 'baocaod --restored'",
+		what);
+	return fail_config(settings->state, why);
+}
+
 static int open_intake(struct node *node)
 {
+	char why[LIMIT_PLACE_BYTES] = "";
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int64_t helpers = cores - 1 < node->settings->check_threads ? cores - 1
 								    : node->settings->check_threads;
@@ -122,12 +135,21 @@ static int open_intake(struct node *node)
 		.pair = &node->pair,
 		.check_threads = helpers > 0 ? (size_t)helpers : 0,
 		.hold = true,
+		.why = why,
 	};
 	int r = intake_new(&options, &node->intake);
 
 	if (r == INTAKE_E_FORMAT) {
 		return fail_config(
 			node->settings->state, "the store belongs to another key than this one");
+	}
+	if (r == INTAKE_E_JOURNAL) {
+		return fail_journal(node->settings, why);
+	}
+	if (r == INTAKE_E_FULL) {
+		return fail_config(node->settings->state,
+			"no room for the store's journal: it needs a quarter of map_size, at most 64 MiB; "
+			"free space there");
 	}
 	if (r) {
 		return fail_store(node->settings->state, r > 0 ? -EIO : r);
@@ -328,6 +350,7 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 	node->settings = settings;
 	node->signals = -1;
 	node->recount.done = -1;
+	node->gathering = &node->gatherings[0];
 	writer_init(&node->reply);
 	writer_init(&node->recount.answer);
 	r = read_key(settings, &node->pair);
@@ -491,6 +514,10 @@ int node_restored(const struct settings *settings)
 	if (r == 0) {
 		options = (struct intake_options){ .store = store, .pair = &pair };
 		r = intake_new(&options, &intake);
+		if (r == INTAKE_E_JOURNAL) { /* it is not of this copy */
+			options.without_journal = true;
+			r = intake_new(&options, &intake);
+		}
 		r = r == INTAKE_E_FORMAT
 			    ? fail_config(settings->state, "the store belongs to another key")
 		    : r ? fail_store(settings->state, r > 0 ? -EIO : r)

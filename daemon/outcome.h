@@ -6,7 +6,9 @@
 
 #include "daemon/checks.h"
 #include "daemon/intake.h"
+#include "daemon/journal.h"
 #include "daemon/proof.h"
+#include "daemon/worker.h"
 
 enum outcome_kind {
 	OUTCOME_REFUSED = 0,
@@ -35,34 +37,6 @@ struct answers {
 	uint32_t entries;
 };
 
-struct intake {
-	struct store *store;
-	const struct key_pair *pair;
-	struct node_init identity;
-	char name[NOTE_NAME_SIZE]; /* that checkpoints are signed with */
-	struct catalog *catalog;
-	struct fold fold;
-	struct batch *batch;
-	struct checks *checks; /* of this run's submissions, in their order */
-	size_t check_next;     /* the number of the next submission's */
-	struct peaks peaks;    /* of the tree over all entries */
-	struct instant last_instant;
-	uint64_t commits;
-	uint64_t refusals[JUDGEMENT_COUNT];
-	struct outcome *outcomes; /* of this run, message by message */
-	size_t outcome_count;
-	size_t outcome_capacity;
-	bool changed;
-	bool reload;       /* a publication is in this commit */
-	bool hold;         /* intake_options has the words */
-	struct held *held; /* what the tables do not show yet */
-	uint64_t shown;    /* the highest sequence whose effects they show; UINT64_MAX: all */
-	bool stale;        /* a commit has failed whose changes are in held */
-	struct writer reply;
-	struct writer receipt;
-	struct answers answers;
-};
-
 /* A message in its turn, where its outcomes lie, and whether the run goes on without it. */
 struct slot {
 	const struct intake_message *message;
@@ -71,6 +45,62 @@ struct slot {
 	size_t count;
 	bool refused; /* its outcomes are final */
 	bool damaged; /* a record that it needs is: it has no outcomes */
+};
+
+/* The messages of one commit, from intake_begin until they are answered. */
+struct run {
+	struct batch *batch;
+	struct outcome *outcomes; /* message by message */
+	size_t outcome_count;
+	size_t outcome_capacity;
+	struct intake_message *messages;
+	struct slot slots[LIMIT_BATCH_MESSAGES];
+	size_t count;
+	struct intake_caller caller;
+	uint64_t size; /* entries of the ledger with it */
+	bool changed;
+	bool needs_tables; /* a receipt is to be made of an entry that only the journal has */
+};
+
+struct intake {
+	struct store *store;
+	const struct key_pair *pair;
+	struct node_init identity;
+	char name[NOTE_NAME_SIZE]; /* that checkpoints are signed with */
+	struct catalog *catalog;
+	struct fold fold;
+	struct run runs[2];
+	struct run *run;       /* the one that is being taken, or answered */
+	struct run *flying;    /* the one that is under way to the disk; NULL: none */
+	int landed;            /* what became of the last that was */
+	struct worker *writer; /* of the journal */
+	struct worker *settler;
+	int wake;              /* eventfd of both; -1: there are none */
+	struct checks *checks; /* of this run's submissions, in their order */
+	size_t check_next;     /* the number of the next submission's */
+	struct peaks peaks;    /* of the tree over all entries, with those under way */
+	uint64_t durable_size; /* entries on disk */
+	uint64_t tables_size;  /* entries that the tables have */
+	struct instant last_instant;
+	uint64_t commits;
+	uint64_t refusals[JUDGEMENT_COUNT];
+	bool reload; /* a publication is in this commit */
+	bool hold;   /* intake_options has the words, also of without_journal */
+	bool without_journal;
+	struct journal *journal; /* NULL where nothing is held back */
+	struct held *held;       /* what the tables do not show yet */
+	struct txn *view;        /* the tables as of tables_size; NULL: not open */
+	bool stale;              /* a run has failed whose changes may be in held */
+	bool full;               /* the tables had no room: nothing goes to the journal */
+	int trouble;             /* of the settler, to be told by intake_poll */
+	struct {
+		uint64_t size;
+		uint64_t refusals[JUDGEMENT_COUNT];
+	} settling;
+	char why[LIMIT_PLACE_BYTES];
+	struct writer reply;
+	struct writer receipt;
+	struct answers answers;
 };
 
 /* Gives each message its turn: connection by connection, in the order of their first messages. */
@@ -98,7 +128,7 @@ int outcome_new(struct intake *intake, struct outcome **ret);
 /* Moves problems to the outcome, if there are any. 0 or -ENOMEM. */
 int outcome_keep(struct outcome *outcome, const struct problems *problems);
 /* Forgets those from `from` on. */
-void outcomes_clear(struct intake *intake, size_t from);
+void outcomes_clear(struct run *run, size_t from);
 
 /* Its own, what another key of the same party has signed, or as a carrier anybody's. */
 bool may_deliver(const struct intake *intake, const struct intake_message *message,

@@ -18,6 +18,7 @@
 #include "daemon/latest.h"
 #include "daemon/rebuild_read.h"
 #include "daemon/refold.h"
+#include "daemon/replay.h"
 #include "daemon/subject.h"
 
 enum {
@@ -427,7 +428,6 @@ static int rebuild_all(struct rebuild *rebuild)
 	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
 		txn_clear(rebuild->out, made[i]);
 	}
-	ledger_shown_put(rebuild->out, UINT64_MAX);
 	cells_reset(rebuild->fold.cells, rebuild->out, NULL);
 	ids_reset(rebuild->fold.ids, rebuild->out, NULL);
 	rebuild->fold.txn = rebuild->out;
@@ -456,6 +456,10 @@ static int run(struct rebuild *rebuild)
 
 	if (r == 0) {
 		r = ids_new(&rebuild->fold.ids);
+	}
+	if (r == 0) {
+		r = replay_absorb(rebuild->store, rebuild->result->why);
+		r = r == REPLAY_E_GAP ? REBUILD_E_LEDGER : r == -ENOSPC ? REBUILD_E_FULL : r;
 	}
 	if (r == 0) {
 		r = outcome_of(txn_begin(rebuild->store, false, &rebuild->ledger));

@@ -101,6 +101,7 @@ static bool enlarge(struct node *node, int64_t map_bytes)
 
 	if (r == 0) {
 		recount_stop(node);
+		intake_pause(node->intake);
 		r = store_resize(node->store, (size_t)map_bytes);
 	}
 	switch (r) {

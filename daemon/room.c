@@ -35,6 +35,7 @@ static void reopen(struct node *node)
 	int r;
 
 	recount_stop(node);
+	intake_pause(node->intake);
 	r = store_reopen(node->store);
 	if (r == 0) {
 		r = intake_refresh(node->intake);

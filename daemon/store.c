@@ -45,6 +45,7 @@ struct store {
 	bool disk_full;
 	int open_txns; /* of all threads */
 	char path[PATH_MAX];
+	char folder[PATH_MAX];
 };
 
 struct txn {
@@ -279,6 +280,7 @@ int store_open(const struct store_options *options, struct store **ret)
 		sizeof(store->path)) {
 		return -ENAMETOOLONG;
 	}
+	snprintf(store->folder, sizeof(store->folder), "%s", options->folder);
 	r = take_lock(options->folder, &store->lock);
 	if (r) {
 		return r;
@@ -361,7 +363,7 @@ void store_room(const char *folder, uint64_t map_bytes, uint64_t *ret_needed, ui
 
 bool store_disk_is_full(const struct store *store)
 {
-	return store->disk_full;
+	return __atomic_load_n(&store->disk_full, __ATOMIC_RELAXED);
 }
 
 bool store_disk_has_room(const struct store *store)
@@ -391,7 +393,8 @@ int store_move(const char *from, const char *to)
 
 void store_remove(const char *folder)
 {
-	static const char *const files[] = { "baocao.mdb", "baocao.mdb-lock", "lock" };
+	static const char *const files[] = { "baocao.mdb", "baocao.mdb-lock", "baocao.journal",
+		"lock" };
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -414,6 +417,16 @@ void store_close(struct store *store)
 void store_closep(struct store **store)
 {
 	store_close(*store);
+}
+
+const char *store_folder(const struct store *store)
+{
+	return store->folder;
+}
+
+size_t store_map_bytes(const struct store *store)
+{
+	return store->map_bytes;
 }
 
 void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes)
@@ -499,7 +512,7 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 	struct txn *txn = write ? NULL : __atomic_exchange_n(&store->idle, NULL, __ATOMIC_ACQ_REL);
 	int r;
 
-	if (write && store->disk_full) {
+	if (write && store_disk_is_full(store)) {
 		return STORE_E_FULL;
 	}
 	if (txn) {
@@ -543,7 +556,7 @@ static void remember(struct txn *txn, int mdb)
 		txn->error = mdb;
 		if (is_disk_full(txn->store, mdb)) {
 			txn->error = ENOSPC;
-			txn->store->disk_full = true;
+			__atomic_store_n(&txn->store->disk_full, true, __ATOMIC_RELAXED);
 		}
 	}
 }

@@ -87,6 +87,8 @@ int store_move(const char *from, const char *to);
 /* Removes what a store leaves in its folder. */
 void store_remove(const char *folder);
 const char *table_name(enum store_table table);
+const char *store_folder(const struct store *store);
+size_t store_map_bytes(const struct store *store);
 /* Bytes of the map in use and in all. */
 void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes);
 /*

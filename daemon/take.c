@@ -6,17 +6,19 @@
 
 int outcome_new(struct intake *intake, struct outcome **ret)
 {
-	if (intake->outcome_count == intake->outcome_capacity) {
-		size_t capacity = intake->outcome_capacity ? 2 * intake->outcome_capacity : 256;
-		struct outcome *outcomes = realloc(intake->outcomes, capacity * sizeof(*outcomes));
+	struct run *run = intake->run;
+
+	if (run->outcome_count == run->outcome_capacity) {
+		size_t capacity = run->outcome_capacity ? 2 * run->outcome_capacity : 256;
+		struct outcome *outcomes = realloc(run->outcomes, capacity * sizeof(*outcomes));
 
 		if (!outcomes) {
 			return -ENOMEM;
 		}
-		intake->outcomes = outcomes;
-		intake->outcome_capacity = capacity;
+		run->outcomes = outcomes;
+		run->outcome_capacity = capacity;
 	}
-	*ret = &intake->outcomes[intake->outcome_count++];
+	*ret = &run->outcomes[run->outcome_count++];
 	**ret = (struct outcome){ 0 };
 	return 0;
 }
@@ -34,17 +36,17 @@ int outcome_keep(struct outcome *outcome, const struct problems *problems)
 	return 0;
 }
 
-void outcomes_clear(struct intake *intake, size_t from)
+void outcomes_clear(struct run *run, size_t from)
 {
-	for (size_t i = from; i < intake->outcome_count; i++) {
-		free(intake->outcomes[i].problems);
+	for (size_t i = from; i < run->outcome_count; i++) {
+		free(run->outcomes[i].problems);
 	}
-	intake->outcome_count = from;
+	run->outcome_count = from;
 }
 
 bool entry_has_room(const struct intake *intake, struct problems *problems)
 {
-	if (batch_count(intake->batch) < LIMIT_BATCH_ENTRIES) {
+	if (batch_count(intake->run->batch) < LIMIT_BATCH_ENTRIES) {
 		return true;
 	}
 	problems_add(problems, -1, REFUSED_BUSY, "a commit has at most %d entries; send it again",
@@ -71,7 +73,7 @@ int entry_add(struct intake *intake, enum entry_kind kind, const struct public_k
 	} else {
 		hash_bytes(body, &statement.digest);
 	}
-	index = batch_add(intake->batch, &statement, body);
+	index = batch_add(intake->run->batch, &statement, body);
 	if (index < 0) {
 		return index;
 	}
@@ -131,25 +133,54 @@ static void damaged_entry(uint64_t seq, struct problems *problems)
 		seq);
 }
 
+/* The bytes of an entry that a batch in memory has. */
+static bool batch_find(const struct batch *batch, uint64_t seq, struct bytes *ret)
+{
+	uint64_t first = batch_next_seq(batch) - batch_count(batch);
+
+	if (seq < first || seq >= batch_next_seq(batch)) {
+		return false;
+	}
+	*ret = batch_body(batch, (uint32_t)(seq - first));
+	return true;
+}
+
+/* The same of one before this commit: under way, in the journal, or in the tables. As ledger_entry. */
+static int find_body(struct intake *intake, uint64_t seq, struct bytes *ret)
+{
+	const struct journal_record *record;
+	struct entry entry;
+	int r;
+
+	if (intake->flying && batch_find(intake->flying->batch, seq, ret)) {
+		return 0;
+	}
+	if (seq <= intake->tables_size || !intake->fold.held) { /* or it was written in this transaction */
+		r = ledger_entry(intake->fold.txn, seq, &entry);
+	} else {
+		record = journal_find(intake->journal, seq);
+		r = record ? record_entry(record->first_seq, record->bytes, seq, &entry) : -ENOENT;
+	}
+	*ret = r == 0 ? entry.body : (struct bytes){ 0 };
+	return r;
+}
+
 /* Finds a repeat: the same id with the same bytes, in the ledger or in this very commit. */
 static int find_repeat(struct intake *intake, const struct submission *submission,
 	const struct fold_signer *signer, struct bytes bytes, struct outcome *outcome,
 	struct problems *problems, bool *ret_found)
 {
 	uint64_t seq = 0;
-	uint64_t first = batch_next_seq(intake->batch) - batch_count(intake->batch);
+	uint64_t first = batch_next_seq(intake->run->batch) - batch_count(intake->run->batch);
 	struct bytes held;
-	struct entry entry;
 	int r = ids_find(intake->fold.ids, signer->party, submission->counter, &seq);
 
 	*ret_found = seq > 0;
 	if (r < 0 || seq == 0) {
 		return r;
 	}
-	if (seq >= first) {
-		held = batch_body(intake->batch, (uint32_t)(seq - first));
-	} else {
-		r = ledger_entry(intake->fold.txn, seq, &entry);
+	if (!batch_find(intake->run->batch, seq, &held)) {
+		r = find_body(intake, seq, &held);
 		if (r == -EBADMSG || r == -ENOENT) {
 			damaged_entry(seq, problems);
 			return 0;
@@ -157,9 +188,9 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 		if (r < 0) {
 			return r;
 		}
-		held = entry.body;
 	}
-	if (!bytes_equal(bytes, held) && seq < first && ledger_check(intake->fold.txn, seq)) {
+	if (!bytes_equal(bytes, held) && seq <= intake->tables_size &&
+		ledger_check(intake->fold.txn, seq)) {
 		damaged_entry(seq, problems); /* then nobody knows which bytes they were */
 		return 0;
 	}
@@ -171,6 +202,7 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 	outcome->kind = seq >= first ? OUTCOME_ENTRY_AGAIN : OUTCOME_HELD;
 	outcome->index = (uint32_t)(seq - first);
 	outcome->seq = seq;
+	intake->run->needs_tables |= seq < first && seq > intake->tables_size;
 	return 0;
 }
 
@@ -223,13 +255,13 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	}
 	hash_bytes(bytes, &digest);
 	r = review ? fold_review(&intake->fold, &submission, list.acts, &signer,
-			     batch_next_seq(intake->batch), judgements, &counted, problems)
+			     batch_next_seq(intake->run->batch), judgements, &counted, problems)
 		   : fold_submission(&intake->fold, &submission, list.reports, &digest, &signer,
-			     batch_next_seq(intake->batch), judgements, &counted, problems);
+			     batch_next_seq(intake->run->batch), judgements, &counted, problems);
 	if (r < 0 || counted == 0) {
 		return r;
 	}
-	intake->changed = true;
+	intake->run->changed = true;
 	return entry_add(intake, review ? ENTRY_REVIEW : ENTRY_SUBMISSION, &submission.sender,
 		signature, &digest, judgements, submission.report_count, bytes, outcome);
 }
@@ -407,7 +439,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 			signature_refuse(&problems);
 		} else if (entry_has_room(intake, &problems)) {
 			refused = fold_rollup(&intake->fold, &rollup, &signer,
-				batch_next_seq(intake->batch), &changed, &new, &problems);
+				batch_next_seq(intake->run->batch), &changed, &new, &problems);
 			taken = refused == 0;
 		}
 	}
@@ -419,7 +451,7 @@ static int take_rollup(struct intake *intake, const struct intake_message *messa
 	if (taken) {
 		outcome->kind = OUTCOME_NOTHING_NEW;
 		if (new) {
-			intake->changed |= changed > 0;
+			intake->run->changed |= changed > 0;
 			r = entry_add(intake, ENTRY_ROLLUP, &rollup.sender, signature, NULL, NULL,
 				0, bytes, outcome);
 		}

@@ -66,7 +66,7 @@ int take_publish(struct intake *intake, const struct intake_message *message)
 			held = true;
 		} else {
 			refused = fold_publication(&intake->fold, &publication,
-				batch_next_seq(intake->batch), &problems);
+				batch_next_seq(intake->run->batch), &problems);
 		}
 	}
 	if (refused < 0) {
@@ -74,7 +74,7 @@ int take_publish(struct intake *intake, const struct intake_message *message)
 	}
 	if (problems.count == 0 && !held && !dry_run) {
 		intake->reload = true;
-		intake->changed = publication.kind != PUBLICATION_KEYS;
+		intake->run->changed = publication.kind != PUBLICATION_KEYS;
 		r = entry_add(intake, ENTRY_PUBLICATION, &publication.sender, signature, NULL, NULL,
 			0, bytes, outcome);
 	} else if (problems.count == 0 && dry_run) {
@@ -172,7 +172,7 @@ int take_key_act(struct intake *intake, const struct intake_message *message)
 				"a signature does not fit the bytes and the key");
 		} else {
 			refused = fold_key_act(&intake->fold, &act, &signer,
-				batch_next_seq(intake->batch), &problems);
+				batch_next_seq(intake->run->batch), &problems);
 			r = refused < 0 ? refused : 0;
 		}
 		if (r == 0 && problems.count == 0) {

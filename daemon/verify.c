@@ -229,21 +229,6 @@ static int check_batch(
 	return is_one ? 0 : 1;
 }
 
-/*
- * A record whose effects the tables do not show yet: they are not folded, so that the tables can be
- * compared, and its senders' signatures are for the next recount.
- */
-static int pass_batch(struct verify *verify, uint64_t key, struct bytes record)
-{
-	struct batch_view view;
-	int r = check_batch(verify, key, record, &view);
-
-	if (r == 0) {
-		verify->result->entries += view.count;
-	}
-	return r == 1 ? 0 : r;
-}
-
 static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 {
 	struct batch_view view;
@@ -285,7 +270,6 @@ static int fold_slice(
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	int64_t until_us = monotonic_us() + (int64_t)LIMIT_SNAPSHOT_MS * 1000;
-	uint64_t shown = verify->compares ? ledger_shown(txn) : UINT64_MAX;
 	struct bytes key, record;
 	uint8_t from[8];
 	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
@@ -304,10 +288,6 @@ static int fold_slice(
 		}
 		if (is_later(verify, seq, record)) {
 			break;
-		}
-		if (seq > shown) { /* to the end, for the tables are compared under this snapshot */
-			r = pass_batch(verify, seq, record);
-			continue;
 		}
 		r = fold_batch(verify, seq, record);
 		if (seq >= *next && monotonic_us() > until_us) {

@@ -2,8 +2,9 @@
  * fault.c - `./dev crash fault`: makes the Nth write, flush, open or allocation of a node fail, once
  * or from then on, for every N until a run passes without reaching it.
  *
- * What runs under the fault is a node's own code: making a store (init), opening it and taking reports
- * (serve, with what daemon/room.c does about a full disk), a recount. It may refuse, and it may end
+ * What runs under the fault is a node's own code: making a store (init), opening it, folding what its
+ * journal has behind the tables and taking reports (serve, with what daemon/room.c does about a full
+ * disk), a recount. The node's threads are under it as well. It may refuse, and it may end
  * with 74 or 78, as the man page says; it must not end by a signal. Afterwards, without a fault, the
  * store must open, hold every report that had its receipt, recount without a difference and take
  * the next report.
@@ -23,8 +24,9 @@ enum {
 	COMMITS = 5,
 	NEXT_COUNTER = 1000000,
 	POINTS_MAX = 100000,
-	STORE_BYTES_MAX = CRASH_MAP_BYTES,
+	FILE_BYTES_MAX = CRASH_MAP_BYTES,
 	SHARED_BYTES = 1 << 20,
+	LEFT = 3,
 };
 
 /* What the child promised before it ended, kept where the parent sees it. */
@@ -55,7 +57,10 @@ struct run {
 	struct shim_functions shim;
 	struct shared *shared;
 	char folder[64];
-	struct buffer template; /* the file of a small store */
+	struct buffer template
+		[CRASH_FILES];      /* a small store, whose journal has a few reports more */
+	struct buffer bodies[LEFT]; /* those */
+	struct buffer receipts[LEFT];
 };
 
 static uint32_t keep(struct shared *shared, struct bytes bytes)
@@ -109,6 +114,7 @@ static int make_room(struct world *world)
 	int r = 0;
 
 	if (store_disk_is_full(world->store)) {
+		intake_pause(world->intake);
 		r = store_reopen(world->store);
 		if (r == 0) {
 			r = intake_refresh(world->intake);
@@ -158,13 +164,14 @@ static int serve(struct run *run)
 	for (int i = 0; r == 0 && i < COMMITS; i++) {
 		world->now.ms += 1000;
 		r = serve_commit(&serving, &load);
-		if (r == 0 && i % 3 == 1) {
-			r = intake_settle(world->intake);
+		if (r == 0 && i % 3 > 0) {
+			r = i % 3 == 1 ? intake_settle(world->intake)
+				       : intake_settle_begin(world->intake);
 			r = r == INTAKE_E_FULL ? make_room(world) : r;
 		}
 	}
 	if (r == 0) {
-		intake_flush(world->intake);
+		intake_stop(world->intake);
 	}
 	world_close(world);
 	return r ? EX_IOERR : EX_OK;
@@ -230,19 +237,30 @@ static int init(struct run *run)
 	return r == 0 ? EX_OK : r == NODE_E_CONFIG ? EX_CONFIG : EX_IOERR;
 }
 
-static void write_file(const char *folder, const char *name, struct bytes bytes)
+static void remove_files(const struct run *run)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	unlink(path);
-	assert_int_equal(file_write_durably(path, bytes, 0600), 0);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		snprintf(path, sizeof(path), "%s/%s", run->folder, crash_files[file]);
+		unlink(path);
+	}
 }
 
 /* A store that is there before: the template. */
 static void prepare_store(const struct run *run)
 {
-	write_file(run->folder, "baocao.mdb", buffer_bytes(&run->template));
+	char path[128];
+
+	remove_files(run);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		if (run->template[file].size > 0) {
+			snprintf(path, sizeof(path), "%s/%s", run->folder, crash_files[file]);
+			assert_int_equal(
+				file_write_durably(path, buffer_bytes(&run->template[file]), 0600),
+				0);
+		}
+	}
 }
 
 /* No store, but a key. */
@@ -251,8 +269,7 @@ static void prepare_init(const struct run *run)
 	struct key_pair pair = pair_of(11);
 	char path[128];
 
-	snprintf(path, sizeof(path), "%s/baocao.mdb", run->folder);
-	unlink(path);
+	remove_files(run);
 	snprintf(path, sizeof(path), "%s/key", run->folder);
 	unlink(path);
 	assert_int_equal(key_pair_write(path, &pair), 0);
@@ -261,7 +278,7 @@ static void prepare_init(const struct run *run)
 /* Afterwards, with a disk that works. */
 static void check_store(struct run *run)
 {
-	static struct promise promises[PROMISES_MAX];
+	static struct promise promises[LEFT + PROMISES_MAX];
 	struct shared *shared = run->shared;
 	struct world *world = load_world(run->folder);
 	int r = load_open(world);
@@ -271,14 +288,18 @@ static void check_store(struct run *run)
 			"the store does not open afterwards: %d", r);
 		return;
 	}
+	for (size_t i = 0; i < LEFT; i++) {
+		promises[i] = (struct promise){ WARD_201, buffer_bytes(&run->bodies[i]),
+			buffer_bytes(&run->receipts[i]) };
+	}
 	for (size_t i = 0; i < shared->count; i++) {
-		promises[i] = (struct promise){ (enum party)shared->promises[i].party,
+		promises[LEFT + i] = (struct promise){ (enum party)shared->promises[i].party,
 			{ shared->bytes + shared->promises[i].body_at,
 				shared->promises[i].body_size },
 			{ shared->bytes + shared->promises[i].receipt_at,
 				shared->promises[i].receipt_size } };
 	}
-	if (promises_hold(world, promises, shared->count, &shared->verdict)) {
+	if (promises_hold(world, promises, LEFT + shared->count, &shared->verdict)) {
 		store_is_whole(world, NEXT_COUNTER, &shared->verdict);
 	}
 }
@@ -382,14 +403,29 @@ static bool try_fault(struct run *run, const struct phase *phase, const struct f
 	return !verdict->text[0];
 }
 
+/* Closed without being settled, as if killed: a start has something to fold. */
 static void make_template(struct run *run)
 {
+	struct world *world = load_world_new(run->folder);
 	char path[128];
 
-	world_close(load_world_new(run->folder));
-	snprintf(path, sizeof(path), "%s/baocao.mdb", run->folder);
-	assert_int_equal(file_read(path, STORE_BYTES_MAX, &run->template), 0);
-	unlink(path);
+	for (size_t i = 0; i < LEFT; i++) {
+		struct report_spec spec = report_n("2022-04", 201, (uint32_t)i + 1, 7);
+
+		queue_submit(world, WARD_201, submission_of(WARD_201, i + 1, &spec, 1));
+		run->bodies[i] = buffer_of(buffer_bytes(&world->queue[0].body));
+		assert_int_equal(world_run(world), 0);
+		run->receipts[i] = buffer_of(answer_of(world, 0).receipt);
+		assert_true(run->receipts[i].size > 0);
+	}
+	world_close(world);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		snprintf(path, sizeof(path), "%s/%s", run->folder, crash_files[file]);
+		if (access(path, F_OK) == 0) {
+			assert_int_equal(file_read(path, FILE_BYTES_MAX, &run->template[file]), 0);
+		}
+	}
+	remove_files(run);
 }
 
 static int run_all(struct run *run, long stride, long only)
@@ -482,6 +518,12 @@ int main(int argc, char **argv)
 	make_template(&run);
 	r = run_all(&run, stride < 1 ? 1 : stride, only);
 	folder_remove(run.folder);
-	buffer_free(&run.template);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		buffer_free(&run.template[file]);
+	}
+	for (size_t i = 0; i < LEFT; i++) {
+		buffer_free(&run.bodies[i]);
+		buffer_free(&run.receipts[i]);
+	}
 	return r;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-The second half of `./dev crash fault`: a real node whose Nth write, flush or open of its store fails,
-once or for good. It may refuse and it may end with 74 or 78, not by a signal; what had its receipt is
+The second half of `./dev crash fault`: a real node whose Nth write, flush or open of its store or its
+journal fails, once or for good. It may refuse and it may end with 74 or 78, not by a signal; what had its receipt is
 there when it is started again on a disk that works.
 """
 
@@ -9,6 +9,7 @@ import argparse
 import errno
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -19,7 +20,7 @@ from harness import CITY, EXIT_CONFIG, EXIT_IO, client, key_of, month_report  # 
 SHIM = os.path.join(harness.nodes.BUILD, 'tests', 'crash', 'libcrash_shim.so')
 WARD = key_of('ward 11')
 PATIENCE = 30
-POINTS = {'write': 16, 'sync': 5, 'open': 5}  # as many as starting and five reports need
+POINTS = {'write': 24, 'sync': 12, 'open': 7}  # as many as starting and five reports need
 
 
 class Bad(Exception):
@@ -71,14 +72,13 @@ def try_fault(daemon, fault, receipted, revision):
         words, revision = load(daemon, receipted, revision)
     if serving and words.startswith('store-failed'):
         daemon.process.wait(PATIENCE)
-    if daemon.alive():
-        status = daemon.process.popen.poll() if daemon.alive() is None else daemon.stop()
-    else:
-        status = daemon.process.wait(PATIENCE)
-        if status not in (EXIT_IO, EXIT_CONFIG):
-            raise Bad(f'the node ended with {status}')
-        if serving and 'cannot be written' not in daemon.notify.status():
-            raise Bad(f'its last status is {daemon.notify.status()!r}')
+    if daemon.alive():  # what it writes behind its receipts may fail then
+        daemon.process.popen.send_signal(signal.SIGTERM)
+    status = daemon.process.wait(PATIENCE)
+    if status not in (0, EXIT_IO, EXIT_CONFIG):
+        raise Bad(f'the node ended with {status}')
+    if serving and status != 0 and 'cannot be written' not in daemon.notify.status():
+        raise Bad(f'its last status is {daemon.notify.status()!r}')
     daemon.start()
     with daemon.session(WARD) as session:
         for made, receipt in receipted:

@@ -1,12 +1,13 @@
 /*
  * power.c - `./dev crash power`: pulls the plug of a node's disk, many times.
  *
- * A node takes random reports, and writes what they change now with their commit, now later, while shim.c logs each write and flush, and where in that order a
- * receipt went out. An image is what a disk may hold if the power goes at one place of the log: all
- * that was flushed before, and of the writes since then none, all, some, torn ones (in sectors of
- * 512 bytes), or only the later ones. Each image is opened by the node's own code, in a process of its
- * own; every receipt that had gone out must be had again, byte for byte, the recount must find no
- * difference, and the next report must be taken.
+ * A node takes random reports, and settles now after a commit, now after many, while shim.c logs each
+ * write and flush of its store and its journal, and where in that order a receipt went out. An image is
+ * what a disk may hold if the power goes at one place of the log: of each file all that was flushed
+ * before, and of the writes since then none, all, some, torn ones (in sectors of 512 bytes), or only the
+ * later ones; of the journal as of the store, or otherwise. Each image is opened by the node's own code,
+ * in a process of its own; every receipt that had gone out must be had again, byte for byte, the recount
+ * must find no difference, and the next report must be taken.
  *
  * --broken forgets all flushes, as a disk would that lies about them: then receipts must be lost, or
  * this program could not see a loss.
@@ -40,6 +41,8 @@ static const char *const mode_names[MODE_COUNT] = { "none", "all", "random", "to
 struct step {
 	const struct crash_record *record;
 	const uint8_t *data;
+	size_t place;  /* in the log, in bytes */
+	size_t covers; /* of a sync: the steps before this one */
 };
 
 struct recording {
@@ -47,6 +50,7 @@ struct recording {
 	size_t count;
 	size_t first; /* after the store was made */
 	bool broken;
+	uint64_t bytes[CRASH_FILES]; /* how long each file ever was; 0: there was none */
 };
 
 struct image {
@@ -77,8 +81,8 @@ static struct promise promise_of(const struct step *step)
 		{ step->data + sizeof(head) + head[1], size - sizeof(head) - head[1] } };
 }
 
-/* One commit of a few reports; marks what was receipted. */
-static void take_reports(struct load *load, void (*mark)(const void *, size_t))
+/* One commit of a few reports, then settled or not, here or in the background; marks what was receipted. */
+static void take_reports(struct load *load, bool settles, void (*mark)(const void *, size_t))
 {
 	struct world *world = load->world;
 	size_t count = 1 + random_below(&load->seed, 4);
@@ -98,8 +102,11 @@ static void take_reports(struct load *load, void (*mark)(const void *, size_t))
 	}
 	world->now.ms += 1000;
 	assert_int_equal(world_run(world), 0);
-	if (random_below(&load->seed, 3) == 0) {
-		assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(intake_poll(world->intake), 0);
+	if (settles && random_below(&load->seed, 3) == 0) {
+		assert_int_equal(random_below(&load->seed, 2) ? intake_settle(world->intake)
+							      : intake_settle_begin(world->intake),
+			0);
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct answer answer = answer_of(world, i);
@@ -130,8 +137,9 @@ static int record(const char *folder, uint32_t seed, const char *path)
 	load.world = load_world_new(folder);
 	mark("", 0);
 	for (int i = 0; i < STEPS; i++) {
-		take_reports(&load, mark);
-		if (i == STEPS / 2) { /* all sums are counted anew in one commit */
+		/* In between a segment of the journal is filled. */
+		take_reports(&load, i < STEPS / 4 || i >= STEPS * 3 / 4, mark);
+		if (i == STEPS / 4) { /* all sums are counted anew in one commit */
 			assert_int_equal(publish(load.world, PUBLICATION_UNITS, "units",
 						 UNITS_TEXT "## again\n"),
 				-1);
@@ -144,6 +152,29 @@ static int record(const char *folder, uint32_t seed, const char *path)
 		       : 2;
 }
 
+static bool is_write(const struct step *step)
+{
+	return step->record->kind == CRASH_WRITE || step->record->kind == CRASH_WRITE_SYNCED;
+}
+
+/* Does it change a file? Then it ends there at least. */
+static bool is_change(const struct step *step, uint64_t *ret_end)
+{
+	*ret_end = step->record->offset + step->record->size;
+	return is_write(step) || step->record->kind == CRASH_LENGTH;
+}
+
+/* How many steps had been logged when the log had so many bytes. */
+static size_t steps_before(const struct recording *recording, size_t place)
+{
+	size_t count = recording->count;
+
+	while (count > 0 && recording->steps[count - 1].place >= place) {
+		count--;
+	}
+	return count;
+}
+
 static void index_log(const struct buffer *log, struct recording *ret)
 {
 	size_t at = 0;
@@ -152,11 +183,21 @@ static void index_log(const struct buffer *log, struct recording *ret)
 	assert_non_null(ret->steps);
 	while (at < log->size && ret->count < RECORDS_MAX) {
 		const struct crash_record *head = (const struct crash_record *)(log->data + at);
-		struct step *step = &ret->steps[ret->count++];
+		struct step *step = &ret->steps[ret->count];
+		uint64_t end;
 
 		/* Records are not aligned; a copy is. */
 		step->record = memcpy(malloc(sizeof(*head)), head, sizeof(*head));
 		step->data = log->data + at + sizeof(*head);
+		step->place = at;
+		assert_true(step->record->file < CRASH_FILES);
+		if (step->record->kind == CRASH_SYNC) {
+			step->covers = steps_before(ret, step->record->offset);
+		}
+		if (is_change(step, &end) && end > ret->bytes[step->record->file]) {
+			ret->bytes[step->record->file] = end;
+		}
+		ret->count++;
 		at += sizeof(*head) + (step->record->kind == CRASH_LENGTH ? 0 : step->record->size);
 		if (step->record->kind == CRASH_MARK && step->record->size == 0) {
 			ret->first = ret->count;
@@ -168,67 +209,69 @@ static void index_log(const struct buffer *log, struct recording *ret)
 
 static void put(struct image *image, uint64_t offset, const uint8_t *data, uint64_t size)
 {
-	if (offset + size > CRASH_MAP_BYTES) {
-		return; /* LMDB writes nothing there */
-	}
 	memcpy(image->bytes + offset, data, size);
 	if (offset + size > image->length) {
 		image->length = offset + size;
 	}
 }
 
-static bool is_write(const struct step *step)
+/* All of a write or a length. */
+static void put_step(struct image *image, const struct step *step)
 {
-	return step->record->kind == CRASH_WRITE || step->record->kind == CRASH_WRITE_SYNCED;
+	uint64_t length = step->record->size;
+
+	if (is_write(step)) {
+		put(image, step->record->offset, step->data, step->record->size);
+		return;
+	}
+	if (length < image->length) {
+		memset(image->bytes + length, 0, image->length - length);
+	}
+	image->length = length;
+}
+
+static void put_torn(struct image *image, const struct step *step, uint32_t *seed)
+{
+	const struct crash_record *write = step->record;
+
+	for (uint64_t at = 0; at < write->size;) {
+		uint64_t size = SECTOR - (write->offset + at) % SECTOR;
+
+		size = size < write->size - at ? size : write->size - at;
+		if (random_below(seed, 2)) {
+			put(image, write->offset + at, step->data + at, size);
+		}
+		at += size;
+	}
 }
 
 /* Puts what may or may not be on disk, as the mode says. */
 static void put_unsynced(
 	struct image *image, const struct step *step, enum mode mode, bool is_later, uint32_t *seed)
 {
-	const struct crash_record *write = step->record;
-
-	switch (mode) {
-	case MODE_ALL:
-		put(image, write->offset, step->data, write->size);
-		break;
-	case MODE_RANDOM:
-		if (random_below(seed, 2)) {
-			put(image, write->offset, step->data, write->size);
-		}
-		break;
-	case MODE_TORN:
-		for (uint64_t at = 0; at < write->size;) {
-			uint64_t size = SECTOR - (write->offset + at) % SECTOR;
-
-			size = size < write->size - at ? size : write->size - at;
-			if (random_below(seed, 2)) {
-				put(image, write->offset + at, step->data + at, size);
-			}
-			at += size;
-		}
-		break;
-	case MODE_LATER:
-		if (is_later) {
-			put(image, write->offset, step->data, write->size);
-		}
-		break;
-	default:
-		break;
+	if (mode == MODE_TORN && is_write(step)) {
+		put_torn(image, step, seed);
+	} else if (mode == MODE_ALL || (mode == MODE_LATER && is_later) ||
+		   (mode >= MODE_RANDOM && mode <= MODE_TORN && random_below(seed, 2))) {
+		put_step(image, step);
 	}
 }
 
-/* What the disk holds when the power goes while step cut is under way. */
-static void make_image(const struct recording *recording, size_t cut, enum mode mode,
-	uint32_t *seed, struct image *ret)
+/* What the disk holds of a file when the power goes while step cut is under way. */
+static void make_image(const struct recording *recording, enum crash_file file, size_t cut,
+	enum mode mode, uint32_t *seed, struct image *ret)
 {
 	size_t synced = 0;
 	size_t from;
 
-	memset(ret->bytes, 0, CRASH_MAP_BYTES);
+	memset(ret->bytes, 0, recording->bytes[file]);
 	ret->length = 0;
 	for (size_t i = 0; i < cut && !recording->broken; i++) {
-		synced = recording->steps[i].record->kind == CRASH_SYNC ? i : synced;
+		const struct step *step = &recording->steps[i];
+
+		if (step->record->kind == CRASH_SYNC && step->record->file == file) {
+			synced = step->covers;
+		}
 	}
 	from = synced + random_below(seed, (uint32_t)(cut - synced + 1));
 	for (size_t i = 0; i <= cut; i++) {
@@ -236,33 +279,46 @@ static void make_image(const struct recording *recording, size_t cut, enum mode 
 		bool durable =
 			i < recording->first || i < synced ||
 			(step->record->kind == CRASH_WRITE_SYNCED && i < cut && !recording->broken);
+		uint64_t end;
 
-		if (is_write(step) && durable) {
-			put(ret, step->record->offset, step->data, step->record->size);
-		} else if (is_write(step)) {
-			put_unsynced(ret, step, mode, i >= from, seed);
-		} else if (step->record->kind == CRASH_LENGTH && (durable || mode == MODE_ALL)) {
-			ret->length =
-				step->record->size > ret->length ? step->record->size : ret->length;
+		if (step->record->file != file || !is_change(step, &end)) {
+			continue;
 		}
+		if (durable) {
+			put_step(ret, step);
+		} else {
+			put_unsynced(ret, step, mode, i >= from, seed);
+		}
+	}
+}
+
+static void write_image(const char *folder, enum crash_file file, const struct image *image)
+{
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, crash_files[file]);
+	unlink(path); /* of the image before */
+	if (image->length > 0) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, image->bytes, image->length), image->length);
+		close(fd);
 	}
 }
 
 /* In a process of its own: fills verdict, whose text stays empty where all is well. */
 static void check_image(const struct recording *recording, size_t cut, const char *folder,
-	const struct image *image, struct verdict *verdict)
+	const struct image images[CRASH_FILES], struct verdict *verdict)
 {
 	static struct promise promises[PROMISES_MAX];
 	struct world *world = load_world(folder);
 	size_t count = 0;
-	char path[80];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/baocao.mdb", folder);
-	r = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(r >= 0);
-	assert_int_equal(write(r, image->bytes, image->length), image->length);
-	close(r);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		write_image(folder, (enum crash_file)file, &images[file]);
+	}
 	for (size_t i = recording->first; i < cut; i++) {
 		if (recording->steps[i].record->kind == CRASH_MARK && count < PROMISES_MAX) {
 			promises[count++] = promise_of(&recording->steps[i]);
@@ -281,10 +337,11 @@ static void check_image(const struct recording *recording, size_t cut, const cha
 
 /* One image, by its number. True where all is well. */
 static bool try_image(const struct recording *recording, uint32_t seed, unsigned number,
-	const char *folder, struct image *image, struct verdict *verdict)
+	const char *folder, struct image images[CRASH_FILES], struct verdict *verdict)
 {
 	uint32_t state = (seed * 2654435761U) ^ (number * 2246822519U + 1);
-	enum mode mode = (enum mode)(number % MODE_COUNT);
+	enum mode modes[CRASH_FILES] = { (enum mode)(number % MODE_COUNT),
+		(enum mode)(number / MODE_COUNT % MODE_COUNT) };
 	size_t cut;
 	pid_t child;
 	int status = 0;
@@ -293,12 +350,15 @@ static bool try_image(const struct recording *recording, uint32_t seed, unsigned
 	random_next(&state);
 	cut = recording->first +
 	      random_below(&state, (uint32_t)(recording->count - recording->first));
-	make_image(recording, cut, mode, &state, image);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		make_image(
+			recording, (enum crash_file)file, cut, modes[file], &state, &images[file]);
+	}
 	verdict->text[0] = '\0';
 	fflush(NULL);
 	child = fork();
 	if (child == 0) {
-		check_image(recording, cut, folder, image, verdict);
+		check_image(recording, cut, folder, images, verdict);
 		_exit(0);
 	}
 	assert_true(child > 0 && waitpid(child, &status, 0) == child);
@@ -309,8 +369,9 @@ static bool try_image(const struct recording *recording, uint32_t seed, unsigned
 			WEXITSTATUS(status));
 	}
 	if (verdict->text[0]) {
-		printf("image %u (cut %zu of %zu, %s): %s\n", number, cut, recording->count,
-			mode_names[mode], verdict->text);
+		printf("image %u (cut %zu of %zu, %s, journal %s): %s\n", number, cut,
+			recording->count, mode_names[modes[CRASH_STORE]],
+			mode_names[modes[CRASH_JOURNAL]], verdict->text);
 	}
 	return !verdict->text[0];
 }
@@ -341,22 +402,22 @@ struct options {
 	bool broken;
 	const char *shim;
 	const char *record;
-	const char *log;
+	const char *log; /* where it is recorded, or one that was */
 };
 
 static int run(const struct options *options, const char *self)
 {
 	CLEANUP(buffer_free) struct buffer log = { 0 };
 	struct recording recording = { .broken = options->broken };
-	struct image image = { malloc(CRASH_MAP_BYTES), 0 };
+	struct image images[CRASH_FILES] = { 0 };
 	struct verdict *verdict = shared_memory(sizeof(*verdict));
 	unsigned bad = 0, tried = 0;
 	char folder[64], path[80];
 
 	memory_folder(folder);
 	snprintf(path, sizeof(path), "%s/log", folder);
-	if (run_record(self, options->shim, options->seed, path) != 0 ||
-		file_read(path, (size_t)1 << 30, &log) != 0) {
+	if ((!options->log && run_record(self, options->shim, options->seed, path) != 0) ||
+		file_read(options->log ? options->log : path, (size_t)1 << 30, &log) != 0) {
 		fprintf(stderr, "power: no log was recorded\n");
 		folder_remove(folder);
 		return 2;
@@ -367,19 +428,28 @@ static int run(const struct options *options, const char *self)
 		folder_remove(folder);
 		return 2;
 	}
+	for (int file = 0; file < CRASH_FILES; file++) {
+		images[file].bytes = malloc(recording.bytes[file] + 1);
+		assert_non_null(images[file].bytes);
+	}
 	for (unsigned i = 0; i < options->images; i++) {
 		if (options->only < 0 || (unsigned)options->only == i) {
 			tried++;
-			bad += !try_image(&recording, options->seed, i, folder, &image, verdict);
+			bad += !try_image(&recording, options->seed, i, folder, images, verdict);
 		}
 	}
 	folder_remove(folder);
-	free(image.bytes);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		free(images[file].bytes);
+	}
 	printf("images: %u, receipts compared: %" PRIu64 ", bad images: %u, seed: %u\n", tried,
 		verdict->checked, bad, options->seed);
 	if (bad > 0 && !options->broken) {
-		printf("again: ./dev crash power --images %u --seed %u [--image NUMBER]\n",
-			options->images, options->seed);
+		/* Threads write, so another recording may have another order. */
+		snprintf(path, sizeof(path), "/tmp/baocao-power-%u.log", options->seed);
+		assert_int_equal(file_write_durably(path, buffer_bytes(&log), 0600), 0);
+		printf("again: ./dev crash power --images %u --seed %u --log %s [--image NUMBER]\n",
+			options->images, options->seed, path);
 	}
 	return bad > 0;
 }
@@ -425,7 +495,7 @@ int main(int argc, char **argv)
 			break;
 		default:
 			fprintf(stderr,
-				"usage: power [--images N] [--seed S] [--image NUMBER] [--broken]\n");
+				"usage: power [--images N] [--seed S] [--image NUMBER] [--broken] [--log FILE]\n");
 			return 2;
 		}
 	}

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """
-The third part of `./dev crash fault`: `baocaod --rebuild` of a store with a damaged state is killed
-at random times, and its Nth write, flush or open fails, once or for good. It ends with 0, 74 or 78;
+The third part of `./dev crash fault`: `baocaod --rebuild` of a store with a damaged state, whose
+journal has reports that the tables lack, is killed at random times, and its Nth write, flush or open
+fails, once or for good. It ends with 0, 74 or 78;
 a node that starts from what is left has either the damage as it was or none, and every receipt; and
 the same command ends the damage.
 """
@@ -24,7 +25,7 @@ from harness import CITY, EXIT_CONFIG, EXIT_IO, client, key_of, month_report  # 
 
 SHIM = os.path.join(harness.nodes.BUILD, 'tests', 'crash', 'libcrash_shim.so')
 MONTHS = [f'2022-{month:02}' for month in range(1, 13)]
-POINTS = {'write': 20, 'sync': 4, 'open': 6}  # more than a rebuild has
+POINTS = {'write': 26, 'sync': 6, 'open': 8}  # more than a rebuild has
 
 
 class Bad(Exception):
@@ -53,6 +54,23 @@ def damage(path, digest):
         while (at := data.find(digest, at + 1)) >= 0:
             file.seek(at + 5)
             file.write(bytes([data[at + 5] ^ 1]))
+
+
+def leave_behind(daemon, store, receipted):
+    """Kills it before the tables have its newest reports: the journal alone has them."""
+    key = key_of('ward 11')
+    for revision in range(8, 40):
+        daemon.start()
+        with daemon.session(key) as session:
+            made = [client.submission(key, harness.next_counter(key), [month_report(
+                11, period, revision, revision=revision, note='lại')]) for period in MONTHS[:3]]
+            outcomes = session.submit(*made)
+            daemon.kill()
+        receipted += [(key, one, outcome.receipt.data) for one, outcome in zip(made, outcomes)]
+        with open(store, 'rb') as file:
+            if hashlib.sha256(made[-1].data).digest() not in file.read():
+                return
+    raise Bad('the tables always have everything')
 
 
 def environment(daemon, fault):
@@ -102,7 +120,7 @@ def main():
     chance = random.Random(options.seed)
     folder = tempfile.mkdtemp(prefix='baocao-rebuild-')
     daemon = harness.Daemon(folder, 'node', CITY, key_of('operator'), settings={'map_size': '16M'})
-    store, whole = os.path.join(daemon.state, 'baocao.mdb'), os.path.join(folder, 'damaged.mdb')
+    store, journal = (os.path.join(daemon.state, f'baocao.{end}') for end in ('mdb', 'journal'))
     counts, bad = {}, 0
     try:
         daemon.init()
@@ -111,7 +129,9 @@ def main():
         receipted = fill(daemon)
         daemon.stop()
         damage(store, hashlib.sha256(receipted[-1][1].data).digest())
-        shutil.copyfile(store, whole)
+        leave_behind(daemon, store, receipted)
+        for path in (store, journal):
+            shutil.copyfile(path, os.path.join(folder, os.path.basename(path)))
         begun = time.monotonic()
         rebuild(daemon)
         seconds = time.monotonic() - begun
@@ -120,7 +140,8 @@ def main():
                  for how in ('once', 'always')][::options.stride]
         tries += [(None, chance.uniform(0, 1.2 * seconds)) for _ in range(options.kills)]
         for fault, kill_after in tries:
-            shutil.copyfile(whole, store)
+            for path in (store, journal):
+                shutil.copyfile(os.path.join(folder, os.path.basename(path)), path)
             try:
                 status = rebuild(daemon, fault, kill_after)
                 if status not in (0, EXIT_IO, EXIT_CONFIG, -signal.SIGKILL):

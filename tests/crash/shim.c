@@ -1,6 +1,6 @@
 /*
- * shim.c - stands between a program and its disk (LD_PRELOAD): logs what is written to one folder, in
- * order and with the data, or makes the Nth operation fail.
+ * shim.c - stands between a program and its disk (LD_PRELOAD): logs what is written to a store and to
+ * its journal, in order and with the data, or makes the Nth operation fail.
  *
  * A program that knows of it finds crash_log, crash_mark, crash_arm and crash_reached with dlsym; a
  * program that does not (the daemon) is told by the environment:
@@ -8,8 +8,8 @@
  *	CRASH_FOLDER=PATH                 only files below it count; nothing happens without
  *	CRASH_FAIL=OP:N:ERRNO:once|always OP is write, sync, open or alloc; N counts from 1
  *
- * The log is a buffer of records (shim.h). LMDB writes its meta page through a descriptor opened with
- * O_DSYNC: such a write is a write and a sync of its own bytes.
+ * The log is a buffer of records (shim.h), which several threads fill. LMDB writes its meta page
+ * through a descriptor opened with O_DSYNC: such a write is a write and a sync of its own bytes.
  */
 #include "tests/crash/shim.h"
 
@@ -17,12 +17,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -31,25 +33,31 @@ enum {
 	LOG_BYTES = 256 << 20, /* address space; touched only as far as it is used */
 };
 
+/* Bits of a descriptor; 0: it is none of ours. */
 enum watched {
-	WATCHED_NOT = 0,
-	WATCHED_PLAIN,
-	WATCHED_DSYNC,
+	WATCHED = 1,
+	WATCHED_DSYNC = 2,
+	WATCHED_JOURNAL = 4,
 };
 
 static struct {
 	char folder[PATH_MAX];
 	unsigned char fds[FDS];
+	pthread_mutex_t lock; /* of the log */
 	char *log;
 	size_t log_size;
 	int fail_op;
 	long fail_at;
 	int fail_errno;
 	bool fail_always;
-	bool paused;
 	long counts[CRASH_OP_COUNT];
 	bool reached;
-} shim;
+} shim = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/*
+ * Of the test's own thread: the node's others go on. Found without an allocation, which would ask for it.
+ */
+static __thread bool paused __attribute__((tls_model("initial-exec")));
 
 #define REAL(name)                                                   \
 	static __typeof__(&(name)) real;                             \
@@ -57,20 +65,25 @@ static struct {
 		real = (__typeof__(&(name)))dlsym(RTLD_NEXT, #name); \
 	}
 
-static void log_record(enum crash_kind kind, uint64_t offset, const void *data, uint64_t size)
+static void log_record(enum crash_kind kind, enum crash_file file, uint64_t offset,
+	const void *data, uint64_t size)
 {
-	struct crash_record record = { (uint32_t)kind, 0, offset, size };
+	struct crash_record record = { (uint32_t)kind, (uint32_t)file, offset, size };
 	size_t bytes = kind == CRASH_LENGTH ? 0 : size;
 
-	if (!shim.log || shim.log_size + sizeof(record) + bytes > LOG_BYTES) {
+	if (!shim.log) {
 		return;
 	}
-	memcpy(shim.log + shim.log_size, &record, sizeof(record));
-	shim.log_size += sizeof(record);
-	if (bytes > 0) {
-		memcpy(shim.log + shim.log_size, data, bytes);
-		shim.log_size += bytes;
+	pthread_mutex_lock(&shim.lock);
+	if (shim.log_size + sizeof(record) + bytes <= LOG_BYTES) {
+		memcpy(shim.log + shim.log_size, &record, sizeof(record));
+		shim.log_size += sizeof(record);
+		if (bytes > 0) {
+			memcpy(shim.log + shim.log_size, data, bytes);
+			shim.log_size += bytes;
+		}
 	}
+	pthread_mutex_unlock(&shim.lock);
 }
 
 /* Is this operation to fail? Sets errno. */
@@ -78,7 +91,7 @@ static bool fails(enum crash_op op)
 {
 	long count;
 
-	if (shim.fail_op != (int)op || shim.paused) {
+	if (shim.fail_op != (int)op || paused) {
 		return false;
 	}
 	count = __atomic_add_fetch(&shim.counts[op], 1, __ATOMIC_RELAXED);
@@ -136,13 +149,18 @@ void crash_log(const char *folder)
 
 void crash_mark(const void *data, size_t size)
 {
-	log_record(CRASH_MARK, 0, data, size);
+	log_record(CRASH_MARK, CRASH_STORE, 0, data, size);
 }
 
 size_t crash_taken(const char **ret)
 {
+	size_t size;
+
+	pthread_mutex_lock(&shim.lock);
+	size = shim.log_size;
+	pthread_mutex_unlock(&shim.lock);
 	*ret = shim.log;
-	return shim.log_size;
+	return size;
 }
 
 void crash_arm(const char *folder, int op, long at, int error, bool always)
@@ -156,9 +174,9 @@ void crash_arm(const char *folder, int op, long at, int error, bool always)
 	shim.fail_op = op;
 }
 
-void crash_pause(bool paused)
+void crash_pause(bool pause)
 {
-	shim.paused = paused;
+	paused = pause;
 }
 
 bool crash_reached(void)
@@ -166,12 +184,25 @@ bool crash_reached(void)
 	return shim.reached;
 }
 
-static enum watched watched(int fd)
+static unsigned watched(int fd)
 {
-	return fd >= 0 && fd < FDS ? (enum watched)shim.fds[fd] : WATCHED_NOT;
+	return fd >= 0 && fd < FDS ? shim.fds[fd] : 0;
 }
 
-/* Only the store itself: LMDB's table of readers is not written but mapped, and means nothing. */
+static enum crash_file file_of(int fd)
+{
+	return watched(fd) & WATCHED_JOURNAL ? CRASH_JOURNAL : CRASH_STORE;
+}
+
+static void log_length(int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) == 0) {
+		log_record(CRASH_LENGTH, file_of(fd), 0, NULL, (uint64_t)status.st_size);
+	}
+}
+
 static bool is_below(const char *path)
 {
 	size_t size = strlen(shim.folder);
@@ -179,14 +210,23 @@ static bool is_below(const char *path)
 	return size > 0 && strncmp(path, shim.folder, size) == 0 && path[size] == '/';
 }
 
+/* Only the two files: LMDB's table of readers is not written but mapped, and means nothing. */
 static int opened(int fd, const char *path, int flags)
 {
-	const char *name = strrchr(path, '/');
+	unsigned bits = 0;
 
-	if (fd >= 0 && fd < FDS) {
-		shim.fds[fd] = !is_below(path) || strcmp(name, "/baocao.mdb") != 0 ? WATCHED_NOT
-			       : flags & O_DSYNC                                   ? WATCHED_DSYNC
-										   : WATCHED_PLAIN;
+	if (fd < 0 || fd >= FDS) {
+		return fd;
+	}
+	for (int file = 0; is_below(path) && file < CRASH_FILES; file++) {
+		if (strcmp(strrchr(path, '/') + 1, crash_files[file]) == 0) {
+			bits = WATCHED | (file == CRASH_JOURNAL ? WATCHED_JOURNAL : 0) |
+			       (flags & O_DSYNC ? WATCHED_DSYNC : 0);
+		}
+	}
+	shim.fds[fd] = (unsigned char)bits;
+	if (bits && flags & O_TRUNC) {
+		log_length(fd);
 	}
 	return fd;
 }
@@ -222,7 +262,7 @@ int close(int fd)
 {
 	REAL(close)
 	if (fd >= 0 && fd < FDS) {
-		shim.fds[fd] = WATCHED_NOT;
+		shim.fds[fd] = 0;
 	}
 	return real(fd);
 }
@@ -230,8 +270,8 @@ int close(int fd)
 static void wrote(int fd, uint64_t offset, const void *data, ssize_t size)
 {
 	if (size > 0) {
-		log_record(watched(fd) == WATCHED_DSYNC ? CRASH_WRITE_SYNCED : CRASH_WRITE, offset,
-			data, (uint64_t)size);
+		log_record(watched(fd) & WATCHED_DSYNC ? CRASH_WRITE_SYNCED : CRASH_WRITE,
+			file_of(fd), offset, data, (uint64_t)size);
 	}
 }
 
@@ -281,6 +321,11 @@ ssize_t pwritev(int fd, const struct iovec *vector, int count, off_t offset)
 	return r;
 }
 
+ssize_t pwritev64(int fd, const struct iovec *vector, int count, off_t offset)
+{
+	return pwritev(fd, vector, count, offset);
+}
+
 ssize_t writev(int fd, const struct iovec *vector, int count)
 {
 	off_t offset = watched(fd) ? lseek(fd, 0, SEEK_CUR) : 0;
@@ -315,14 +360,17 @@ ssize_t write(int fd, const void *data, size_t size)
 
 static int sync_by(int (*real)(int fd), int fd)
 {
+	const char *log;
+	size_t begun;
 	int r;
 
 	if (watched(fd) && fails(CRASH_OP_SYNC)) {
 		return -1;
 	}
+	begun = crash_taken(&log);
 	r = real(fd);
 	if (r == 0 && watched(fd)) {
-		log_record(CRASH_SYNC, 0, NULL, 0);
+		log_record(CRASH_SYNC, file_of(fd), begun, NULL, 0);
 	}
 	return r;
 }
@@ -358,7 +406,7 @@ int ftruncate(int fd, off_t size)
 	}
 	r = real(fd, size);
 	if (r == 0 && watched(fd)) {
-		log_record(CRASH_LENGTH, 0, NULL, (uint64_t)size);
+		log_length(fd);
 	}
 	return r;
 }
@@ -378,7 +426,7 @@ int fallocate(int fd, int mode, off_t offset, off_t size)
 	}
 	r = real(fd, mode, offset, size);
 	if (r == 0 && watched(fd)) {
-		log_record(CRASH_LENGTH, 0, NULL, (uint64_t)(offset + size));
+		log_length(fd);
 	}
 	return r;
 }

@@ -100,7 +100,11 @@ static inline void load_submit(struct load *load)
 	uint32_t month = random_below(&load->seed, MONTHS);
 	struct report_spec spec = report_n(months[month], load_units[ward],
 		++load->revisions[ward][month], random_below(&load->seed, 1000));
+	char note[LIMIT_TEXT_BYTES + 1] = "";
 
+	/* Long ones: so few commits fill a segment of the journal. */
+	memset(note, 'x', LIMIT_TEXT_BYTES / 2 + random_below(&load->seed, LIMIT_TEXT_BYTES / 2));
+	spec.note = note;
 	queue_submit(load->world, load_parties[ward],
 		submission_of(load_parties[ward], ++load->counter, &spec, 1));
 }
@@ -153,6 +157,13 @@ static inline bool store_is_whole(struct world *world, uint64_t counter, struct 
 		if (result.differences > 0) {
 			snprintf(verdict->text, sizeof(verdict->text), "differences: %llu: %.180s",
 				(unsigned long long)result.differences, result.details[0]);
+			return false;
+		}
+		if (!behind && result.entries != intake_seq(world->intake)) {
+			snprintf(verdict->text, sizeof(verdict->text),
+				"the tables have %llu entries of %llu when all is settled",
+				(unsigned long long)result.entries,
+				(unsigned long long)intake_seq(world->intake));
 			return false;
 		}
 	}

@@ -829,7 +829,11 @@ static inline void assert_verified(struct world *world)
 		fprintf(stderr, "  %s\n", result.details[i]);
 	}
 	assert_int_equal(result.differences, 0);
-	assert_int_equal(result.entries, intake_seq(world->intake));
+	/* What only the journal has is recounted once it is in the tables. */
+	assert_in_range(result.entries, 1, intake_seq(world->intake));
+	if (!intake_is_behind(world->intake)) {
+		assert_int_equal(result.entries, intake_seq(world->intake));
+	}
 }
 
 /* All records of the tables derived from the ledger, and the ledger, as one hash. */

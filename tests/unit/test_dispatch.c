@@ -55,6 +55,7 @@ static int set_up(void **state)
 	fixture->node->settings = &fixture->settings;
 	fixture->node->store = fixture->world->store;
 	fixture->node->intake = fixture->world->intake;
+	fixture->node->gathering = &fixture->node->gatherings[0];
 	assert_int_equal(rate_new(&none, &fixture->node->rate), 0);
 	writer_init(&fixture->node->reply);
 	public_key_format(&pair.public, fixture->user);
@@ -133,11 +134,11 @@ static void a_commit_is_made_when_it_has_its_messages(void **state)
 
 	for (uint64_t i = 1; i < LIMIT_BATCH_MESSAGES; i++) {
 		take_submit(fixture, i, 1, 0);
-		assert_int_equal(fixture->node->message_count, i);
+		assert_int_equal(fixture->node->gathering->count, i);
 	}
 	assert_int_equal(answers, 0);
 	take_submit(fixture, LIMIT_BATCH_MESSAGES, 1, 0);
-	assert_int_equal(fixture->node->message_count, 0);
+	assert_int_equal(fixture->node->gathering->count, 0);
 	assert_int_equal(answers, LIMIT_BATCH_MESSAGES);
 	assert_in_range(frames, 1, 3); /* it is one connection, and refusals have words */
 }
@@ -186,6 +187,7 @@ static void a_question_has_what_is_held_back_written_first(void **state)
 	fixture->node->intake = fixture->world->intake;
 	take_submit(fixture, 1, 1, 0);
 	node_flush(fixture->node);
+	assert_true(intake_is_flying(fixture->node->intake));
 	assert_false(world_own(fixture->world, "2022-05", 101, &own));
 	writer_init(&frame);
 	envelope_begin(&frame, MESSAGE_LIST, 2);
@@ -203,7 +205,7 @@ static void a_commit_is_made_when_it_has_its_reports(void **state)
 
 	do {
 		take_submit(fixture, ++count, LIMIT_REPORTS_PER_SUBMISSION, 0);
-	} while (fixture->node->message_count > 0 && count < LIMIT_BATCH_MESSAGES);
+	} while (fixture->node->gathering->count > 0 && count < LIMIT_BATCH_MESSAGES);
 	assert_int_equal(count, LIMIT_BATCH_REPORTS / LIMIT_REPORTS_PER_SUBMISSION);
 	assert_int_equal(answers, count);
 }
@@ -215,7 +217,7 @@ static void a_commit_is_made_when_it_has_its_bytes(void **state)
 
 	do {
 		take_submit(fixture, ++count, PADDED_BYTES / LIMIT_TEXT_BYTES, PADDED_BYTES);
-	} while (fixture->node->message_count > 0 && count < LIMIT_BATCH_MESSAGES);
+	} while (fixture->node->gathering->count > 0 && count < LIMIT_BATCH_MESSAGES);
 	assert_in_range(
 		count, LIMIT_BATCH_BYTES / PADDED_BYTES * 9 / 10, LIMIT_BATCH_BYTES / PADDED_BYTES);
 }

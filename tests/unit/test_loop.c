@@ -93,6 +93,7 @@ static void many_connections_at_once_let_messages_have_their_turn(void **state)
 	node->settings = &settings;
 	node->store = world->store;
 	node->intake = world->intake;
+	node->gathering = &node->gatherings[0];
 	node->context = context;
 	node->zap = socket_of(context, ZMQ_REP);
 	node->router = socket_of(context, ZMQ_ROUTER);

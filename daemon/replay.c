@@ -1,0 +1,162 @@
+#include "daemon/replay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon/proof.h"
+
+static struct bytes row_key(void)
+{
+	return bytes_of("journal");
+}
+
+bool journal_row_get(struct txn *txn, struct journal_row *ret)
+{
+	struct bytes value;
+
+	if (!txn_get(txn, TABLE_META, row_key(), &value) || value.size != sizeof(*ret)) {
+		return false;
+	}
+	memcpy(ret, value.data, sizeof(*ret));
+	return true;
+}
+
+void journal_row_put(struct txn *txn, struct journal_row row)
+{
+	txn_put(txn, TABLE_META, row_key(), (struct bytes){ (const uint8_t *)&row, sizeof(row) });
+}
+
+void journal_row_delete(struct txn *txn)
+{
+	txn_delete(txn, TABLE_META, row_key());
+}
+
+struct room {
+	struct hash leaves[LIMIT_BATCH_ENTRIES];
+	struct hash nodes[GROWTH_NODES(LIMIT_BATCH_ENTRIES)];
+	struct growth growth;
+};
+
+/* The first of those that begin where the ledger ends which follows it. 1, 0 where there is none, -errno or fn's. */
+static int take_next(struct replay *replay, const struct journal_record *records, size_t count,
+	struct room *room, replay_fn *fn, void *data)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct journal_record *record = &records[i];
+		struct batch_view view;
+		int r;
+
+		if (record->first_seq > replay->peaks.size + 1) {
+			return 0; /* they are in order */
+		}
+		if (record->first_seq <= replay->peaks.size ||
+			ledger_follows(&replay->peaks, record->first_seq, record->bytes,
+				room->leaves, &room->growth, &view)) {
+			continue;
+		}
+		r = fn(data, &view, &room->growth);
+		if (r == 0) {
+			r = journal_adopt(replay->journal, *record);
+		}
+		growth_peaks(&room->growth, &replay->peaks);
+		replay->instant = view.instant;
+		return r ? r : 1;
+	}
+	return 0;
+}
+
+/* A whole record behind the end: what lay between them is lost. */
+static int find_gap(struct replay *replay, const struct journal_record *records, size_t count,
+	struct hash *leaves)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct batch_view view;
+
+		if (records[i].first_seq > replay->peaks.size + 1 &&
+			batch_view_read(records[i].first_seq, records[i].bytes, &view) &&
+			!batch_view_leaves(view, leaves)) {
+			snprintf(replay->why, sizeof(replay->why),
+				"the journal has entry %" PRIu64
+				" and those behind it, but nothing whole from entry %" PRIu64 " on",
+				records[i].first_seq, replay->peaks.size + 1);
+			return REPLAY_E_GAP;
+		}
+	}
+	return 0;
+}
+
+int replay_run(struct replay *replay, replay_fn *fn, void *data)
+{
+	CLEANUP(freep) struct journal_record *records = NULL;
+	CLEANUP(freep) struct room *room = calloc(1, sizeof(*room));
+	size_t count = 0;
+	int r = room ? journal_scan(replay->journal, &records, &count) : -ENOMEM;
+
+	if (r < 0) {
+		return r;
+	}
+	room->growth.nodes = room->nodes;
+	do {
+		r = take_next(replay, records, count, room, fn, data);
+	} while (r == 1);
+	return r ? r : find_gap(replay, records, count, room->leaves);
+}
+
+static int absorb(void *data, const struct batch_view *view, const struct growth *growth)
+{
+	struct txn *txn = data;
+
+	ledger_put(txn, view->first_seq, view->record);
+	ledger_tree_put(txn, growth);
+	return 0;
+}
+
+static int absorb_all(struct txn *txn, struct replay *replay)
+{
+	struct proofs proofs;
+	uint64_t seq;
+	int r = ledger_last(txn, &seq, &replay->instant);
+
+	proofs_init(&proofs, txn);
+	if (r == 0) {
+		r = proofs_peaks(&proofs, seq, &replay->peaks);
+	}
+	return r == 0 ? replay_run(replay, absorb, txn) : r;
+}
+
+int replay_absorb(struct store *store, char *why)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct journal_row row;
+	struct replay replay = { 0 };
+	int r = txn_begin(store, true, &txn);
+
+	if (r) {
+		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+	}
+	if (!journal_row_get(txn, &row) || !row.in_use) {
+		return 0;
+	}
+	r = journal_open(store_folder(store), row.salt, &replay.journal);
+	if (r == JOURNAL_E_FOREIGN) {
+		snprintf(why, LIMIT_PLACE_BYTES,
+			"the store's journal (baocao.journal) is missing or is another store's");
+		return REPLAY_E_GAP;
+	}
+	if (r == 0) {
+		r = absorb_all(txn, &replay);
+	}
+	if (r == REPLAY_E_GAP) {
+		memcpy(why, replay.why, sizeof(replay.why));
+	}
+	if (r == 0) {
+		row.in_use = 0;
+		journal_row_put(txn, row);
+		r = txn_commit(txn);
+		txn = NULL;
+		r = r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+	}
+	journal_close(replay.journal);
+	return r;
+}

@@ -1,0 +1,42 @@
+/*
+ * replay.h - what the journal has behind the tables, in order, each record checked: at a start.
+ */
+#pragma once
+
+#include "daemon/journal.h"
+#include "daemon/ledger.h"
+
+enum {
+	REPLAY_E_GAP = 1, /* records are damaged or missing; replay.why says where */
+};
+
+/* In table meta, under the key "journal": which one is this store's, and whether it may have what the tables have not. */
+struct journal_row {
+	uint64_t salt;
+	uint8_t in_use;
+} __attribute__((packed));
+
+bool journal_row_get(struct txn *txn, struct journal_row *ret);
+void journal_row_put(struct txn *txn, struct journal_row row);
+void journal_row_delete(struct txn *txn);
+
+struct replay {
+	struct journal *journal;
+	struct peaks peaks; /* of the ledger in the tables; moved to the journal's end */
+	struct instant instant;
+	char why[LIMIT_PLACE_BYTES];
+};
+
+/* One record that follows, and by what the tree grows; both borrowed. 0, or what replay_run is to return. */
+typedef int replay_fn(void *data, const struct batch_view *view, const struct growth *growth);
+
+/*
+ * Calls fn for each record, and has the journal keep it. A last record that was torn was never receipted and is
+ * passed over; whole ones behind a place where none follows are REPLAY_E_GAP. 0, REPLAY_E_GAP, -errno, or fn's.
+ */
+int replay_run(struct replay *replay, replay_fn *fn, void *data);
+/*
+ * Puts what the journal has behind the tables into the ledger, and nothing into the state: for a rebuild. why has room
+ * for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP with words, STORE_E_FULL as -ENOSPC, -errno.
+ */
+int replay_absorb(struct store *store, char *why);
