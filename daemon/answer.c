@@ -204,7 +204,7 @@ static const char *failure_words(const struct intake *intake, enum judgement fai
 	if (failure != REFUSED_STORE_FULL) {
 		return "the store cannot be written; the node is stopping, try again later";
 	}
-	return store_disk_is_full(intake->store)
+	return intake->disk_full || store_disk_is_full(intake->store)
 		       ? "the node's disk is full; nothing was taken, try again later (free space on it)"
 		       : "the node's store is full; nothing was taken, try again later (enlarge map_size and reload the node)";
 }

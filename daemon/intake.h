@@ -109,7 +109,7 @@ size_t intake_weight(int64_t type, struct bytes body);
 /* Writes the receipt of (party, counter), if there is one: for the message receipt. */
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer);
 
-/* Answers them all with store-full and tries nothing. */
+/* Answers them all with store-full, for the disk is, and tries nothing. */
 void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
 	intake_reply_fn *reply, void *data);
 

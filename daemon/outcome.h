@@ -92,6 +92,7 @@ struct intake {
 	struct txn *view;        /* the tables as of tables_size; NULL: not open */
 	bool stale;              /* a run has failed whose changes may be in held */
 	bool full;               /* the tables had no room: nothing goes to the journal */
+	bool disk_full;          /* what is refused is refused for that */
 	int trouble;             /* of the settler, to be told by intake_poll */
 	struct {
 		uint64_t size;
@@ -102,6 +103,33 @@ struct intake {
 	struct writer receipt;
 	struct answers answers;
 };
+
+/* intake.c: a store's outcome as it is told on: 0, INTAKE_E_FULL, -errno. */
+int intake_outcome(int store);
+/* Lets go of the snapshot of the tables. */
+void view_drop(struct intake *intake);
+/* After a run has failed: what is held is made again from the tables and the journal. 0 or -errno. */
+int intake_reread(struct intake *intake);
+
+/* run.c: waits until the run that is under way is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */
+int run_land(struct intake *intake);
+
+/* settle.c. Waits for all that is under way: the run, and what is written in the background. 0 or -errno. */
+int intake_wait(struct intake *intake);
+/* Writes all that the tables do not have, older before newer. */
+void settle_write(struct intake *intake, struct txn *txn);
+/* After the commit of that, with its outcome. 0, INTAKE_E_FULL, -errno. */
+int settle_done(struct intake *intake, int r);
+/* Writes what the receipts of a run are to be made from, where the tables do not have it. The same. */
+int settle_for(struct intake *intake, const struct run *run);
+/*
+ * Hands what was gathered to the thread that writes it, where it is due (or anyhow) and nothing else is being written; a run under
+ * way has to land first, which it is waited for.
+ */
+void settle_begin(struct intake *intake, bool anyhow);
+/* Waits for that thread; what became of it is for intake_poll to tell. */
+void settle_wait(struct intake *intake);
+void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 
 /* Gives each message its turn: connection by connection, in the order of their first messages. */
 void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count);

@@ -316,7 +316,7 @@ int store_reopen(struct store *store)
 		return STORE_E_BUSY;
 	}
 	close_environment(store);
-	store->disk_full = false;
+	__atomic_store_n(&store->disk_full, false, __ATOMIC_RELAXED);
 	return open_environment(store, false);
 }
 
@@ -364,6 +364,11 @@ void store_room(const char *folder, uint64_t map_bytes, uint64_t *ret_needed, ui
 bool store_disk_is_full(const struct store *store)
 {
 	return __atomic_load_n(&store->disk_full, __ATOMIC_RELAXED);
+}
+
+void store_disk_was_full(struct store *store)
+{
+	__atomic_store_n(&store->disk_full, true, __ATOMIC_RELAXED);
 }
 
 bool store_disk_has_room(const struct store *store)
@@ -556,7 +561,7 @@ static void remember(struct txn *txn, int mdb)
 		txn->error = mdb;
 		if (is_disk_full(txn->store, mdb)) {
 			txn->error = ENOSPC;
-			__atomic_store_n(&txn->store->disk_full, true, __ATOMIC_RELAXED);
+			store_disk_was_full(txn->store);
 		}
 	}
 }

@@ -78,6 +78,8 @@ int store_resize(struct store *store, size_t map_bytes);
  * the environment is opened again, which is to be done at once: LMDB may refuse reads too.
  */
 bool store_disk_is_full(const struct store *store);
+/* The same was found of another file on that disk. */
+void store_disk_was_full(struct store *store);
 /* Is it worth trying to write again? */
 bool store_disk_has_room(const struct store *store);
 /* 0, STORE_E_BUSY where a transaction is open, or what store_open returns. */

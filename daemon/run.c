@@ -1,0 +1,388 @@
+/* run.c - a run of messages, from their coming to their answers. intake.c has the picture. */
+#include "daemon/outcome.h"
+
+#include <assert.h>
+#include <errno.h>
+
+enum {
+	LANDED_LOOK = 16, /* messages taken between two looks whether the run before has landed */
+};
+
+/* Answers the run and forgets it. r is what became of it. */
+static void answer_run(struct intake *intake, struct run *run, int r)
+{
+	enum judgement failure = r == 0			? 0
+				 : r == INTAKE_E_FULL	? REFUSED_STORE_FULL
+							: REFUSED_STORE_FAILED;
+	struct run *taking = intake->run;
+	int answered;
+
+	intake->run = run;
+	answered = intake_answer(intake, run->slots, run->count, failure, run->caller.reply,
+		run->caller.data);
+	intake->run = taking;
+	outcomes_clear(run, 0);
+	run->caller.done(run->caller.data, run->messages, run->count,
+		r ? r : intake_outcome(answered), r == 0 && run->changed);
+}
+
+int run_land(struct intake *intake)
+{
+	struct run *run = intake->flying;
+	int r;
+
+	if (!run) {
+		return 0;
+	}
+	r = worker_end(intake->writer);
+	intake->flying = NULL;
+	if (r == 0) {
+		intake->durable_size = run->size;
+		intake->commits++;
+		r = settle_for(intake, run);
+	} else { /* held has what is not on disk */
+		intake->stale = true;
+		if (r == -ENOSPC || r == -EDQUOT) {
+			store_disk_was_full(intake->store);
+			r = INTAKE_E_FULL;
+		}
+	}
+	answer_run(intake, run, r);
+	intake->landed = r;
+	return r;
+}
+
+/* Bytes that the run's record has at most. */
+static size_t record_bytes(const struct intake_message *messages, size_t count)
+{
+	size_t bytes = 0, entries = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		bytes += messages[i].body.size;
+		entries += messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE) < LIMIT_SUBMISSIONS_PER_MESSAGE
+				   ? messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE)
+				   : LIMIT_SUBMISSIONS_PER_MESSAGE;
+	}
+	return batch_bytes_max(
+		entries < LIMIT_BATCH_ENTRIES ? entries : LIMIT_BATCH_ENTRIES, bytes);
+}
+
+/* May the run go to the journal? Waits for the settler where that makes room. */
+static bool goes_to_journal(
+	struct intake *intake, const struct intake_message *messages, size_t count)
+{
+	size_t bytes = record_bytes(messages, count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (messages[i].type != MESSAGE_SUBMIT && messages[i].type != MESSAGE_REVIEW) {
+			return false;
+		}
+	}
+	if (!intake->hold) {
+		return false;
+	}
+	settle_begin(intake, false);
+	if (!journal_has_room(intake->journal, bytes)) {
+		settle_wait(intake);
+		settle_begin(intake, true);
+	}
+	return !intake->full && !intake->stale && journal_has_room(intake->journal, bytes);
+}
+
+/*
+ * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
+ * the run must start again; -errno.
+ */
+static int take_all(struct intake *intake, struct run *run)
+{
+	int r = intake_check(intake, run->slots, run->count);
+
+	for (size_t i = 0; r == 0 && i < run->count; i++) {
+		struct slot *slot = &run->slots[i];
+
+		if (slot->refused) {
+			continue;
+		}
+		if (i % LANDED_LOOK == 0 && intake->flying && !intake->flying->needs_tables &&
+			worker_is_done(intake->writer) && run_land(intake) != 0) {
+			return -ECANCELED; /* what this run builds on is not on disk */
+		}
+		slot->first = run->outcome_count;
+		r = intake_take(intake, slot->message);
+		if (r == -EBADMSG) {
+			outcomes_clear(run, slot->first);
+			slot->refused = true;
+			r = 0;
+		} else if (r == -EUCLEAN) {
+			outcomes_clear(run, slot->first);
+			slot->refused = true;
+			slot->damaged = true;
+			r = 1;
+		} else if (r == 1) {
+			slot->refused = true;
+		}
+		slot->count = run->outcome_count - slot->first;
+	}
+	return r;
+}
+
+static void run_reset(struct intake *intake, struct run *run, struct instant now)
+{
+	batch_reset(run->batch, &intake->peaks, intake_instant(intake, now));
+	run->changed = false;
+	run->needs_tables = false;
+	intake->reload = false;
+}
+
+/* The batch is in the ledger, or will be: what comes next goes on after it. */
+static void move_on(struct intake *intake, struct run *run)
+{
+	batch_peaks(run->batch, &intake->peaks);
+	intake->last_instant = intake->fold.instant;
+	run->size = intake->peaks.size;
+}
+
+/* Hands the folded run to the writer: it is under way. 0 or -errno. */
+static int send_off(struct intake *intake, struct run *run)
+{
+	struct bytes parts[LEDGER_PARTS];
+	uint64_t first_seq = intake->peaks.size + 1;
+	int r;
+
+	intake->stale = true; /* until it is on disk, held has what may never be */
+	fold_end(&intake->fold);
+	batch_seal(run->batch, intake->pair, intake->name);
+	r = batch_hold_tree(run->batch, intake->held) ? txn_error(intake->view) : -ENOMEM;
+	if (r) {
+		return r > 0 ? -EIO : r;
+	}
+	batch_parts(run->batch, parts);
+	r = journal_place(intake->journal, first_seq, parts, LEDGER_PARTS);
+	if (r < 0) {
+		return r;
+	}
+	move_on(intake, run);
+	intake->stale = false; /* whoever folds on it waits for its landing */
+	intake->flying = run;
+	worker_begin(intake->writer, journal_write, intake->journal);
+	return 0;
+}
+
+/* 0 or -errno. */
+static int open_view(struct intake *intake)
+{
+	int r = intake->view ? 0 : txn_begin(intake->store, false, &intake->view);
+
+	return r > 0 ? -EIO : r;
+}
+
+static int take_journal(struct intake *intake, struct run *run, struct instant now)
+{
+	int r = open_view(intake);
+
+	run_reset(intake, run, now);
+	intake->fold.held = intake->held;
+	if (r == 0) {
+		r = fold_begin(&intake->fold, intake->view, intake->catalog,
+			intake_instant(intake, now));
+	}
+	if (r == 0) {
+		r = take_all(intake, run);
+	}
+	if (r == 0 && txn_error(intake->view)) {
+		r = txn_error(intake->view);
+		r = r > 0 ? -EIO : r;
+	}
+	return r;
+}
+
+/* Takes a run of reports: folds it on what is held, and sends it off behind the one before. 0, INTAKE_E_FULL, -errno. */
+static int run_journal(struct intake *intake, struct run *run, struct instant now)
+{
+	int r;
+
+	intake->landed = 0;
+	do {
+		r = take_journal(intake, run, now);
+	} while (r == 1);
+	if (r < 0) {
+		view_drop(intake);
+	}
+	run_land(intake);
+	if (intake->landed) {
+		return intake->landed;
+	}
+	if (r == 0 && batch_count(run->batch) > 0) {
+		r = open_view(intake); /* what landed may have been written to the tables */
+		intake->fold.txn = intake->view;
+		return r < 0 ? r : send_off(intake, run);
+	}
+	if (r == 0) {
+		answer_run(intake, run, settle_for(intake, run));
+	}
+	return r;
+}
+
+/* Commits what was taken onto the tables. Always ends the transaction. */
+static int commit_tables(struct intake *intake, struct run *run, struct txn *txn)
+{
+	struct catalog *catalog = NULL;
+	int r;
+
+	fold_end(&intake->fold);
+	batch_seal(run->batch, intake->pair, intake->name);
+	batch_append(run->batch, txn);
+	refusals_put(intake->refusals, txn);
+	r = txn_error(txn);
+	if (r == 0 && intake->reload) {
+		r = catalog_load(txn, &catalog);
+	}
+	if (r) {
+		txn_abort(txn);
+		return r;
+	}
+	r = txn_commit(txn);
+	if (r) {
+		catalog_free(catalog);
+		return r;
+	}
+	move_on(intake, run);
+	intake->durable_size = run->size;
+	intake->commits++;
+	if (catalog) {
+		catalog_free(intake->catalog);
+		intake->catalog = catalog;
+	}
+	return 0;
+}
+
+/*
+ * Takes a run in one transaction, behind all that the tables do not have yet. 0 with the transaction open; 1 when it
+ * must start again; -ENOSPC, -errno.
+ */
+static int take_tables(struct intake *intake, struct run *run, struct instant now, struct txn **ret)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	int r = txn_begin(intake->store, true, &txn);
+
+	if (r) {
+		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+	}
+	run_reset(intake, run, now);
+	settle_write(intake, txn);
+	intake->fold.held = NULL;
+	r = fold_begin(&intake->fold, txn, intake->catalog, intake_instant(intake, now));
+	if (r == 0) {
+		r = take_all(intake, run);
+	}
+	if (r == 0 && txn_error(txn)) {
+		r = txn_error(txn);
+		r = r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+	}
+	if (r == 0) {
+		*ret = txn;
+		txn = NULL;
+	}
+	return r;
+}
+
+/* Takes a run that needs the tables, or has no other place. 0, INTAKE_E_FULL, -errno. */
+static int run_tables(struct intake *intake, struct run *run, struct instant now)
+{
+	struct txn *txn = NULL;
+	int r = intake_wait(intake);
+
+	if (r == 0) {
+		r = intake_reread(intake);
+	}
+	if (r < 0) {
+		return r;
+	}
+	do {
+		r = take_tables(intake, run, now, &txn);
+	} while (r == 1);
+	if (r == 0 && batch_count(run->batch) > 0) {
+		r = settle_done(intake, commit_tables(intake, run, txn));
+	} else if (r == 0) {
+		txn_abort(txn);
+		r = settle_for(intake, run);
+	} else {
+		r = r == -ENOSPC ? INTAKE_E_FULL : r;
+	}
+	if (r == 0) {
+		answer_run(intake, run, 0);
+	}
+	return r;
+}
+
+void intake_begin(struct intake *intake, struct intake_message *messages, size_t count,
+	struct instant now, const struct intake_caller *caller)
+{
+	bool journaled = goes_to_journal(intake, messages, count);
+	struct run *run = &intake->runs[intake->flying == &intake->runs[0]];
+	int r;
+
+	assert(count <= LIMIT_BATCH_MESSAGES);
+	intake->run = run;
+	run->messages = messages;
+	run->count = count;
+	run->caller = *caller;
+	slots_fill(run->slots, messages, count);
+	r = journaled ? run_journal(intake, run, now) : run_tables(intake, run, now);
+	if (r) {
+		answer_run(intake, run, r);
+	}
+}
+
+int intake_finish(struct intake *intake)
+{
+	return run_land(intake);
+}
+
+struct alone {
+	intake_reply_fn *reply;
+	void *data;
+	int r;
+	bool changed;
+};
+
+static void alone_reply(void *data, void *peer, struct bytes frame)
+{
+	struct alone *alone = data;
+
+	alone->reply(alone->data, peer, frame);
+}
+
+static void alone_done(
+	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+{
+	struct alone *alone = data;
+
+	(void)messages;
+	(void)count;
+	alone->r = r;
+	alone->changed = changed;
+}
+
+int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
+	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed)
+{
+	struct alone alone = { .reply = reply, .data = data };
+
+	intake_begin(intake, messages, count, now,
+		&(struct intake_caller){ alone_reply, alone_done, &alone });
+	intake_finish(intake);
+	*ret_changed = alone.changed;
+	return alone.r;
+}
+
+void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
+	intake_reply_fn *reply, void *data)
+{
+	struct slot slots[LIMIT_BATCH_MESSAGES];
+
+	slots_fill(slots, messages, count);
+	intake->disk_full = true;
+	intake_answer(intake, slots, count, REFUSED_STORE_FULL, reply, data);
+	intake->disk_full = false;
+}

@@ -1,0 +1,240 @@
+/*
+ * settle.c - writes to the tables what the journal has gathered: ledger and state in one commit, in a thread of its own
+ * while reports are taken, or at once for who needs the tables.
+ */
+#include "daemon/outcome.h"
+#include "daemon/replay.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn)
+{
+	txn_put(txn, TABLE_LOCAL, bytes_of("refusals"),
+		(struct bytes){ (const uint8_t *)refusals, JUDGEMENT_COUNT * sizeof(*refusals) });
+}
+
+static void put_records(const struct journal_record *records, size_t count, struct txn *txn)
+{
+	for (size_t i = 0; i < count; i++) {
+		ledger_put(txn, records[i].first_seq, records[i].bytes);
+	}
+}
+
+void settle_write(struct intake *intake, struct txn *txn)
+{
+	const struct journal_record *records;
+	size_t count;
+
+	if (!intake_is_behind(intake)) {
+		return;
+	}
+	records = journal_older(intake->journal, &count);
+	put_records(records, count, txn);
+	records = journal_newer(intake->journal, &count);
+	put_records(records, count, txn);
+	held_write(intake->held, HELD_FROZEN, txn);
+	held_write(intake->held, HELD_FRESH, txn);
+}
+
+int settle_done(struct intake *intake, int r)
+{
+	if (r == 0) {
+		view_drop(intake);
+		held_clear(intake->held);
+		if (intake->journal) {
+			journal_reset(intake->journal);
+		}
+		intake->tables_size = intake->peaks.size;
+		intake->full = false;
+	}
+	return intake_outcome(r);
+}
+
+/* In the settler's thread: what is frozen and older, in one commit. */
+static int settle_job(void *data)
+{
+	struct intake *intake = data;
+	const struct journal_record *records;
+	struct txn *txn;
+	size_t count;
+	int r = txn_begin(intake->store, true, &txn);
+
+	if (r) {
+		return r;
+	}
+	records = journal_older(intake->journal, &count);
+	put_records(records, count, txn);
+	held_write(intake->held, HELD_FROZEN, txn);
+	refusals_put(intake->settling.refusals, txn);
+	return txn_commit(txn);
+}
+
+/* The thread has finished. 0, INTAKE_E_FULL, -errno. */
+static int settle_end(struct intake *intake)
+{
+	int r = intake_outcome(worker_end(intake->settler));
+
+	if (r == 0) {
+		view_drop(intake);
+		held_thaw(intake->held);
+		journal_forget_older(intake->journal);
+		intake->tables_size = intake->settling.size;
+	}
+	intake->full |= r == INTAKE_E_FULL;
+	return r;
+}
+
+void settle_wait(struct intake *intake)
+{
+	int r = worker_is_busy(intake->settler) ? settle_end(intake) : 0;
+
+	if (r && intake->trouble >= 0) {
+		intake->trouble = r;
+	}
+}
+
+/* All of it, and that the store is whole without its journal where it is to stop. 0, INTAKE_E_FULL, -errno. */
+static int write_now(struct intake *intake, bool stop)
+{
+	struct journal_row row;
+	struct txn *txn = NULL;
+	int r = txn_begin(intake->store, true, &txn);
+
+	if (r == 0) {
+		settle_write(intake, txn);
+		refusals_put(intake->refusals, txn);
+		if (stop && journal_row_get(txn, &row)) {
+			row.in_use = 0;
+			journal_row_put(txn, row);
+		}
+		r = txn_commit(txn);
+	}
+	r = settle_done(intake, r);
+	intake->full |= r == INTAKE_E_FULL;
+	return r;
+}
+
+int settle_for(struct intake *intake, const struct run *run)
+{
+	if (!run->needs_tables || !intake_is_behind(intake)) {
+		return 0;
+	}
+	settle_wait(intake);
+	return write_now(intake, false);
+}
+
+int intake_wait(struct intake *intake)
+{
+	int r = run_land(intake);
+
+	if (intake->settler && worker_is_busy(intake->settler)) {
+		int s = settle_end(intake);
+
+		r = r < 0 ? r : s;
+	}
+	return r < 0 ? r : 0;
+}
+
+static bool may_begin(const struct intake *intake)
+{
+	size_t older;
+
+	if (!intake->hold || intake->full || intake->stale || !intake_is_behind(intake) ||
+		worker_is_busy(intake->settler) || journal_is_adopted(intake->journal)) {
+		return false;
+	}
+	journal_older(intake->journal, &older);
+	return older == 0;
+}
+
+static bool is_due(const struct intake *intake)
+{
+	return journal_is_filling(intake->journal) ||
+	       held_bytes(intake->held) >= LIMIT_HELD_BYTES ||
+	       intake->peaks.size - intake->tables_size >= LIMIT_HELD_ENTRIES;
+}
+
+void settle_begin(struct intake *intake, bool anyhow)
+{
+	if (!may_begin(intake) || !(anyhow || is_due(intake)) || run_land(intake) != 0 ||
+		!may_begin(intake)) {
+		return;
+	}
+	held_freeze(intake->held);
+	journal_turn(intake->journal);
+	intake->settling.size = intake->peaks.size;
+	memcpy(intake->settling.refusals, intake->refusals, sizeof(intake->refusals));
+	worker_begin(intake->settler, settle_job, intake);
+}
+
+int intake_settle_begin(struct intake *intake)
+{
+	int r = intake_poll(intake);
+
+	if (r < 0 || !intake_is_behind(intake)) {
+		return r;
+	}
+	settle_begin(intake, true);
+	/* Where that cannot be: what was read at the start, and what had no room. */
+	return worker_is_busy(intake->settler) ? r : intake_settle(intake);
+}
+
+int intake_poll(struct intake *intake)
+{
+	uint64_t count;
+	int r;
+
+	if (intake->wake >= 0 && read(intake->wake, &count, sizeof(count)) < 0) {
+		/* Nothing has ended since the last look. */
+	}
+	if (intake->flying && worker_is_done(intake->writer)) {
+		run_land(intake); /* its outcome is told with its answers */
+	}
+	if (intake->settler && worker_is_done(intake->settler)) {
+		settle_wait(intake);
+	}
+	r = intake->trouble;
+	intake->trouble = 0;
+	return r;
+}
+
+static int write_all(struct intake *intake, bool stop)
+{
+	int r = intake_wait(intake);
+
+	if (r == 0) {
+		r = intake_reread(intake);
+	}
+	return r < 0 ? r : write_now(intake, stop);
+}
+
+int intake_flush(struct intake *intake)
+{
+	return write_all(intake, false);
+}
+
+int intake_settle(struct intake *intake)
+{
+	int r = intake_wait(intake);
+
+	return r < 0 || !intake_is_behind(intake) ? r : write_all(intake, false);
+}
+
+int intake_stop(struct intake *intake)
+{
+	int r = write_all(intake, true);
+
+	if (r == 0) {
+		journal_close(intake->journal);
+		intake->journal = NULL;
+		intake->hold = false;
+	}
+	return r;
+}
+
+void intake_pause(struct intake *intake)
+{
+	intake_wait(intake);
+	view_drop(intake);
+}
