@@ -200,45 +200,33 @@ static int read_state(struct intake *intake)
 	return 0;
 }
 
-/* From now on commits of reports go to a journal; it is made where there is none. 0, INTAKE_E_FULL, -errno. */
+/*
+ * From now on commits of reports go to a journal: that of before where it has something, else a new one, so that
+ * nothing in it is older than the store. 0, INTAKE_E_FULL, -errno.
+ */
 static int begin_journal(struct intake *intake)
 {
-	struct journal_row row = { .in_use = 1 };
 	struct txn *txn;
 	uint64_t salt;
-	int r = 0;
+	int r;
 
 	if (intake->journal) {
 		return 0;
 	}
-	r = txn_begin(intake->store, false, &txn);
+	r = journal_create(store_folder(intake->store),
+		store_map_bytes(intake->store) / SEGMENT_SHARE, &salt);
+	if (r == 0) {
+		r = journal_open(store_folder(intake->store), salt, &intake->journal);
+	}
 	if (r) {
-		return r > 0 ? -EIO : r;
+		return r == JOURNAL_E_FULL ? INTAKE_E_FULL : r > 0 ? -EIO : r;
 	}
-	if (!journal_row_get(txn, &row) ||
-		journal_open(store_folder(intake->store), row.salt, &intake->journal) != 0) {
-		r = journal_create(store_folder(intake->store),
-			store_map_bytes(intake->store) / SEGMENT_SHARE, &salt);
-		if (r == 0) {
-			row.salt = salt;
-			r = journal_open(store_folder(intake->store), salt, &intake->journal);
-		}
-	}
-	txn_abort(txn);
+	r = txn_begin(intake->store, true, &txn);
 	if (r == 0) { /* before the first record is in it */
-		r = txn_begin(intake->store, true, &txn);
-		row.in_use = 1;
-		if (r == 0) {
-			journal_row_put(txn, row);
-			r = txn_commit(txn);
-		}
-		r = r == STORE_E_FULL ? JOURNAL_E_FULL : r > 0 ? -EIO : r;
+		journal_row_put(txn, (struct journal_row){ salt, 1 });
+		r = txn_commit(txn);
 	}
-	if (r) {
-		journal_close(intake->journal);
-		intake->journal = NULL;
-	}
-	return r == JOURNAL_E_FULL ? INTAKE_E_FULL : r > 0 ? -EIO : r;
+	return intake_outcome(r);
 }
 
 static int make_threads(struct intake *intake, size_t check_threads, bool hold)

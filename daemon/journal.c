@@ -66,7 +66,7 @@ struct journal {
 	bool adopted; /* records lie where they were found */
 	/* What was placed and is to be written. */
 	struct record_head head;
-	struct iovec parts[JOURNAL_PARTS_MAX + 1];
+	struct iovec parts[JOURNAL_PARTS + 1];
 	size_t part_count;
 	size_t at;
 };
@@ -115,7 +115,7 @@ int journal_create(const char *folder, size_t segment_bytes, uint64_t *ret_salt)
 	int fd, r;
 
 	segment_bytes = segment_bytes < JOURNAL_SEGMENT_MIN   ? JOURNAL_SEGMENT_MIN
-			: segment_bytes > JOURNAL_SEGMENT_MAX ? JOURNAL_SEGMENT_MAX
+			: segment_bytes > LIMIT_JOURNAL_BYTES ? LIMIT_JOURNAL_BYTES
 							      : segment_bytes;
 	head.segment_bytes = segment_bytes - segment_bytes % FILE_HEAD_BYTES;
 	memcpy(head.magic, magic, sizeof(magic));
@@ -155,7 +155,7 @@ static int map_file(struct journal *journal, uint64_t salt)
 	if (pread(journal->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
 		memcmp(head.magic, magic, sizeof(magic)) != 0 || head.version != VERSION ||
 		head.salt != salt || head.segment_bytes < JOURNAL_SEGMENT_MIN ||
-		head.segment_bytes > JOURNAL_SEGMENT_MAX) {
+		head.segment_bytes > LIMIT_JOURNAL_BYTES) {
 		return JOURNAL_E_FOREIGN;
 	}
 	bytes = FILE_HEAD_BYTES + SEGMENTS * head.segment_bytes;
@@ -298,7 +298,7 @@ int journal_place(
 	size_t size = 0;
 	int r;
 
-	assert(count <= JOURNAL_PARTS_MAX);
+	assert(count <= JOURNAL_PARTS);
 	for (size_t i = 0; i < count; i++) {
 		journal->parts[i + 1] = (struct iovec){ (void *)parts[i].data, parts[i].size };
 		size += parts[i].size;

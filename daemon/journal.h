@@ -8,6 +8,7 @@
 #pragma once
 
 #include "proto/bytes.h"
+#include "proto/limits.h"
 
 struct journal; /* opaque */
 
@@ -20,8 +21,7 @@ enum {
 	JOURNAL_E_FOREIGN = 1, /* there is no journal, or it is another store's */
 	JOURNAL_E_FULL,        /* the disk has no room for it */
 	JOURNAL_SEGMENT_MIN = 64 << 10,
-	JOURNAL_SEGMENT_MAX = 32 << 20,
-	JOURNAL_PARTS_MAX = 4,
+	JOURNAL_PARTS = 4,
 };
 
 /* Makes FOLDER/baocao.journal anew, whatever was there, with its space reserved and a random salt. 0, JOURNAL_E_FULL, -errno. */

@@ -29,7 +29,7 @@ enum store_table {
 };
 
 enum {
-	STORE_FORMAT = 2,
+	STORE_FORMAT = 3,
 };
 
 enum {

@@ -434,6 +434,7 @@ static void world_open(struct settings *settings)
 	FUZZ_CHECK(world != NULL);
 	world->node = node;
 	node->settings = settings;
+	node->gathering = &node->gatherings[0];
 	node->signals = -1;
 	node->recount.done = -1;
 	node->pair = fuzz_pair(NODE_SEED);
@@ -519,6 +520,7 @@ static void make_template(struct settings *settings, struct buffer *ret)
 	publish(PUBLICATION_UNITS, "units", bytes_of(units_text));
 	publish(PUBLICATION_PLAN, "example-2022", bytes_of(plan_text));
 	publish(PUBLICATION_KEYS, "keys", buffer_bytes(&keys));
+	FUZZ_CHECK(intake_stop(world->node->intake) == 0);
 	world_close();
 	snprintf(path, sizeof(path), "%s/baocao.mdb", settings->state);
 	FUZZ_CHECK(file_read(path, MAP_BYTES, ret) == 0);
@@ -582,6 +584,7 @@ static void run_records(struct bytes input)
 		left -= RECORD_HEAD + taken;
 	}
 	node_flush(world->node);
+	intake_finish(world->node->intake);
 }
 
 /* The receipt of element index of those of an answer; data NULL if there is none. */
@@ -623,6 +626,7 @@ static void check_repeats(void)
 		seq = intake_seq(world->node->intake);
 		give(i);
 		node_flush(world->node);
+		intake_finish(world->node->intake);
 		exchange->answers--;
 		for (uint32_t j = 0; j < LIMIT_SUBMISSIONS_PER_MESSAGE; j++) {
 			struct bytes again = receipt_in(&exchange->receipts, j);
@@ -647,6 +651,7 @@ static void check_recount(void)
 
 	snprintf(folder, sizeof(folder), "%s/recount", fuzz_folder());
 	mkdir(folder, 0700);
+	FUZZ_CHECK(intake_settle(node->intake) >= 0);
 	FUZZ_CHECK(txn_begin(node->store, false, &txn) == 0);
 	FUZZ_CHECK(verify_run(txn, folder, MAP_BYTES, &stop, &result) == 0);
 	txn_abort(txn);
@@ -654,7 +659,7 @@ static void check_recount(void)
 		fprintf(stderr, "recount: %s\n", result.details[i]);
 	}
 	FUZZ_CHECK(result.differences == 0);
-	FUZZ_CHECK(result.entries == intake_seq(node->intake));
+	FUZZ_CHECK(intake_is_behind(node->intake) || result.entries == intake_seq(node->intake));
 }
 
 /* One input in eight while fuzzing, every one in a replay: by the input, not by chance. */
