@@ -263,12 +263,12 @@ static bool find_totals(
 
 bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret)
 {
-	return find_own(NULL, txn, key, ret);
+	return find_own(txn_shown(txn), txn, key, ret);
 }
 
 bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret)
 {
-	return find_totals(NULL, txn, key, ret);
+	return find_totals(txn_shown(txn), txn, key, ret);
 }
 
 enum {

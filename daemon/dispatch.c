@@ -175,6 +175,15 @@ void node_settle_begin(struct node *node)
 	take_outcome(node, r);
 }
 
+/* Nobody is told what is not on disk, nor less than what has a receipt. False where that is not possible now. */
+static bool make_ready(struct node *node, int64_t type)
+{
+	intake_finish(node->intake);
+	take_outcome(node, 0);
+	return handler_needs_tables(type) || intake_is_stale(node->intake) ? node_settle(node)
+									   : !node->failed;
+}
+
 /* An intake_done_fn: the messages were answered. */
 static void gathering_done(
 	void *data, struct intake_message *messages, size_t count, int r, bool changed)
@@ -427,7 +436,7 @@ static bool dispatch(struct node *node, struct peer *peer)
 		int64_t begun_us = monotonic_us();
 		int64_t ended_us;
 
-		if (!node_settle(node) && envelope.type != MESSAGE_STATUS) {
+		if (!make_ready(node, envelope.type) && envelope.type != MESSAGE_STATUS) {
 			peer_refuse(node, peer, envelope.request, REFUSED_STORE_FULL,
 				"the node's store has no room to bring its figures up to date; try again later");
 			return false;

@@ -120,6 +120,7 @@ static void handle_query(struct node *node, struct peer *peer, const struct cata
 		};
 
 		txn_bound(txn, LIMIT_READ_MS, 0);
+		txn_show(txn, intake_held(node->intake));
 		answer_begin(node, envelope->request);
 		r = queries[envelope->type](&query, envelope->body, &node->reply);
 		if (txn_error(txn)) { /* a read that failed looks like one that found nothing */
@@ -607,4 +608,10 @@ static handler_fn *const handlers[MESSAGE_TYPE_COUNT] = {
 handler_fn *handler_of(int64_t type)
 {
 	return handlers[type];
+}
+
+bool handler_needs_tables(int64_t type)
+{
+	/* The acts on a report are looked for in the ledger. */
+	return handlers[type] != handle_query || type == MESSAGE_REPORT;
 }

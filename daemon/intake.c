@@ -383,6 +383,16 @@ bool intake_is_settling(const struct intake *intake)
 	return intake->settler && worker_is_busy(intake->settler);
 }
 
+const struct held *intake_held(const struct intake *intake)
+{
+	return intake_is_behind(intake) && !intake->stale ? intake->held : NULL;
+}
+
+bool intake_is_stale(const struct intake *intake)
+{
+	return intake->stale;
+}
+
 int intake_wake(const struct intake *intake)
 {
 	return intake->wake;

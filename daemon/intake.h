@@ -115,6 +115,12 @@ void intake_refuse(struct intake *intake, struct intake_message *messages, size_
 
 /* Are there entries that only the journal has? Questions must not miss them. */
 bool intake_is_behind(const struct intake *intake);
+/*
+ * What the tables do not have of figures and obligations, for txn_show: nothing may be under way. NULL where there is nothing, or where
+ * a run has failed and intake_settle has to come first.
+ */
+const struct held *intake_held(const struct intake *intake);
+bool intake_is_stale(const struct intake *intake);
 /* Has them written to the tables in the background, or at once where that cannot be. As intake_poll. */
 int intake_settle_begin(struct intake *intake);
 /* Is that under way? */

@@ -165,6 +165,8 @@ typedef void handler_fn(struct node *node, struct peer *peer, const struct catal
 	const struct envelope *envelope);
 /* NULL for messages that go to the intake: submit, review, rollup, publish. */
 handler_fn *handler_of(int64_t type);
+/* Does it read more than figures and obligations, which are there before the tables have them? */
+bool handler_needs_tables(int64_t type);
 /* Starts an answer in node->reply; its data is written next. */
 void answer_begin(struct node *node, int64_t request);
 /* handlers_proof.c */

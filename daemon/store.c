@@ -56,6 +56,7 @@ struct txn {
 	/* Of a write transaction: where a table was read or put last, since its neighbour is found there
 	 * without a search from the root. LMDB frees them with the transaction. */
 	MDB_cursor *places[TABLE_COUNT];
+	const struct held *shown; /* store.h has the words */
 	unsigned steps;      /* reads since the bounds were looked at */
 	int64_t until_us;    /* 0: no bound */
 	uint64_t used_bytes; /* of the store at most; 0: no bound */
@@ -500,6 +501,16 @@ void txn_bound(struct txn *txn, int64_t ms, uint64_t growth_bytes)
 	txn->used_bytes = growth_bytes > 0 ? used_bytes(txn->store) + growth_bytes : 0;
 }
 
+void txn_show(struct txn *txn, const struct held *held)
+{
+	txn->shown = held;
+}
+
+const struct held *txn_shown(const struct txn *txn)
+{
+	return txn->shown;
+}
+
 int txn_renew(struct txn *txn)
 {
 	int r;
@@ -528,6 +539,7 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 			return translate(r);
 		}
 		txn_bound(txn, 0, 0);
+		txn_show(txn, NULL);
 		__atomic_add_fetch(&store->open_txns, 1, __ATOMIC_RELEASE);
 		*ret = txn;
 		return 0;

@@ -108,6 +108,13 @@ int txn_begin(struct store *store, bool write, struct txn **ret);
  * with -ESTALE once the store has grown by so many bytes; txn_error says so. 0 is no bound.
  */
 void txn_bound(struct txn *txn, int64_t ms, uint64_t growth_bytes);
+/*
+ * Lets a read transaction show what is held back before what the tables have, to own_get and totals_get. It must not change
+ * until the transaction ends. NULL: nothing.
+ */
+struct held;
+void txn_show(struct txn *txn, const struct held *held);
+const struct held *txn_shown(const struct txn *txn);
 /* Gives a read transaction, which has no cursor open, the newest snapshot. 0 or -errno. */
 int txn_renew(struct txn *txn);
 /* Commits and frees. 0: it is on disk. Otherwise nothing was written: STORE_E_FULL or -errno. */
