@@ -265,8 +265,8 @@ void node_flush(struct node *node)
 		return;
 	}
 	if (node->room == ROOM_DISK_FULL) {
-		intake_refuse(node->intake, gathering->messages, gathering->count, peer_answer,
-			node);
+		intake_refuse(
+			node->intake, gathering->messages, gathering->count, peer_answer, node);
 		gathering_done(node, gathering->messages, gathering->count, 0, false);
 		return;
 	}

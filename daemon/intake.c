@@ -102,7 +102,8 @@ static int find_journal(struct intake *intake, struct txn *txn)
 	struct journal_row row;
 	int r;
 
-	if (intake->journal || intake->without_journal || !journal_row_get(txn, &row) || !row.in_use) {
+	if (intake->journal || intake->without_journal || !journal_row_get(txn, &row) ||
+		!row.in_use) {
 		return 0;
 	}
 	r = journal_open(store_folder(intake->store), row.salt, &intake->journal);
@@ -119,9 +120,9 @@ static int read_journal(struct intake *intake, struct txn *txn)
 {
 	CLEANUP(freep) struct refold *refold = malloc(sizeof(*refold));
 	struct behind behind = { intake, refold, txn };
-	struct replay replay = { .journal = intake->journal,
-		.peaks = intake->peaks,
-		.instant = intake->last_instant };
+	struct replay replay = {
+		.journal = intake->journal, .peaks = intake->peaks, .instant = intake->last_instant
+	};
 	int r = refold ? 0 : -ENOMEM;
 
 	held_clear(intake->held);
@@ -213,8 +214,8 @@ static int begin_journal(struct intake *intake)
 	if (intake->journal) {
 		return 0;
 	}
-	r = journal_create(store_folder(intake->store),
-		store_map_bytes(intake->store) / SEGMENT_SHARE, &salt);
+	r = journal_create(
+		store_folder(intake->store), store_map_bytes(intake->store) / SEGMENT_SHARE, &salt);
 	if (r == 0) {
 		r = journal_open(store_folder(intake->store), salt, &intake->journal);
 	}

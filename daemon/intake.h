@@ -22,7 +22,7 @@ struct intake_options {
 	/* Do commits of nothing but submissions and reviews go to a journal, and hold back what they change? */
 	bool hold;
 	bool without_journal; /* the store is an older copy: what a journal has behind it means nothing */
-	char *why;            /* room for LIMIT_PLACE_BYTES: words for INTAKE_E_JOURNAL; NULL: not wanted */
+	char *why; /* room for LIMIT_PLACE_BYTES: words for INTAKE_E_JOURNAL; NULL: not wanted */
 };
 
 /*

@@ -184,7 +184,9 @@ int journal_open(const char *folder, uint64_t salt, struct journal **ret)
 	}
 	path_of(folder, "baocao.journal", path);
 	journal->fd = open(path, O_RDWR | O_CLOEXEC);
-	r = journal->fd >= 0 ? map_file(journal, salt) : errno == ENOENT ? JOURNAL_E_FOREIGN : -errno;
+	r = journal->fd >= 0  ? map_file(journal, salt)
+	    : errno == ENOENT ? JOURNAL_E_FOREIGN
+			      : -errno;
 	if (r) {
 		journal_close(journal);
 		return r;
@@ -246,16 +248,16 @@ int journal_scan(const struct journal *journal, struct journal_record **ret, siz
 
 	for (size_t at = FILE_HEAD_BYTES; at + sizeof(struct record_head) <= journal->map_bytes;
 		at += ALIGNMENT) {
-		size_t end = FILE_HEAD_BYTES +
-			     ((at - FILE_HEAD_BYTES) / journal->segment_bytes + 1) *
-				     journal->segment_bytes;
+		size_t end =
+			FILE_HEAD_BYTES + ((at - FILE_HEAD_BYTES) / journal->segment_bytes + 1) *
+						  journal->segment_bytes;
 		struct record_head head;
 
 		memcpy(&head, journal->map + at, sizeof(head));
 		if (head.salt == journal->salt && head.size <= end - at - sizeof(head) &&
-			segment_add(&found, (struct journal_record){ head.first_seq,
-						    { journal->map + at + sizeof(head),
-							    head.size } }) < 0) {
+			segment_add(&found,
+				(struct journal_record){ head.first_seq,
+					{ journal->map + at + sizeof(head), head.size } }) < 0) {
 			free(found.list);
 			return -ENOMEM;
 		}
@@ -308,8 +310,9 @@ int journal_place(
 	journal->head = (struct record_head){ journal->salt, first_seq, (uint32_t)size, 0 };
 	journal->parts[0] = (struct iovec){ &journal->head, sizeof(journal->head) };
 	journal->part_count = count + 1;
-	r = segment_add(segment, (struct journal_record){ first_seq,
-					 { journal->map + journal->at + sizeof(journal->head), size } });
+	r = segment_add(
+		segment, (struct journal_record){ first_seq,
+				 { journal->map + journal->at + sizeof(journal->head), size } });
 	if (r == 0) {
 		size += sizeof(journal->head) + ALIGNMENT - 1;
 		segment->used += size - size % ALIGNMENT;

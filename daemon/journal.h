@@ -45,7 +45,8 @@ bool journal_has_room(const struct journal *journal, size_t size);
 /* More than three quarters of the segment that records go to. */
 bool journal_is_filling(const struct journal *journal);
 /* Takes the place of the next record and borrows its parts until journal_write has returned. 0 or -ENOMEM. */
-int journal_place(struct journal *journal, uint64_t first_seq, const struct bytes *parts, size_t count);
+int journal_place(
+	struct journal *journal, uint64_t first_seq, const struct bytes *parts, size_t count);
 /* Writes what was placed last, and flushes. A worker_job_fn; data is the journal. 0 or -errno. */
 int journal_write(void *data);
 

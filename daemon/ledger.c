@@ -476,7 +476,8 @@ int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 /* Of a batch that holds it. */
 static int view_entry(struct batch_view *view, uint64_t seq, struct entry *ret)
 {
-	return batch_view_skip(view, (uint32_t)(seq - view->first_seq)) && batch_view_next(view, ret)
+	return batch_view_skip(view, (uint32_t)(seq - view->first_seq)) &&
+			       batch_view_next(view, ret)
 		       ? 0
 		       : -EBADMSG;
 }

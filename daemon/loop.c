@@ -425,7 +425,8 @@ int node_run(struct node *node)
 			[POLL_MONITOR] = { .socket = node->monitor, .events = ZMQ_POLLIN },
 			[POLL_SIGNALS] = { .fd = node->signals, .events = ZMQ_POLLIN },
 			[POLL_RECOUNT] = { .fd = node->recount.done, .events = ZMQ_POLLIN },
-			[POLL_INTAKE] = { .fd = wake >= 0 ? wake : node->signals, .events = ZMQ_POLLIN },
+			[POLL_INTAKE] = { .fd = wake >= 0 ? wake : node->signals,
+				.events = ZMQ_POLLIN },
 			[POLL_PARENT] = { .socket = node->forward ? forward_socket(node->forward)
 								  : NULL,
 				.fd = node->signals,

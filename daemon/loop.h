@@ -94,8 +94,9 @@ struct node {
 	int64_t room_lost_ms;       /* last time that something did not fit */
 	uint64_t room_lost_commits; /* commits up to then */
 	struct gathering gatherings[2];
-	struct gathering *gathering; /* takes the next message; the other one may be under way to the disk */
-	int trouble;                 /* of a commit: INTAKE_E_FULL, -errno */
+	struct gathering
+		*gathering; /* takes the next message; the other one may be under way to the disk */
+	int trouble;        /* of a commit: INTAKE_E_FULL, -errno */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
 	bool events_due;

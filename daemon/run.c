@@ -5,21 +5,23 @@
 #include <errno.h>
 
 enum {
+	AT_ONCE_MESSAGES =
+		16,       /* are written without another thread: it would take longer to wake it */
 	LANDED_LOOK = 16, /* messages taken between two looks whether the run before has landed */
 };
 
 /* Answers the run and forgets it. r is what became of it. */
 static void answer_run(struct intake *intake, struct run *run, int r)
 {
-	enum judgement failure = r == 0			? 0
-				 : r == INTAKE_E_FULL	? REFUSED_STORE_FULL
-							: REFUSED_STORE_FAILED;
+	enum judgement failure = r == 0               ? 0
+				 : r == INTAKE_E_FULL ? REFUSED_STORE_FULL
+						      : REFUSED_STORE_FAILED;
 	struct run *taking = intake->run;
 	int answered;
 
 	intake->run = run;
-	answered = intake_answer(intake, run->slots, run->count, failure, run->caller.reply,
-		run->caller.data);
+	answered = intake_answer(
+		intake, run->slots, run->count, failure, run->caller.reply, run->caller.data);
 	intake->run = taking;
 	outcomes_clear(run, 0);
 	run->caller.done(run->caller.data, run->messages, run->count,
@@ -34,7 +36,7 @@ int run_land(struct intake *intake)
 	if (!run) {
 		return 0;
 	}
-	r = worker_end(intake->writer);
+	r = run->at_once ? journal_write(intake->journal) : worker_end(intake->writer);
 	intake->flying = NULL;
 	if (r == 0) {
 		intake->durable_size = run->size;
@@ -59,7 +61,8 @@ static size_t record_bytes(const struct intake_message *messages, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		bytes += messages[i].body.size;
-		entries += messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE) < LIMIT_SUBMISSIONS_PER_MESSAGE
+		entries += messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE) <
+					   LIMIT_SUBMISSIONS_PER_MESSAGE
 				   ? messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE)
 				   : LIMIT_SUBMISSIONS_PER_MESSAGE;
 	}
@@ -164,7 +167,12 @@ static int send_off(struct intake *intake, struct run *run)
 	move_on(intake, run);
 	intake->stale = false; /* whoever folds on it waits for its landing */
 	intake->flying = run;
-	worker_begin(intake->writer, journal_write, intake->journal);
+	run->at_once = run->count <= AT_ONCE_MESSAGES;
+	if (run->at_once) {
+		run_land(intake);
+	} else {
+		worker_begin(intake->writer, journal_write, intake->journal);
+	}
 	return 0;
 }
 
@@ -183,8 +191,8 @@ static int take_journal(struct intake *intake, struct run *run, struct instant n
 	run_reset(intake, run, now);
 	intake->fold.held = intake->held;
 	if (r == 0) {
-		r = fold_begin(&intake->fold, intake->view, intake->catalog,
-			intake_instant(intake, now));
+		r = fold_begin(
+			&intake->fold, intake->view, intake->catalog, intake_instant(intake, now));
 	}
 	if (r == 0) {
 		r = take_all(intake, run);

@@ -57,9 +57,9 @@ struct txn {
 	 * without a search from the root. LMDB frees them with the transaction. */
 	MDB_cursor *places[TABLE_COUNT];
 	const struct held *shown; /* store.h has the words */
-	unsigned steps;      /* reads since the bounds were looked at */
-	int64_t until_us;    /* 0: no bound */
-	uint64_t used_bytes; /* of the store at most; 0: no bound */
+	unsigned steps;           /* reads since the bounds were looked at */
+	int64_t until_us;         /* 0: no bound */
+	uint64_t used_bytes;      /* of the store at most; 0: no bound */
 };
 
 enum {

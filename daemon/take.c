@@ -155,7 +155,8 @@ static int find_body(struct intake *intake, uint64_t seq, struct bytes *ret)
 	if (intake->flying && batch_find(intake->flying->batch, seq, ret)) {
 		return 0;
 	}
-	if (seq <= intake->tables_size || !intake->fold.held) { /* or it was written in this transaction */
+	if (seq <= intake->tables_size ||
+		!intake->fold.held) { /* or it was written in this transaction */
 		r = ledger_entry(intake->fold.txn, seq, &entry);
 	} else {
 		record = journal_find(intake->journal, seq);
