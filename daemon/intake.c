@@ -102,17 +102,21 @@ static int find_journal(struct intake *intake, struct txn *txn)
 	struct journal_row row;
 	int r;
 
-	if (intake->journal || intake->without_journal || !journal_row_get(txn, &row) ||
-		!row.in_use) {
+	if (intake->journal || !journal_row_get(txn, &row) || row.in_use == JOURNAL_UNUSED) {
 		return 0;
 	}
+	if (row.in_use == JOURNAL_ABSORBED) {
+		snprintf(intake->why, sizeof(intake->why),
+			"a rebuild of the store was not finished: run 'baocaod --rebuild' again");
+		return INTAKE_E_JOURNAL;
+	}
 	r = journal_open(store_folder(intake->store), row.salt, &intake->journal);
-	if (r == JOURNAL_E_FOREIGN) {
+	if (r == JOURNAL_E_FOREIGN && !intake->restored) {
 		snprintf(intake->why, sizeof(intake->why),
 			"the store's journal (baocao.journal) is missing or is another store's");
 		return INTAKE_E_JOURNAL;
 	}
-	return r;
+	return r == JOURNAL_E_FOREIGN ? 0 : r;
 }
 
 /* Folds what the journal has behind the tables. 0, INTAKE_E_JOURNAL, -errno. */
@@ -121,7 +125,10 @@ static int read_journal(struct intake *intake, struct txn *txn)
 	CLEANUP(freep) struct refold *refold = malloc(sizeof(*refold));
 	struct behind behind = { intake, refold, txn };
 	struct replay replay = {
-		.journal = intake->journal, .peaks = intake->peaks, .instant = intake->last_instant
+		.journal = intake->journal,
+		.node = &intake->pair->public,
+		.peaks = intake->peaks,
+		.instant = intake->last_instant,
 	};
 	int r = refold ? 0 : -ENOMEM;
 
@@ -136,11 +143,11 @@ static int read_journal(struct intake *intake, struct txn *txn)
 	r = replay_run(&replay, take_behind, &behind);
 	intake->peaks = replay.peaks;
 	intake->last_instant = replay.instant;
-	if (r == REPLAY_E_GAP) {
+	if (r == REPLAY_E_GAP && !intake->restored) {
 		snprintf(intake->why, sizeof(intake->why), "%s", replay.why);
 		return INTAKE_E_JOURNAL;
 	}
-	return r;
+	return r == REPLAY_E_GAP ? 0 : r;
 }
 
 void view_drop(struct intake *intake)
@@ -201,33 +208,33 @@ static int read_state(struct intake *intake)
 	return 0;
 }
 
-/*
- * From now on commits of reports go to a journal: that of before where it has something, else a new one, so that
- * nothing in it is older than the store. 0, INTAKE_E_FULL, -errno.
- */
-static int begin_journal(struct intake *intake)
+/* That of before where it has something, else an empty one: nothing in it is older than the store. */
+int journal_begin(struct intake *intake)
 {
 	struct txn *txn;
 	uint64_t salt;
 	int r;
 
-	if (intake->journal) {
+	if (!intake->hold || intake->journal) {
 		return 0;
 	}
 	r = journal_create(
 		store_folder(intake->store), store_map_bytes(intake->store) / SEGMENT_SHARE, &salt);
-	if (r == 0) {
-		r = journal_open(store_folder(intake->store), salt, &intake->journal);
-	}
 	if (r) {
-		return r == JOURNAL_E_FULL ? INTAKE_E_FULL : r > 0 ? -EIO : r;
+		return r == JOURNAL_E_FULL ? INTAKE_E_FULL : r;
 	}
 	r = txn_begin(intake->store, true, &txn);
 	if (r == 0) { /* before the first record is in it */
-		journal_row_put(txn, (struct journal_row){ salt, 1 });
+		journal_row_put(txn, (struct journal_row){ salt, JOURNAL_IN_USE });
 		r = txn_commit(txn);
 	}
-	return intake_outcome(r);
+	if (r == STORE_E_FULL) {
+		return 0; /* reports are refused for that; it is tried again behind one that is not */
+	}
+	if (r == 0) {
+		r = journal_open(store_folder(intake->store), salt, &intake->journal);
+	}
+	return r > 0 ? -EIO : r;
 }
 
 static int make_threads(struct intake *intake, size_t check_threads, bool hold)
@@ -259,7 +266,7 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	writer_init(&intake->answers.list);
 	intake->store = options->store;
 	intake->pair = options->pair;
-	intake->without_journal = options->without_journal;
+	intake->restored = options->restored;
 	intake->run = &intake->runs[0];
 	intake->wake = -1;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(intake->runs); i++) {
@@ -285,7 +292,7 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	}
 	if (r == 0 && options->hold) {
 		intake->hold = true;
-		r = begin_journal(intake);
+		r = journal_begin(intake);
 	} else if (r == 0 && intake->journal) {
 		r = intake_stop(intake);
 	}

@@ -21,7 +21,7 @@ struct intake_options {
 	size_t check_threads;        /* beside the calling one, for signatures */
 	/* Do commits of nothing but submissions and reviews go to a journal, and hold back what they change? */
 	bool hold;
-	bool without_journal; /* the store is an older copy: what a journal has behind it means nothing */
+	bool restored; /* the store is an older copy: of a journal that does not fit it takes what does */
 	char *why; /* room for LIMIT_PLACE_BYTES: words for INTAKE_E_JOURNAL; NULL: not wanted */
 };
 

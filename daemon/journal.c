@@ -76,7 +76,7 @@ static void path_of(const char *folder, const char *name, char ret[PATH_MAX])
 	snprintf(ret, PATH_MAX, "%s/%s", folder, name);
 }
 
-static int reserve(int fd, size_t bytes)
+static int allocate(int fd, size_t bytes)
 {
 	int r;
 
@@ -87,6 +87,20 @@ static int reserve(int fd, size_t bytes)
 		r = ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
 	}
 	return r == -ENOSPC || r == -EDQUOT ? JOURNAL_E_FULL : r;
+}
+
+/* Space that is there already stays: what was written once is written faster again. */
+static int reserve(int fd, size_t bytes)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0) {
+		return -errno;
+	}
+	if (status.st_size == (off_t)bytes) {
+		return 0;
+	}
+	return ftruncate(fd, 0) < 0 ? -errno : allocate(fd, bytes);
 }
 
 static int write_head(int fd, const struct file_head *head)
@@ -123,7 +137,7 @@ int journal_create(const char *folder, size_t segment_bytes, uint64_t *ret_salt)
 		return -EIO;
 	}
 	path_of(folder, "baocao.journal", path);
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		return errno == ENOSPC || errno == EDQUOT ? JOURNAL_E_FULL : -errno;
 	}

@@ -504,6 +504,7 @@ int node_restored(const struct settings *settings)
 	CLEANUP(intake_freep) struct intake *intake = NULL;
 	struct intake_options options = { 0 };
 	struct instant now = instant_now();
+	char why[LIMIT_PLACE_BYTES] = "";
 	struct node_init life;
 	struct key_pair pair;
 	int r = read_key(settings, &pair);
@@ -512,14 +513,16 @@ int node_restored(const struct settings *settings)
 		r = open_store(settings, &store);
 	}
 	if (r == 0) {
-		options = (struct intake_options){ .store = store, .pair = &pair };
+		options = (struct intake_options){
+			.store = store, .pair = &pair, .restored = true, .why = why
+		};
 		r = intake_new(&options, &intake);
-		if (r == INTAKE_E_JOURNAL) { /* it is not of this copy */
-			options.without_journal = true;
-			r = intake_new(&options, &intake);
-		}
 		r = r == INTAKE_E_FORMAT
 			    ? fail_config(settings->state, "the store belongs to another key")
+		    : r == INTAKE_E_JOURNAL ? fail_config(settings->state, why)
+		    : r == INTAKE_E_FULL
+			    ? fail_config(settings->state,
+				      "no room for what the journal has; make map_size larger")
 		    : r ? fail_store(settings->state, r > 0 ? -EIO : r)
 			: 0;
 	}

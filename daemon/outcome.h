@@ -86,9 +86,9 @@ struct intake {
 	uint64_t commits;
 	uint64_t refusals[JUDGEMENT_COUNT];
 	bool reload; /* a publication is in this commit */
-	bool hold;   /* intake_options has the words, also of without_journal */
-	bool without_journal;
-	struct journal *journal; /* NULL where nothing is held back */
+	bool hold;   /* intake_options has the words, also of restored */
+	bool restored;
+	struct journal *journal; /* NULL: nothing is held back */
 	struct held *held;       /* what the tables do not show yet */
 	struct txn *view;        /* the tables as of tables_size; NULL: not open */
 	bool stale;              /* a run has failed whose changes may be in held */
@@ -111,6 +111,9 @@ int intake_outcome(int store);
 void view_drop(struct intake *intake);
 /* After a run has failed: what is held is made again from the tables and the journal. 0 or -errno. */
 int intake_reread(struct intake *intake);
+
+/* From now on commits of reports go to a journal, where that is wanted and can be. 0, INTAKE_E_FULL, -errno. */
+int journal_begin(struct intake *intake);
 
 /* run.c: waits until the run that is under way is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */
 int run_land(struct intake *intake);

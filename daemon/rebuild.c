@@ -452,6 +452,7 @@ static int rebuild_all(struct rebuild *rebuild)
 /* Either everything is committed, or the transaction is thrown away. */
 static int run(struct rebuild *rebuild)
 {
+	struct journal_row row;
 	int r = cells_new(&rebuild->fold.cells);
 
 	if (r == 0) {
@@ -474,6 +475,10 @@ static int run(struct rebuild *rebuild)
 	if (txn_error(
 		    rebuild->out)) { /* whatever came of it: what could not be written reads as missing */
 		r = outcome_of(txn_error(rebuild->out));
+	}
+	if (r == 0 && journal_row_get(rebuild->out, &row)) {
+		row.in_use = JOURNAL_UNUSED;
+		journal_row_put(rebuild->out, row);
 	}
 	if (r == 0) {
 		r = outcome_of(txn_commit(rebuild->out));

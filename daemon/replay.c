@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "daemon/fold.h"
 #include "daemon/proof.h"
 
 static struct bytes row_key(void)
@@ -36,6 +37,7 @@ struct room {
 	struct hash leaves[LIMIT_BATCH_ENTRIES];
 	struct hash nodes[GROWTH_NODES(LIMIT_BATCH_ENTRIES)];
 	struct growth growth;
+	struct journal_record last; /* that was taken; no bytes: none */
 };
 
 /* The first of those that begin where the ledger ends which follows it. 1, 0 where there is none, -errno or fn's. */
@@ -61,6 +63,7 @@ static int take_next(struct replay *replay, const struct journal_record *records
 		}
 		growth_peaks(&room->growth, &replay->peaks);
 		replay->instant = view.instant;
+		room->last = *record;
 		return r ? r : 1;
 	}
 	return 0;
@@ -86,6 +89,23 @@ static int find_gap(struct replay *replay, const struct journal_record *records,
 	return 0;
 }
 
+/* The root of the last record is over all entries: its signature speaks for all of them. */
+static int check_signature(struct replay *replay, const struct journal_record *last)
+{
+	struct checkpoint checkpoint;
+	struct batch_view view;
+
+	if (last->bytes.size == 0 ||
+		(batch_view_read(last->first_seq, last->bytes, &view) &&
+			!checkpoint_verify(view.note, replay->node, &checkpoint))) {
+		return 0;
+	}
+	snprintf(replay->why, sizeof(replay->why),
+		"the journal's record of entry %" PRIu64 " is not signed by this node",
+		last->first_seq);
+	return REPLAY_E_GAP;
+}
+
 int replay_run(struct replay *replay, replay_fn *fn, void *data)
 {
 	CLEANUP(freep) struct journal_record *records = NULL;
@@ -100,6 +120,9 @@ int replay_run(struct replay *replay, replay_fn *fn, void *data)
 	do {
 		r = take_next(replay, records, count, room, fn, data);
 	} while (r == 1);
+	if (r == 0) {
+		r = check_signature(replay, &room->last);
+	}
 	return r ? r : find_gap(replay, records, count, room->leaves);
 }
 
@@ -114,10 +137,19 @@ static int absorb(void *data, const struct batch_view *view, const struct growth
 
 static int absorb_all(struct txn *txn, struct replay *replay)
 {
+	struct node_init init;
 	struct proofs proofs;
+	struct entry first;
 	uint64_t seq;
-	int r = ledger_last(txn, &seq, &replay->instant);
+	int r = ledger_entry(txn, 1, &first);
 
+	if (r == 0 && !node_init_read(first.body, &init)) {
+		r = -EBADMSG;
+	}
+	replay->node = &init.node;
+	if (r == 0) {
+		r = ledger_last(txn, &seq, &replay->instant);
+	}
 	proofs_init(&proofs, txn);
 	if (r == 0) {
 		r = proofs_peaks(&proofs, seq, &replay->peaks);
@@ -135,7 +167,7 @@ int replay_absorb(struct store *store, char *why)
 	if (r) {
 		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
 	}
-	if (!journal_row_get(txn, &row) || !row.in_use) {
+	if (!journal_row_get(txn, &row) || row.in_use != JOURNAL_IN_USE) {
 		return 0;
 	}
 	r = journal_open(store_folder(store), row.salt, &replay.journal);
@@ -151,7 +183,7 @@ int replay_absorb(struct store *store, char *why)
 		memcpy(why, replay.why, sizeof(replay.why));
 	}
 	if (r == 0) {
-		row.in_use = 0;
+		row.in_use = JOURNAL_ABSORBED;
 		journal_row_put(txn, row);
 		r = txn_commit(txn);
 		txn = NULL;

@@ -10,11 +10,17 @@ enum {
 	REPLAY_E_GAP = 1, /* records are damaged or missing; replay.why says where */
 };
 
-/* In table meta, under the key "journal": which one is this store's, and whether it may have what the tables have not. */
+/* In table meta, under the key "journal": which one is this store's. */
 struct journal_row {
 	uint64_t salt;
-	uint8_t in_use;
+	uint8_t in_use; /* enum journal_use */
 } __attribute__((packed));
+
+enum journal_use {
+	JOURNAL_UNUSED = 0, /* the tables have everything */
+	JOURNAL_IN_USE,     /* it may have what the tables have not */
+	JOURNAL_ABSORBED, /* table ledger has it, the state does not: a rebuild was not finished */
+};
 
 bool journal_row_get(struct txn *txn, struct journal_row *ret);
 void journal_row_put(struct txn *txn, struct journal_row row);
@@ -22,7 +28,8 @@ void journal_row_delete(struct txn *txn);
 
 struct replay {
 	struct journal *journal;
-	struct peaks peaks; /* of the ledger in the tables; moved to the journal's end */
+	const struct public_key *node; /* who signed it */
+	struct peaks peaks;            /* of the ledger in the tables; moved to the journal's end */
 	struct instant instant;
 	char why[LIMIT_PLACE_BYTES];
 };
@@ -36,7 +43,8 @@ typedef int replay_fn(void *data, const struct batch_view *view, const struct gr
  */
 int replay_run(struct replay *replay, replay_fn *fn, void *data);
 /*
- * Puts what the journal has behind the tables into the ledger, and nothing into the state: for a rebuild. why has room
- * for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP with words, STORE_E_FULL as -ENOSPC, -errno.
+ * Puts what the journal has behind the tables into the ledger, and nothing into the state: for a rebuild, which has
+ * to put JOURNAL_UNUSED with what it makes. why has room for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP with words,
+ * STORE_E_FULL as -ENOSPC, -errno.
  */
 int replay_absorb(struct store *store, char *why);

@@ -81,7 +81,7 @@ static bool goes_to_journal(
 			return false;
 		}
 	}
-	if (!intake->hold) {
+	if (!intake->journal) {
 		return false;
 	}
 	settle_begin(intake, false);
@@ -228,6 +228,9 @@ static int run_journal(struct intake *intake, struct run *run, struct instant no
 	if (r == 0) {
 		answer_run(intake, run, settle_for(intake, run));
 	}
+	if (!intake_is_behind(intake)) {
+		view_drop(intake);
+	}
 	return r;
 }
 
@@ -319,6 +322,7 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 	}
 	if (r == 0) {
 		answer_run(intake, run, 0);
+		journal_begin(intake); /* where there was no room for it before */
 	}
 	return r;
 }

@@ -105,7 +105,7 @@ static int write_now(struct intake *intake, bool stop)
 		settle_write(intake, txn);
 		refusals_put(intake->refusals, txn);
 		if (stop && journal_row_get(txn, &row)) {
-			row.in_use = 0;
+			row.in_use = JOURNAL_UNUSED;
 			journal_row_put(txn, row);
 		}
 		r = txn_commit(txn);
@@ -140,7 +140,7 @@ static bool may_begin(const struct intake *intake)
 {
 	size_t older;
 
-	if (!intake->hold || intake->full || intake->stale || !intake_is_behind(intake) ||
+	if (!intake->journal || intake->full || intake->stale || !intake_is_behind(intake) ||
 		worker_is_busy(intake->settler) || journal_is_adopted(intake->journal)) {
 		return false;
 	}
@@ -148,17 +148,26 @@ static bool may_begin(const struct intake *intake)
 	return older == 0;
 }
 
+/* Is there as much of what nobody writes yet as there may be? */
 static bool is_due(const struct intake *intake)
 {
+	uint64_t begun =
+		worker_is_busy(intake->settler) ? intake->settling.size : intake->tables_size;
+
 	return journal_is_filling(intake->journal) ||
 	       held_bytes(intake->held) >= LIMIT_HELD_BYTES ||
-	       intake->peaks.size - intake->tables_size >= LIMIT_HELD_ENTRIES;
+	       intake->peaks.size - begun >= LIMIT_HELD_ENTRIES;
 }
 
 void settle_begin(struct intake *intake, bool anyhow)
 {
-	if (!may_begin(intake) || !(anyhow || is_due(intake)) || run_land(intake) != 0 ||
-		!may_begin(intake)) {
+	if (!intake->journal || !(anyhow || is_due(intake))) {
+		return;
+	}
+	if (!anyhow) { /* it is not put off any more */
+		settle_wait(intake);
+	}
+	if (!may_begin(intake) || run_land(intake) != 0 || !may_begin(intake)) {
 		return;
 	}
 	held_freeze(intake->held);

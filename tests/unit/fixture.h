@@ -655,12 +655,30 @@ static inline void world_keys_text(struct buffer *ret)
 	}
 }
 
-static inline void world_open(struct world *world, size_t map_bytes, bool create)
+/* The store alone. */
+static inline void world_open_store(struct world *world, size_t map_bytes, bool create)
 {
 	struct store_options options = {
 		.folder = world->folder, .map_bytes = map_bytes, .create = create, .scratch = true
 	};
-	struct intake_options intake = { .pair = &world->node, .hold = world->hold };
+
+	assert_int_equal(store_open(&options, &world->store), 0);
+}
+
+/* The intake on it, or what intake_new says instead: then there is none. why as there. */
+static inline int world_begin(struct world *world, bool restored, char *why)
+{
+	struct intake_options options = { .store = world->store,
+		.pair = &world->node,
+		.hold = world->hold,
+		.restored = restored,
+		.why = why };
+
+	return intake_new(&options, &world->intake);
+}
+
+static inline void world_open(struct world *world, size_t map_bytes, bool create)
+{
 	struct key_pair operator= party_pair(OPERATOR);
 	struct node_init init = { .node = world->node.public,
 		.unit = 1,
@@ -668,12 +686,11 @@ static inline void world_open(struct world *world, size_t map_bytes, bool create
 		.epoch = 1000,
 		.synthetic = true };
 
-	assert_int_equal(store_open(&options, &world->store), 0);
+	world_open_store(world, map_bytes, create);
 	if (create) {
 		assert_int_equal(intake_init(world->store, &world->node, &init, world->now), 0);
 	}
-	intake.store = world->store;
-	assert_int_equal(intake_new(&intake, &world->intake), 0);
+	assert_int_equal(world_begin(world, false, NULL), 0);
 }
 
 static inline void world_close(struct world *world)

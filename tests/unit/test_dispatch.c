@@ -190,14 +190,16 @@ static void ask(struct fixture *fixture, int64_t type, size_t ones, int64_t expe
 	assert_int_equal(answered, expected);
 }
 
-/* One report under way to the journal. */
-static void begin_one(struct fixture *fixture)
+/* Reports under way to the journal, more than are written at once; the first is of ward 101. */
+static void begin_some(struct fixture *fixture)
 {
 	fixture->world->hold = true;
 	world_reopen(fixture->world, MAP_BYTES);
 	fixture->node->store = fixture->world->store;
 	fixture->node->intake = fixture->world->intake;
-	take_submit(fixture, 1, 1, 0);
+	for (uint64_t counter = 1; counter <= 40; counter++) {
+		take_submit(fixture, counter, 1, 0);
+	}
 	node_flush(fixture->node);
 	assert_true(intake_is_flying(fixture->node->intake));
 }
@@ -208,7 +210,7 @@ static void a_question_of_the_ledger_has_what_is_held_back_written_first(void **
 	struct fixture *fixture = *state;
 	struct own own;
 
-	begin_one(fixture);
+	begin_some(fixture);
 	assert_false(world_own(fixture->world, "2022-05", 101, &own));
 	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_RECEIPTS);
 	assert_true(world_own(fixture->world, "2022-05", 101, &own));
@@ -222,7 +224,7 @@ static void a_question_of_figures_sees_what_is_held_back(void **state)
 	struct txn *txn;
 	struct own own;
 
-	begin_one(fixture);
+	begin_some(fixture);
 	ask(fixture, MESSAGE_LIST, 0, MESSAGE_ANSWER);
 	assert_false(intake_is_flying(fixture->node->intake));
 	assert_false(world_own(fixture->world, "2022-05", 101, &own));
@@ -230,7 +232,7 @@ static void a_question_of_figures_sees_what_is_held_back(void **state)
 	assert_false(own_get(txn, &key, &own));
 	txn_show(txn, intake_held(fixture->node->intake));
 	assert_true(own_get(txn, &key, &own));
-	assert_int_equal(own.revision, 1);
+	assert_true(own.revision > 0);
 	txn_abort(txn);
 	assert_int_equal(txn_begin(fixture->world->store, false, &txn), 0);
 	assert_null(txn_shown(txn));

@@ -1,8 +1,7 @@
 #include "tests/unit/fixture.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/resource.h>
+#include <sys/uio.h>
 
 #include "daemon/journal.h"
 
@@ -14,6 +13,61 @@ enum {
 	ALIGNED = 512,
 	VERSION_AT = 8,
 };
+
+/* What the system does, where it is not what it does otherwise. */
+static struct {
+	int reserve_error;
+	int write_error; /* of the next write */
+	size_t step;     /* bytes that one write takes at most; 0: all, SIZE_MAX: none */
+	int flush_error;
+	size_t written;
+	size_t flushed; /* of written, at the last flush */
+} played;
+
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+ssize_t __real_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
+ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	errno = played.reserve_error;
+	return played.reserve_error ? -1 : __real_fallocate(fd, mode, offset, size);
+}
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset)
+{
+	struct iovec some[JOURNAL_PARTS + 1];
+	size_t left = played.step ? played.step : SIZE_MAX;
+	ssize_t done;
+	int used = 0;
+
+	if (played.write_error) {
+		errno = played.write_error;
+		played.write_error = 0;
+		return -1;
+	}
+	if (played.step == SIZE_MAX) {
+		return 0;
+	}
+	for (; used < count && left > 0; used++) {
+		some[used] = parts[used];
+		some[used].iov_len = some[used].iov_len < left ? some[used].iov_len : left;
+		left -= some[used].iov_len;
+	}
+	done = __real_pwritev(fd, some, used, offset);
+	played.written += done > 0 ? (size_t)done : 0;
+	return done;
+}
+
+int __wrap_fdatasync(int fd)
+{
+	played.flushed = played.written;
+	errno = played.flush_error;
+	return played.flush_error ? -1 : __real_fdatasync(fd);
+}
 
 struct box {
 	char folder[64];
@@ -29,6 +83,7 @@ static int set_up(void **state)
 	uint32_t seed = 20260101;
 
 	assert_non_null(box);
+	memset(&played, 0, sizeof(played));
 	folder_make(box->folder);
 	snprintf(box->path, sizeof(box->path), "%s/baocao.journal", box->folder);
 	for (size_t i = 0; i < sizeof(box->bytes); i++) {
@@ -192,6 +247,14 @@ static void one_made_anew_has_nothing_of_the_one_before(void **state)
 	assert_int_equal(scanned(box), 0);
 }
 
+static void one_made_anew_of_the_same_size_keeps_its_space(void **state)
+{
+	struct box *box = *state;
+
+	played.reserve_error = ENOSPC; /* it would fail */
+	assert_int_equal(journal_create(box->folder, SEGMENT, &box->salt), 0);
+}
+
 static void its_space_is_reserved(void **state)
 {
 	struct box *box = *state;
@@ -225,55 +288,110 @@ static void a_segment_between_them_is_whole_pages(void **state)
 	assert_int_equal(file_bytes(box), HEAD + 2 * 25 * 4096);
 }
 
-/* Nothing is written behind so many bytes of a file until the limit is lifted. */
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-static void one_that_cannot_be_made_leaves_no_file(void **state)
+static void one_that_finds_the_disk_full_is_not_made(void **state)
 {
 	struct box *box = *state;
-	int r;
 
-	limit_files(SEGMENT);
-	r = journal_create(box->folder, SEGMENT, &box->salt);
-	limit_files(RLIM_INFINITY);
-	assert_int_equal(r, -EFBIG);
+	played.reserve_error = ENOSPC;
+	assert_int_equal(journal_create(box->folder, 2 * SEGMENT, &box->salt), JOURNAL_E_FULL);
+}
+
+static void one_that_is_not_made_leaves_no_file(void **state)
+{
+	struct box *box = *state;
+
+	played.reserve_error = ENOSPC;
+	journal_create(box->folder, 2 * SEGMENT, &box->salt);
 	assert_int_equal(access(box->path, F_OK), -1);
+}
+
+static void one_that_cannot_be_reserved_is_made_as_long(void **state)
+{
+	struct box *box = *state;
+
+	played.reserve_error = EOPNOTSUPP;
+	assert_int_equal(journal_create(box->folder, 2 * SEGMENT, &box->salt), 0);
+	assert_int_equal(opened_with(box, box->salt), 0);
+}
+
+static void a_failure_to_reserve_is_told(void **state)
+{
+	struct box *box = *state;
+
+	played.reserve_error = EIO;
+	assert_int_equal(journal_create(box->folder, 2 * SEGMENT, &box->salt), -EIO);
+}
+
+/* Parts of all sizes, written so many bytes at a time. */
+static void write_in_steps(struct box *box, size_t step)
+{
+	const struct bytes parts[JOURNAL_PARTS] = { { box->bytes, 12 }, { box->bytes + 12, 32 },
+		{ box->bytes + 44, 1 }, { box->bytes + 45, 2955 } };
+
+	played.step = step;
+	assert_int_equal(journal_place(box->journal, 5, parts, JOURNAL_PARTS), 0);
+	assert_int_equal(journal_write(box->journal), 0);
+	played.step = 0;
+}
+
+static void a_write_that_is_cut_short_goes_on_where_it_ended(void **state)
+{
+	static const size_t steps[] = { 1, 7, RECORD_HEAD, RECORD_HEAD + 12, 100 };
+	struct box *box = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		CLEANUP(freep) struct journal_record *records = NULL;
+		size_t count;
+
+		patch(box, HEAD, box->bytes + 4000, 4000); /* of no record */
+		journal_reset(box->journal);
+		write_in_steps(box, steps[i]);
+		assert_int_equal(journal_scan(box->journal, &records, &count), 0);
+		assert_int_equal(count, 1);
+		assert_true(bytes_equal(records[0].bytes, (struct bytes){ box->bytes, 3000 }));
+	}
+}
+
+static void a_write_that_is_interrupted_is_tried_again(void **state)
+{
+	struct box *box = *state;
+
+	played.write_error = EINTR;
+	write_three(box);
+	assert_int_equal(scanned(box), 3);
+}
+
+/* What becomes of writing a record. */
+static int outcome_of_write(struct box *box)
+{
+	struct bytes part = bytes_at(box, 5, 100);
+
+	assert_int_equal(journal_place(box->journal, 5, &part, 1), 0);
+	return journal_write(box->journal);
 }
 
 static void a_write_that_fails_is_told(void **state)
 {
-	struct box *box = *state;
-	struct bytes part = bytes_at(box, 5, 3000);
-	int r;
-
-	assert_int_equal(journal_place(box->journal, 5, &part, 1), 0);
-	limit_files(HEAD + 1000);
-	r = journal_write(box->journal);
-	limit_files(RLIM_INFINITY);
-	assert_int_equal(r, -EFBIG);
+	played.write_error = ENOSPC;
+	assert_int_equal(outcome_of_write(*state), -ENOSPC);
 }
 
-/* The first call writes 1,000 bytes, which end within the second part. */
-static void a_write_that_was_cut_short_goes_on_where_it_ended(void **state)
+static void a_write_that_makes_no_way_is_told(void **state)
 {
-	struct box *box = *state;
-	struct bytes parts[2] = { { box->bytes, 700 }, { box->bytes + 700, 2300 } };
-	const struct journal_record *record;
+	played.step = SIZE_MAX;
+	assert_int_equal(outcome_of_write(*state), -EIO);
+}
 
-	assert_int_equal(journal_place(box->journal, 5, parts, 2), 0);
-	limit_files(HEAD + 1000);
-	assert_int_equal(journal_write(box->journal), -EFBIG);
-	limit_files(RLIM_INFINITY);
-	record = journal_find(box->journal, 5);
-	assert_memory_equal(record->bytes.data, box->bytes, 1000 - RECORD_HEAD);
+static void a_flush_that_fails_is_told(void **state)
+{
+	played.flush_error = EIO;
+	assert_int_equal(outcome_of_write(*state), -EIO);
+}
+
+static void a_record_is_flushed_when_all_of_it_is_written(void **state)
+{
+	write_in_steps(*state, 700);
+	assert_int_equal(played.flushed, RECORD_HEAD + 3000);
 }
 
 static void an_empty_journal_has_no_record(void **state)
@@ -751,13 +869,21 @@ int main(void)
 		TEST(one_of_another_version_is_foreign),
 		TEST(one_made_anew_has_another_salt),
 		TEST(one_made_anew_has_nothing_of_the_one_before),
+		TEST(one_made_anew_of_the_same_size_keeps_its_space),
 		TEST(its_space_is_reserved),
 		TEST(a_segment_is_not_smaller_than_the_least),
 		TEST(a_segment_is_not_larger_than_the_greatest),
 		TEST(a_segment_between_them_is_whole_pages),
-		TEST(one_that_cannot_be_made_leaves_no_file),
+		TEST(one_that_finds_the_disk_full_is_not_made),
+		TEST(one_that_is_not_made_leaves_no_file),
+		TEST(one_that_cannot_be_reserved_is_made_as_long),
+		TEST(a_failure_to_reserve_is_told),
+		TEST(a_write_that_is_cut_short_goes_on_where_it_ended),
+		TEST(a_write_that_is_interrupted_is_tried_again),
 		TEST(a_write_that_fails_is_told),
-		TEST(a_write_that_was_cut_short_goes_on_where_it_ended),
+		TEST(a_write_that_makes_no_way_is_told),
+		TEST(a_flush_that_fails_is_told),
+		TEST(a_record_is_flushed_when_all_of_it_is_written),
 		TEST(an_empty_journal_has_no_record),
 		TEST(an_empty_journal_has_nothing_to_scan),
 		TEST(a_record_is_found_by_its_first_sequence),

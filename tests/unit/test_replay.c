@@ -1,0 +1,1046 @@
+#include "tests/unit/fixture.h"
+
+#include <fcntl.h>
+
+#include "daemon/rebuild.h"
+#include "daemon/replay.h"
+
+/* As they lie in the journal's file. */
+enum {
+	FILE_HEAD = 4096,
+	SALT_AT = 16,
+	RECORD_HEAD = 24,
+	ALIGNED = 512,
+	/* The entries before the first report: who the node is, units, plan and keys. */
+	FIRST = 5,
+	STORE_BYTES = 8 << 20, /* one eighth is a segment */
+};
+
+static int set_up(void **state)
+{
+	struct world *world = world_new();
+
+	world->hold = true;
+	world_reopen(world, STORE_BYTES);
+	*state = world;
+	return 0;
+}
+
+static void path_of(const struct world *world, const char *name, char ret[128])
+{
+	snprintf(ret, 128, "%s/%s", world->folder, name);
+}
+
+/* A file of the store; the caller's to free. */
+static struct buffer file_take(const struct world *world, const char *name)
+{
+	struct buffer file = { 0 };
+	char path[128];
+
+	path_of(world, name, path);
+	assert_int_equal(file_read(path, 2 * STORE_BYTES, &file), 0);
+	return file;
+}
+
+static void file_put(const struct world *world, const char *name, const struct buffer *file)
+{
+	char path[128];
+	FILE *stream;
+
+	path_of(world, name, path);
+	stream = fopen(path, "we");
+	assert_non_null(stream);
+	assert_int_equal(fwrite(file->data, 1, file->size, stream), file->size);
+	assert_int_equal(fclose(stream), 0);
+}
+
+static void journal_lose(const struct world *world)
+{
+	char path[128];
+
+	path_of(world, "baocao.journal", path);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* Where the head of the record that begins with seq lies. There is one. */
+static size_t record_at(const struct buffer *journal, uint64_t seq)
+{
+	size_t found = 0;
+
+	for (size_t at = FILE_HEAD; at + RECORD_HEAD <= journal->size; at += ALIGNED) {
+		if (memcmp(journal->data + at, journal->data + SALT_AT, 8) == 0 &&
+			memcmp(journal->data + at + 8, &seq, 8) == 0) {
+			assert_int_equal(found, 0);
+			found = at;
+		}
+	}
+	assert_true(found > 0);
+	return found;
+}
+
+/* With its head. */
+static size_t record_size(const struct buffer *journal, size_t at)
+{
+	uint32_t size;
+
+	memcpy(&size, journal->data + at + 16, sizeof(size));
+	return RECORD_HEAD + size;
+}
+
+/* Changes a byte of the journal's file. */
+static void damage_at(const struct world *world, size_t at)
+{
+	char path[128];
+	uint8_t byte;
+	int fd;
+
+	path_of(world, "baocao.journal", path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+	byte ^= 0x10;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+	close(fd);
+}
+
+/* The same in the record that begins with seq. */
+static void damage(const struct world *world, uint64_t seq, size_t offset)
+{
+	CLEANUP(buffer_free) struct buffer journal = file_take(world, "baocao.journal");
+
+	damage_at(world, record_at(&journal, seq) + offset);
+}
+
+/* The process ends, and nothing is written any more; then it starts again. */
+static int start(struct world *world, char why[LIMIT_PLACE_BYTES])
+{
+	world_open_store(world, STORE_BYTES, false);
+	return world_begin(world, false, why);
+}
+
+static void take(struct world *world, enum party sender, uint64_t counter, struct report_spec spec)
+{
+	assert_int_equal(submit_report(world, sender, counter, spec), -1);
+}
+
+/* The same, for a copy of its receipt. */
+static struct buffer receipt_of(
+	struct world *world, enum party sender, uint64_t counter, struct report_spec spec)
+{
+	take(world, sender, counter, spec);
+	return buffer_of(answer_of(world, 0).receipt);
+}
+
+/* Entries FIRST, FIRST + 1 and FIRST + 2, in a record each. */
+static void take_three(struct world *world)
+{
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+}
+
+static void what_only_the_journal_has_is_counted_again_after_a_start(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_seq(world->intake), FIRST + 2);
+}
+
+static void after_a_start_it_is_still_only_in_the_journal(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_true(intake_is_behind(world->intake));
+}
+
+static void its_receipts_are_the_same_bytes_when_it_is_sent_again(void **state)
+{
+	const struct report_spec spec = report_n("2022-05", 101, 1, 3);
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer before = receipt_of(world, WARD_101, 1, spec);
+	CLEANUP(buffer_free) struct buffer after = { 0 };
+
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	world->now.ms++;
+	after = receipt_of(world, WARD_101, 1, spec);
+	assert_true(bytes_equal(buffer_bytes(&after), buffer_bytes(&before)));
+}
+
+static void its_receipts_are_the_same_bytes_when_they_are_asked_for(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free)
+	struct buffer before = receipt_of(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	struct key_pair pair = party_pair(WARD_101);
+	CLEANUP(writer_free) struct writer after;
+	uint32_t party;
+
+	writer_init(&after);
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle(world->intake), 0);
+	party = catalog_key_find(intake_catalog(world->intake), &pair.public)->party;
+	assert_int_equal(intake_receipt(world->intake, party, 1, &after), 0);
+	assert_true(bytes_equal(writer_bytes(&after), buffer_bytes(&before)));
+}
+
+static void its_figures_are_the_same_once_it_is_settled(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+}
+
+/* Commits of reports of all wards, one of them bad, until a complete subtree of the ledger is written. */
+static void run_history(struct world *world)
+{
+	enum { RUNS = 12, MONTHS = 7, BAD = 5, SUBTREE = 256 };
+	static const enum party parties[] = { WARD_101, WARD_102, WARD_201, WARD_202 };
+	static const uint32_t units[] = { 101, 102, 201, 202 };
+	uint64_t counter = 0;
+
+	for (uint32_t run = 1; run <= RUNS; run++) {
+		world->now.ms += 1000;
+		for (uint32_t i = 0; i < MONTHS * ARRAY_SIZE(units); i++) {
+			size_t ward = i % ARRAY_SIZE(units);
+			char period[16];
+			struct report_spec spec = report_n(period, units[ward], run, run + i);
+
+			snprintf(period, sizeof(period), "2022-%02u",
+				(unsigned)(i / ARRAY_SIZE(units) + 1));
+			spec.values[0].number = i == BAD ? -1 : spec.values[0].number;
+			queue_submit(world, parties[ward],
+				submission_of(parties[ward], ++counter, &spec, 1));
+		}
+		assert_int_equal(world_run(world), 0);
+	}
+	assert_true(intake_seq(world->intake) > SUBTREE);
+}
+
+static void a_state_folded_from_the_journal_is_the_same_state(void **state)
+{
+	struct world *plain = world_new(), *world = *state;
+	struct hash hash;
+
+	run_history(plain);
+	hash = world_hash(plain);
+	world_free(plain);
+	run_history(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_unchanged(world, &hash);
+}
+
+static void a_recount_finds_no_difference_in_what_was_replayed(void **state)
+{
+	struct world *world = *state;
+
+	run_history(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_verified(world);
+}
+
+static void reports_go_on_where_the_journal_ended(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	take(world, WARD_101, 3, report_n("2022-05", 101, 3, 7));
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 11);
+	assert_verified(world);
+}
+
+static void a_publication_is_taken_behind_what_was_replayed(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer units = { 0 };
+
+	take_three(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	world->now.ms++;
+	units_text_moved(false, 3, &units);
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", (const char *)units.data), -1);
+	assert_int_equal(world_sum(world, "2022-05", 20, FIELD_N), 4);
+	assert_verified(world);
+}
+
+/* Each time a record lies where those before it were, and all that was ever there can be scanned. */
+static void starts_may_follow_each_other(void **state)
+{
+	struct world *world = *state;
+
+	for (uint32_t i = 1; i <= 12; i++) {
+		take(world, WARD_101, i, report_n("2022-05", 101, i, i));
+		if (i % 4 == 0) {
+			assert_int_equal(intake_settle(world->intake), 0);
+		}
+		world_close(world);
+		world_open(world, STORE_BYTES, false);
+	}
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 12);
+	assert_verified(world);
+}
+
+static void the_clock_does_not_go_back_behind_the_journal(void **state)
+{
+	const struct instant later = at("2022-07-01");
+	struct world *world = *state;
+	struct own own;
+
+	world->now = later;
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	world->now = at("2022-06-01");
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_true(world_own(world, "2022-05", 102, &own));
+	assert_int_equal(own.received_ms, later.ms);
+}
+
+/* As after the disk was full. */
+static void a_store_that_is_opened_again_has_its_journal_read_again(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	intake_pause(world->intake);
+	assert_int_equal(store_reopen(world->store), 0);
+	assert_int_equal(intake_refresh(world->intake), 0);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
+static void a_node_that_holds_nothing_back_takes_the_journal_into_its_tables(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world->hold = false;
+	world_reopen(world, STORE_BYTES);
+	assert_false(intake_is_behind(world->intake));
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
+static void a_last_record_with_a_damaged_byte_is_passed_over(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+	size_t at, size;
+
+	take_three(world);
+	world_close(world);
+	journal = file_take(world, "baocao.journal");
+	at = record_at(&journal, FIRST + 2);
+	size = record_size(&journal, at);
+	for (size_t i = 0; i < size; i += i < 80 ? 1 : 37) {
+		if (i >= RECORD_HEAD - 4 && i < RECORD_HEAD) {
+			continue; /* nothing lies there */
+		}
+		damage_at(world, at + i);
+		world_open(world, STORE_BYTES, false);
+		assert_int_equal(intake_seq(world->intake), FIRST + 1);
+		world_close(world);
+		damage_at(world, at + i); /* mends it */
+	}
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_seq(world->intake), FIRST + 2);
+}
+
+static void a_last_record_that_was_cut_off_is_passed_over(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+	size_t at, size;
+
+	take_three(world);
+	world_close(world);
+	journal = file_take(world, "baocao.journal");
+	at = record_at(&journal, FIRST + 2);
+	size = record_size(&journal, at);
+	memset(journal.data + at + size / 2, 0, size - size / 2);
+	file_put(world, "baocao.journal", &journal);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_seq(world->intake), FIRST + 1);
+}
+
+/* Loses the last of three, which was of ward 102. */
+static void start_without_last(struct world *world)
+{
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST + 2, RECORD_HEAD + 100);
+	world_open(world, STORE_BYTES, false);
+	world->now.ms += 1000;
+}
+
+static void what_was_passed_over_does_not_count(void **state)
+{
+	struct world *world = *state;
+
+	start_without_last(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 5);
+	assert_verified(world);
+}
+
+static void what_was_passed_over_is_taken_when_it_is_sent_again(void **state)
+{
+	struct world *world = *state;
+
+	start_without_last(world);
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
+static void what_was_passed_over_gets_another_receipt_when_it_is_sent_again(void **state)
+{
+	const struct report_spec spec = report_n("2022-05", 102, 1, 4);
+	CLEANUP(buffer_free) struct buffer bytes = submission_of(WARD_102, 1, &spec, 1);
+	CLEANUP(buffer_free) struct buffer before = { 0 };
+	struct world *world = *state;
+	struct receipt receipt;
+
+	start_without_last(world);
+	before = buffer_of(answer_of(world, 0).receipt);
+	take(world, WARD_102, 1, spec);
+	assert_false(bytes_equal(answer_of(world, 0).receipt, buffer_bytes(&before)));
+	assert_null(receipt_verify(
+		answer_of(world, 0).receipt, &world->node.public, buffer_bytes(&bytes), &receipt));
+}
+
+static void the_journal_is_used_again_behind_what_was_passed_over(void **state)
+{
+	struct world *world = *state;
+
+	start_without_last(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 6));
+	assert_true(intake_is_behind(world->intake));
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 11);
+	assert_verified(world);
+}
+
+static void a_damaged_record_with_a_whole_one_behind_it_is_a_gap(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
+}
+
+static void a_gap_is_told_with_the_entries(void **state)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	start(world, why);
+	assert_string_equal(why,
+		"the journal has entry 7 and those behind it, but nothing whole from entry 6 on");
+}
+
+static void a_gap_before_all_of_the_journal_is_told_too(void **state)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST, RECORD_HEAD + 100);
+	start(world, why);
+	assert_string_equal(why,
+		"the journal has entry 6 and those behind it, but nothing whole from entry 5 on");
+}
+
+static void a_journal_that_is_put_back_after_a_gap_is_taken(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer whole = { 0 };
+
+	take_three(world);
+	world_close(world);
+	whole = file_take(world, "baocao.journal");
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
+	world_close(world);
+	file_put(world, "baocao.journal", &whole);
+	assert_int_equal(start(world, NULL), 0);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
+static void a_missing_journal_of_a_store_that_was_not_stopped_is_told(void **state)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	journal_lose(world);
+	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
+	assert_non_null(strstr(why, "baocao.journal"));
+}
+
+static void settled_tables_do_not_make_up_for_a_missing_journal(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	world_close(world);
+	journal_lose(world);
+	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
+}
+
+static void a_journal_of_another_store_is_as_good_as_none(void **state)
+{
+	struct world *world = *state, *other = world_new();
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+
+	other->hold = true;
+	world_reopen(other, STORE_BYTES);
+	take_three(other);
+	journal = file_take(other, "baocao.journal");
+	world_free(other);
+	take_three(world);
+	world_close(world);
+	file_put(world, "baocao.journal", &journal);
+	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
+}
+
+/* Starts it as a copy that was put back: once, and nothing is held back. */
+static void start_restored(struct world *world)
+{
+	world->hold = false;
+	world_open_store(world, STORE_BYTES, false);
+	assert_int_equal(world_begin(world, true, NULL), 0);
+	world->hold = true;
+}
+
+static void a_restored_store_needs_no_journal(void **state)
+{
+	struct world *world = *state;
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(intake_settle(world->intake), 0);
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	world_close(world);
+	journal_lose(world);
+	start_restored(world);
+	assert_int_equal(intake_seq(world->intake), FIRST);
+	assert_verified(world);
+}
+
+static void a_restored_store_takes_what_fits_of_its_journal(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	start_restored(world);
+	assert_int_equal(intake_seq(world->intake), FIRST);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 3);
+	assert_verified(world);
+}
+
+/* What lay behind the gap has the place of what comes now. */
+static void a_restored_store_goes_on_without_what_did_not_fit(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	start_restored(world);
+	world_reopen(world, STORE_BYTES);
+	take(world, WARD_101, 7, report_n("2022-05", 101, 2, 8));
+	world_close(world);
+	assert_int_equal(start(world, NULL), 0);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 8);
+	assert_verified(world);
+}
+
+static void a_store_that_was_stopped_needs_no_journal(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	assert_int_equal(intake_stop(world->intake), 0);
+	world_close(world);
+	journal_lose(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
+static void a_store_that_was_stopped_takes_nothing_twice(void **state)
+{
+	struct world *world = *state;
+	struct hash before;
+
+	take_three(world);
+	assert_int_equal(intake_stop(world->intake), 0);
+	before = world_hash(world);
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_unchanged(world, &before);
+}
+
+/* The journal's beginning was written over since the copy was made. */
+static void an_older_copy_of_the_store_with_a_newer_journal_is_a_gap(void **state)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer copy = file_take(world, "baocao.mdb");
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(intake_settle(world->intake), 0);
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	world_close(world);
+	file_put(world, "baocao.mdb", &copy);
+	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
+	assert_string_equal(why,
+		"the journal has entry 6 and those behind it, but nothing whole from entry 5 on");
+}
+
+/* The tables as they were before the first segment was written to them, and both segments. */
+static void start_with_both_segments(struct world *world)
+{
+	CLEANUP(buffer_free) struct buffer before = file_take(world, "baocao.mdb");
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	assert_int_equal(intake_settle_begin(world->intake), 0);
+	assert_true(intake_is_settling(world->intake));
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	take(world, WARD_101, 3, report_n("2022-05", 101, 3, 6));
+	world_close(world);
+	file_put(world, "baocao.mdb", &before);
+	assert_int_equal(start(world, NULL), 0);
+}
+
+static void what_lies_in_both_segments_is_counted_again(void **state)
+{
+	struct world *world = *state;
+
+	start_with_both_segments(world);
+	assert_int_equal(intake_seq(world->intake), FIRST + 3);
+}
+
+static void what_lies_in_both_segments_is_settled_in_order(void **state)
+{
+	struct world *world = *state;
+
+	start_with_both_segments(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 10);
+	assert_verified(world);
+}
+
+static void a_conflict_is_found_in_either_segment(void **state)
+{
+	struct world *world = *state;
+
+	start_with_both_segments(world);
+	assert_int_equal(submit_report(world, WARD_101, 1, report_n("2022-05", 101, 9, 9)),
+		REFUSED_ID_CONFLICT);
+	assert_int_equal(submit_report(world, WARD_101, 3, report_n("2022-05", 101, 9, 9)),
+		REFUSED_ID_CONFLICT);
+}
+
+/* A gap across the segments: the last of the first is damaged. */
+static void a_gap_between_the_segments_is_told(void **state)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+	struct world *world = *state;
+
+	start_with_both_segments(world);
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
+	assert_string_equal(why,
+		"the journal has entry 7 and those behind it, but nothing whole from entry 6 on");
+}
+
+/* What was written in the background is passed over, and what came meanwhile is taken. */
+static void a_start_after_a_settle_takes_what_came_meanwhile(void **state)
+{
+	struct world *world = *state;
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(intake_settle_begin(world->intake), 0);
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	world_close(world);
+	assert_int_equal(start(world, NULL), 0);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 5);
+	assert_verified(world);
+}
+
+/* Another world's record of entry FIRST + 1, behind an entry FIRST that has such a number in its report. */
+static struct buffer record_behind(int64_t number)
+{
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+	struct world *other = world_new();
+	struct bytes record;
+	size_t at;
+
+	other->hold = true;
+	world_reopen(other, STORE_BYTES);
+	take(other, WARD_101, 1, report_n("2022-05", 101, 1, number));
+	take(other, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	journal = file_take(other, "baocao.journal");
+	world_free(other);
+	at = record_at(&journal, FIRST + 1);
+	record = (struct bytes){ journal.data + at, record_size(&journal, at) };
+	return buffer_of(record);
+}
+
+/* Puts it behind entry FIRST, with a 3 in its report, as if this journal had it; the entries after a start. */
+static uint64_t seq_with_record_behind(struct world *world, int64_t number)
+{
+	CLEANUP(buffer_free) struct buffer record = record_behind(number);
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	world_close(world);
+	journal = file_take(world, "baocao.journal");
+	memcpy(record.data, journal.data + SALT_AT, 8);
+	memcpy(journal.data + FILE_HEAD + 16 * ALIGNED, record.data, record.size);
+	file_put(world, "baocao.journal", &journal);
+	world_open(world, STORE_BYTES, false);
+	return intake_seq(world->intake);
+}
+
+static void a_whole_record_that_follows_another_ledger_is_not_taken(void **state)
+{
+	assert_int_equal(seq_with_record_behind(*state, 2), FIRST);
+}
+
+/* So it is the ledger that the test above is about. */
+static void the_same_record_behind_the_same_ledger_is_taken(void **state)
+{
+	assert_int_equal(seq_with_record_behind(*state, 3), FIRST + 1);
+}
+
+/* Rebuilds the store of a world that was closed. */
+static int rebuild(struct world *world, struct rebuild_result *ret)
+{
+	int r;
+
+	world_open_store(world, STORE_BYTES, false);
+	*ret = (struct rebuild_result){ 0 };
+	r = rebuild_run(world->store, LIMIT_REBUILD_KEPT, ret);
+	store_close(world->store);
+	world->store = NULL;
+	return r;
+}
+
+/* Makes the last record one that is whole, follows, and has another signature. */
+static void sign_otherwise(const struct world *world, uint64_t seq)
+{
+	CLEANUP(buffer_free) struct buffer journal = file_take(world, "baocao.journal");
+	size_t at = record_at(&journal, seq);
+	uint8_t *record = journal.data + at + RECORD_HEAD;
+	struct hash leaves[4], hash;
+	struct batch_view view;
+	size_t before_note;
+	uint8_t *mark;
+
+	assert_true(batch_view_read(
+		seq, (struct bytes){ record, record_size(&journal, at) - RECORD_HEAD }, &view));
+	assert_in_range(view.count, 1, ARRAY_SIZE(leaves));
+	assert_null(batch_view_leaves(view, leaves));
+	before_note = view.head.size + HASH_SIZE;
+	mark = record + before_note + view.note.size - 20; /* within the last line */
+	*mark = *mark == 'A' ? 'B' : 'A';
+	hash_parts((struct bytes[]){ view.head, view.note,
+			   { (const uint8_t *)leaves, view.count * sizeof(leaves[0]) } },
+		3, &hash);
+	memcpy(record + view.head.size, &hash, HASH_SIZE);
+	file_put(world, "baocao.journal", &journal);
+}
+
+static void a_journal_that_another_has_signed_is_not_taken(void **state)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+	struct world *world = *state;
+
+	take_three(world);
+	world_close(world);
+	sign_otherwise(world, FIRST + 2);
+	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
+	assert_non_null(strstr(why, "entry 7 is not signed by this node"));
+}
+
+static void a_rebuild_does_not_take_what_another_has_signed(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	take_three(world);
+	world_close(world);
+	sign_otherwise(world, FIRST + 2);
+	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+}
+
+static void a_rebuild_takes_along_what_only_the_journal_has(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(intake_settle(world->intake), 0);
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	world_close(world);
+	assert_int_equal(rebuild(world, &result), 0);
+	assert_int_equal(result.entries, FIRST + 2);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
+static void a_rebuild_makes_the_same_state_as_a_settle(void **state)
+{
+	struct world *plain = world_new(), *world = *state;
+	struct rebuild_result result;
+	struct hash hash;
+
+	run_history(plain);
+	hash = world_hash(plain);
+	world_free(plain);
+	run_history(world);
+	world_close(world);
+	assert_int_equal(rebuild(world, &result), 0);
+	world_open(world, STORE_BYTES, false);
+	assert_unchanged(world, &hash);
+}
+
+static void after_a_rebuild_the_journal_may_go_away(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	take_three(world);
+	world_close(world);
+	assert_int_equal(rebuild(world, &result), 0);
+	journal_lose(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_seq(world->intake), FIRST + 2);
+}
+
+/* A rebuild that ended between its two commits: the ledger has what the journal had, the state has not. */
+static void absorb_only(struct world *world)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+
+	take_three(world);
+	world_close(world);
+	world_open_store(world, STORE_BYTES, false);
+	assert_int_equal(replay_absorb(world->store, why), 0);
+	store_close(world->store);
+	world->store = NULL;
+}
+
+static void a_store_does_not_open_before_its_rebuild_is_finished(void **state)
+{
+	char why[LIMIT_PLACE_BYTES] = "";
+	struct world *world = *state;
+
+	absorb_only(world);
+	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
+	assert_non_null(strstr(why, "--rebuild"));
+}
+
+static void a_rebuild_that_was_not_finished_is_finished_by_another(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	absorb_only(world);
+	assert_int_equal(rebuild(world, &result), 0);
+	assert_int_equal(start(world, NULL), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
+static void a_rebuild_of_a_store_whose_journal_is_missing_is_not_made(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	take_three(world);
+	world_close(world);
+	journal_lose(world);
+	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+	assert_non_null(strstr(result.why, "baocao.journal"));
+}
+
+static void a_rebuild_tells_a_gap_with_the_entries(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+	assert_string_equal(result.why,
+		"the journal has entry 7 and those behind it, but nothing whole from entry 6 on");
+}
+
+static void a_rebuild_that_finds_a_gap_changes_nothing(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+	struct hash before;
+
+	take(world, WARD_101, 9, report_n("2022-04", 101, 1, 1));
+	assert_int_equal(intake_settle(world->intake), 0);
+	before = world_hash(world);
+	take_three(world);
+	world_close(world);
+	damage(world, FIRST + 2, RECORD_HEAD + 100);
+	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+	world_open_store(world, STORE_BYTES, false);
+	assert_unchanged(world, &before);
+}
+
+/* Reports with long notes, until there is no room for more; the receipt of the last that was taken. */
+static struct buffer fill(struct world *world, uint32_t *ret_taken)
+{
+	static char note[LIMIT_TEXT_BYTES + 1];
+	struct buffer receipt = { 0 };
+
+	memset(note, 'a', LIMIT_TEXT_BYTES);
+	for (uint32_t i = 1;; i++) {
+		struct report_spec spec = report_n("2022-05", 101, i, i);
+
+		spec.note = note;
+		queue_submit(world, WARD_101, submission_of(WARD_101, i, &spec, 1));
+		if (world_run(world) == INTAKE_E_FULL) {
+			return receipt;
+		}
+		*ret_taken = i;
+		buffer_free(&receipt);
+		receipt = buffer_of(answer_of(world, 0).receipt);
+	}
+}
+
+static void what_the_tables_have_no_room_for_is_there_in_a_larger_map(void **state)
+{
+	enum { SMALL_MAP_BYTES = 400 << 10 };
+	struct world *world = world_new_empty(SMALL_MAP_BYTES);
+	CLEANUP(buffer_free) struct buffer receipt = { 0 };
+	uint32_t taken = 0;
+
+	(void)state;
+	world_furnish(world);
+	world->hold = true;
+	world_reopen(world, SMALL_MAP_BYTES);
+	receipt = fill(world, &taken);
+	assert_true(intake_is_behind(world->intake));
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), taken);
+	assert_verified(world);
+	world_free(world);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(what_only_the_journal_has_is_counted_again_after_a_start),
+		TEST(after_a_start_it_is_still_only_in_the_journal),
+		TEST(its_receipts_are_the_same_bytes_when_it_is_sent_again),
+		TEST(its_receipts_are_the_same_bytes_when_they_are_asked_for),
+		TEST(its_figures_are_the_same_once_it_is_settled),
+		TEST(a_state_folded_from_the_journal_is_the_same_state),
+		TEST(a_recount_finds_no_difference_in_what_was_replayed),
+		TEST(reports_go_on_where_the_journal_ended),
+		TEST(a_publication_is_taken_behind_what_was_replayed),
+		TEST(starts_may_follow_each_other),
+		TEST(the_clock_does_not_go_back_behind_the_journal),
+		TEST(a_store_that_is_opened_again_has_its_journal_read_again),
+		TEST(a_node_that_holds_nothing_back_takes_the_journal_into_its_tables),
+		TEST(a_last_record_with_a_damaged_byte_is_passed_over),
+		TEST(a_last_record_that_was_cut_off_is_passed_over),
+		TEST(what_was_passed_over_does_not_count),
+		TEST(what_was_passed_over_is_taken_when_it_is_sent_again),
+		TEST(what_was_passed_over_gets_another_receipt_when_it_is_sent_again),
+		TEST(the_journal_is_used_again_behind_what_was_passed_over),
+		TEST(a_damaged_record_with_a_whole_one_behind_it_is_a_gap),
+		TEST(a_gap_is_told_with_the_entries),
+		TEST(a_gap_before_all_of_the_journal_is_told_too),
+		TEST(a_journal_that_is_put_back_after_a_gap_is_taken),
+		TEST(a_missing_journal_of_a_store_that_was_not_stopped_is_told),
+		TEST(settled_tables_do_not_make_up_for_a_missing_journal),
+		TEST(a_journal_of_another_store_is_as_good_as_none),
+		TEST(a_restored_store_needs_no_journal),
+		TEST(a_restored_store_takes_what_fits_of_its_journal),
+		TEST(a_restored_store_goes_on_without_what_did_not_fit),
+		TEST(a_store_that_was_stopped_needs_no_journal),
+		TEST(a_store_that_was_stopped_takes_nothing_twice),
+		TEST(an_older_copy_of_the_store_with_a_newer_journal_is_a_gap),
+		TEST(what_lies_in_both_segments_is_counted_again),
+		TEST(what_lies_in_both_segments_is_settled_in_order),
+		TEST(a_conflict_is_found_in_either_segment),
+		TEST(a_gap_between_the_segments_is_told),
+		TEST(a_start_after_a_settle_takes_what_came_meanwhile),
+		TEST(a_whole_record_that_follows_another_ledger_is_not_taken),
+		TEST(the_same_record_behind_the_same_ledger_is_taken),
+		TEST(a_journal_that_another_has_signed_is_not_taken),
+		TEST(a_rebuild_does_not_take_what_another_has_signed),
+		TEST(a_rebuild_takes_along_what_only_the_journal_has),
+		TEST(a_rebuild_makes_the_same_state_as_a_settle),
+		TEST(after_a_rebuild_the_journal_may_go_away),
+		TEST(a_store_does_not_open_before_its_rebuild_is_finished),
+		TEST(a_rebuild_that_was_not_finished_is_finished_by_another),
+		TEST(a_rebuild_of_a_store_whose_journal_is_missing_is_not_made),
+		TEST(a_rebuild_tells_a_gap_with_the_entries),
+		TEST(a_rebuild_that_finds_a_gap_changes_nothing),
+		cmocka_unit_test(what_the_tables_have_no_room_for_is_there_in_a_larger_map),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
