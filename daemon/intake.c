@@ -96,7 +96,7 @@ static int take_behind(void *data, const struct batch_view *view, const struct g
 	return fold_behind(behind->intake, behind->refold, behind->txn, &copy, growth);
 }
 
-/* Opens the journal, where the store has one that is in use. 0, INTAKE_E_JOURNAL, -errno. */
+/* Opens the journal, where the store has one that is in use. 0, INTAKE_E_JOURNAL, INTAKE_E_REBUILD, -errno. */
 static int find_journal(struct intake *intake, struct txn *txn)
 {
 	struct journal_row row;
@@ -106,9 +106,7 @@ static int find_journal(struct intake *intake, struct txn *txn)
 		return 0;
 	}
 	if (row.in_use == JOURNAL_ABSORBED) {
-		snprintf(intake->why, sizeof(intake->why),
-			"a rebuild of the store was not finished: run 'baocaod --rebuild' again");
-		return INTAKE_E_JOURNAL;
+		return INTAKE_E_REBUILD;
 	}
 	r = journal_open(store_folder(intake->store), row.salt, &intake->journal);
 	if (r == JOURNAL_E_FOREIGN && !intake->restored) {

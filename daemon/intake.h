@@ -13,6 +13,7 @@ enum {
 	INTAKE_E_FULL = 1, /* nothing was written; every answer says "later" and how to mend it */
 	INTAKE_E_FORMAT,   /* the store is of another node or of a newer format */
 	INTAKE_E_JOURNAL,  /* what the journal has behind the tables is damaged or missing */
+	INTAKE_E_REBUILD,  /* a rebuild was not finished: the state is behind the ledger */
 };
 
 struct intake_options {
@@ -27,7 +28,7 @@ struct intake_options {
 
 /*
  * Reads identity, ledger end, catalog and what the journal has from the store. 0, INTAKE_E_FULL where there is no
- * room for a journal, INTAKE_E_FORMAT, INTAKE_E_JOURNAL, -EBADMSG, -errno.
+ * room for a journal, INTAKE_E_FORMAT, INTAKE_E_JOURNAL, INTAKE_E_REBUILD, -EBADMSG, -errno.
  */
 int intake_new(const struct intake_options *options, struct intake **ret);
 void intake_free(struct intake *intake);

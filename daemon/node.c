@@ -112,6 +112,9 @@ bool node_has_store(const struct settings *settings)
 	return access(path, F_OK) == 0;
 }
 
+static const char unfinished[] =
+	"a rebuild of the store was not finished; run 'baocaod --rebuild' again";
+
 /* What was receipted last is not there, or not whole. */
 static int fail_journal(const struct settings *settings, const char *what)
 {
@@ -145,6 +148,9 @@ static int open_intake(struct node *node)
 	}
 	if (r == INTAKE_E_JOURNAL) {
 		return fail_journal(node->settings, why);
+	}
+	if (r == INTAKE_E_REBUILD) {
+		return fail_config(node->settings->state, unfinished);
 	}
 	if (r == INTAKE_E_FULL) {
 		return fail_config(node->settings->state,
@@ -504,7 +510,6 @@ int node_restored(const struct settings *settings)
 	CLEANUP(intake_freep) struct intake *intake = NULL;
 	struct intake_options options = { 0 };
 	struct instant now = instant_now();
-	char why[LIMIT_PLACE_BYTES] = "";
 	struct node_init life;
 	struct key_pair pair;
 	int r = read_key(settings, &pair);
@@ -513,13 +518,12 @@ int node_restored(const struct settings *settings)
 		r = open_store(settings, &store);
 	}
 	if (r == 0) {
-		options = (struct intake_options){
-			.store = store, .pair = &pair, .restored = true, .why = why
-		};
+		options =
+			(struct intake_options){ .store = store, .pair = &pair, .restored = true };
 		r = intake_new(&options, &intake);
 		r = r == INTAKE_E_FORMAT
 			    ? fail_config(settings->state, "the store belongs to another key")
-		    : r == INTAKE_E_JOURNAL ? fail_config(settings->state, why)
+		    : r == INTAKE_E_REBUILD ? fail_config(settings->state, unfinished)
 		    : r == INTAKE_E_FULL
 			    ? fail_config(settings->state,
 				      "no room for what the journal has; make map_size larger")
