@@ -35,8 +35,9 @@ static void log_problems(
 		outcome->problems->count == 1 ? "" : "s");
 }
 
-/* The receipt of a record that is damaged cannot be made again. */
-static int write_damaged(struct intake *intake, struct outcome *outcome, struct writer *reply)
+/* There is no receipt to be had now: nil, and why. */
+static int write_none(
+	struct intake *intake, struct outcome *outcome, enum judgement code, struct writer *reply)
 {
 	if (!outcome->problems) {
 		outcome->problems = malloc(sizeof(*outcome->problems));
@@ -45,11 +46,18 @@ static int write_damaged(struct intake *intake, struct outcome *outcome, struct 
 		}
 		problems_init(outcome->problems);
 	}
-	problems_add(outcome->problems, -1, REFUSED_STORE_FAILED,
-		"the node's record of entry %" PRIu64
-		" is damaged; its operator runs 'baocao node verify' and restores a copy",
-		outcome->seq);
-	intake->refusals[REFUSED_STORE_FAILED]++;
+	if (code == REFUSED_STORE_FULL) {
+		problems_add(outcome->problems, -1, code,
+			"entry %" PRIu64 " is kept, and the node's store has no room to prove it "
+			"now; try again later (enlarge map_size and reload the node)",
+			outcome->seq);
+	} else {
+		problems_add(outcome->problems, -1, code,
+			"the node's record of entry %" PRIu64
+			" is damaged; its operator runs 'baocao node verify' and restores a copy",
+			outcome->seq);
+	}
+	intake->refusals[code]++;
 	writer_nil(reply);
 	return 0;
 }
@@ -67,6 +75,9 @@ static int write_receipt(
 		batch_receipt(intake->run->batch, outcome->index, &intake->receipt);
 		break;
 	case OUTCOME_HELD:
+		if (outcome->seq > intake->tables_size) { /* they have no room for it */
+			return write_none(intake, outcome, REFUSED_STORE_FULL, reply);
+		}
 		r = proofs_receipt(proofs, outcome->seq, &intake->receipt);
 		break;
 	default:
@@ -74,7 +85,7 @@ static int write_receipt(
 		return 0;
 	}
 	if (r == -EBADMSG || r == -ENOENT) {
-		return write_damaged(intake, outcome, reply);
+		return write_none(intake, outcome, REFUSED_STORE_FAILED, reply);
 	}
 	if (r == 0 && intake->receipt.failed) {
 		r = -ENOMEM;

@@ -141,7 +141,7 @@ static int read_journal(struct intake *intake, struct txn *txn)
 	r = replay_run(&replay, take_behind, &behind);
 	intake->peaks = replay.peaks;
 	intake->last_instant = replay.instant;
-	if (r == REPLAY_E_GAP && !intake->restored) {
+	if (r == REPLAY_E_FORGED || (r == REPLAY_E_GAP && !intake->restored)) {
 		snprintf(intake->why, sizeof(intake->why), "%s", replay.why);
 		return INTAKE_E_JOURNAL;
 	}
@@ -256,6 +256,7 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	CLEANUP(intake_freep) struct intake *intake = calloc(1, sizeof(*intake));
 	int r = 0;
 
+	assert(!(options->restored && options->hold)); /* records behind a gap stay in the file */
 	if (!intake) {
 		return -ENOMEM;
 	}

@@ -97,7 +97,7 @@ static int reserve(int fd, size_t bytes)
 	if (fstat(fd, &status) < 0) {
 		return -errno;
 	}
-	if (status.st_size == (off_t)bytes) {
+	if (status.st_size == (off_t)bytes && (uint64_t)status.st_blocks * 512 >= bytes) {
 		return 0;
 	}
 	return ftruncate(fd, 0) < 0 ? -errno : allocate(fd, bytes);

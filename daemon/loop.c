@@ -318,6 +318,9 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 {
 	int64_t wait = TURN_MS_MAX;
 
+	if (node->gathering->count > 0 && !intake_is_flying(node->intake)) {
+		return 0; /* what they waited for has landed meanwhile */
+	}
 	if (node->forward) {
 		int64_t forward = forward_timeout_ms(node->forward, now_ms);
 

@@ -510,6 +510,7 @@ int node_restored(const struct settings *settings)
 	CLEANUP(intake_freep) struct intake *intake = NULL;
 	struct intake_options options = { 0 };
 	struct instant now = instant_now();
+	char why[LIMIT_PLACE_BYTES] = "";
 	struct node_init life;
 	struct key_pair pair;
 	int r = read_key(settings, &pair);
@@ -518,12 +519,14 @@ int node_restored(const struct settings *settings)
 		r = open_store(settings, &store);
 	}
 	if (r == 0) {
-		options =
-			(struct intake_options){ .store = store, .pair = &pair, .restored = true };
+		options = (struct intake_options){
+			.store = store, .pair = &pair, .restored = true, .why = why
+		};
 		r = intake_new(&options, &intake);
 		r = r == INTAKE_E_FORMAT
 			    ? fail_config(settings->state, "the store belongs to another key")
 		    : r == INTAKE_E_REBUILD ? fail_config(settings->state, unfinished)
+		    : r == INTAKE_E_JOURNAL ? fail_journal(settings, why)
 		    : r == INTAKE_E_FULL
 			    ? fail_config(settings->state,
 				      "no room for what the journal has; make map_size larger")

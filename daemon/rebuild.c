@@ -460,7 +460,9 @@ static int run(struct rebuild *rebuild)
 	}
 	if (r == 0) {
 		r = replay_absorb(rebuild->store, rebuild->result->why);
-		r = r == REPLAY_E_GAP ? REBUILD_E_LEDGER : r == -ENOSPC ? REBUILD_E_FULL : r;
+		r = r == REPLAY_E_GAP || r == REPLAY_E_FORGED ? REBUILD_E_LEDGER
+		    : r == -ENOSPC                            ? REBUILD_E_FULL
+							      : r;
 	}
 	if (r == 0) {
 		r = outcome_of(txn_begin(rebuild->store, false, &rebuild->ledger));

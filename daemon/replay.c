@@ -38,13 +38,14 @@ struct room {
 	struct hash nodes[GROWTH_NODES(LIMIT_BATCH_ENTRIES)];
 	struct growth growth;
 	struct journal_record last; /* that was taken; no bytes: none */
+	size_t begin;               /* those before it are taken, or not needed any more */
 };
 
 /* The first of those that begin where the ledger ends which follows it. 1, 0 where there is none, -errno or fn's. */
 static int take_next(struct replay *replay, const struct journal_record *records, size_t count,
 	struct room *room, replay_fn *fn, void *data)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = room->begin; i < count; i++) {
 		const struct journal_record *record = &records[i];
 		struct batch_view view;
 		int r;
@@ -64,6 +65,7 @@ static int take_next(struct replay *replay, const struct journal_record *records
 		growth_peaks(&room->growth, &replay->peaks);
 		replay->instant = view.instant;
 		room->last = *record;
+		room->begin = i + 1;
 		return r ? r : 1;
 	}
 	return 0;
@@ -103,7 +105,7 @@ static int check_signature(struct replay *replay, const struct journal_record *l
 	snprintf(replay->why, sizeof(replay->why),
 		"the journal's record of entry %" PRIu64 " is not signed by this node",
 		last->first_seq);
-	return REPLAY_E_GAP;
+	return REPLAY_E_FORGED;
 }
 
 int replay_run(struct replay *replay, replay_fn *fn, void *data)
@@ -179,7 +181,7 @@ int replay_absorb(struct store *store, char *why)
 	if (r == 0) {
 		r = absorb_all(txn, &replay);
 	}
-	if (r == REPLAY_E_GAP) {
+	if (r == REPLAY_E_GAP || r == REPLAY_E_FORGED) {
 		memcpy(why, replay.why, sizeof(replay.why));
 	}
 	if (r == 0) {

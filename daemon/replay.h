@@ -8,6 +8,7 @@
 
 enum {
 	REPLAY_E_GAP = 1, /* records are damaged or missing; replay.why says where */
+	REPLAY_E_FORGED, /* the node has not signed the last; why says it. Nothing of it may stay */
 };
 
 /* In table meta, under the key "journal": which one is this store's. */
@@ -39,12 +40,13 @@ typedef int replay_fn(void *data, const struct batch_view *view, const struct gr
 
 /*
  * Calls fn for each record, and has the journal keep it. A last record that was torn was never receipted and is
- * passed over; whole ones behind a place where none follows are REPLAY_E_GAP. 0, REPLAY_E_GAP, -errno, or fn's.
+ * passed over; whole ones behind a place where none follows are REPLAY_E_GAP. 0, an outcome of these,
+ * -errno, or fn's.
  */
 int replay_run(struct replay *replay, replay_fn *fn, void *data);
 /*
  * Puts what the journal has behind the tables into the ledger, and nothing into the state: for a rebuild, which has
- * to put JOURNAL_UNUSED with what it makes. why has room for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP with words,
- * STORE_E_FULL as -ENOSPC, -errno.
+ * to put JOURNAL_UNUSED with what it makes. why has room for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP or
+ * REPLAY_E_FORGED with words, STORE_E_FULL as -ENOSPC, -errno.
  */
 int replay_absorb(struct store *store, char *why);

@@ -29,6 +29,20 @@ static void answer_run(struct intake *intake, struct run *run, int r)
 		r ? r : intake_outcome(answered), r == 0 && run->changed);
 }
 
+/* What is on disk is told, and what the tables have no room for is not proved now. 0 or -errno. */
+static int answer_done(struct intake *intake, struct run *run)
+{
+	int r = settle_for(intake, run);
+
+	if (r == INTAKE_E_FULL) {
+		intake->trouble = intake->trouble < 0 ? intake->trouble : r;
+		r = 0;
+	}
+	answer_run(intake, run, r);
+	intake->landed = r;
+	return r;
+}
+
 int run_land(struct intake *intake)
 {
 	struct run *run = intake->flying;
@@ -42,13 +56,12 @@ int run_land(struct intake *intake)
 	if (r == 0) {
 		intake->durable_size = run->size;
 		intake->commits++;
-		r = settle_for(intake, run);
-	} else { /* held has what is not on disk */
-		intake->stale = true;
-		if (r == -ENOSPC || r == -EDQUOT) {
-			store_disk_was_full(intake->store);
-			r = INTAKE_E_FULL;
-		}
+		return answer_done(intake, run);
+	}
+	intake->stale = true; /* held has what is not on disk */
+	if (r == -ENOSPC || r == -EDQUOT) {
+		store_disk_was_full(intake->store);
+		r = INTAKE_E_FULL;
 	}
 	answer_run(intake, run, r);
 	intake->landed = r;
@@ -227,7 +240,7 @@ static int run_journal(struct intake *intake, struct run *run, struct instant no
 		return r < 0 ? r : send_off(intake, run);
 	}
 	if (r == 0) {
-		answer_run(intake, run, settle_for(intake, run));
+		answer_done(intake, run);
 	}
 	if (!intake_is_behind(intake)) {
 		view_drop(intake);
@@ -317,7 +330,8 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 		r = settle_done(intake, commit_tables(intake, run, txn));
 	} else if (r == 0) {
 		txn_abort(txn);
-		r = settle_for(intake, run);
+		answer_done(intake, run);
+		return 0;
 	} else {
 		r = r == -ENOSPC ? INTAKE_E_FULL : r;
 	}

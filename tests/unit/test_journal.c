@@ -722,7 +722,7 @@ struct fake_head {
 	uint32_t zero;
 } __attribute__((packed));
 
-/* Writes a record that has a head in it where a record could begin, and tells how many a scan finds. */
+/* Writes a record with a head in it where a record could begin; how many a scan finds. */
 static size_t scanned_with_fake(struct box *box, uint64_t salt)
 {
 	const struct fake_head fake = { .salt = salt, .first_seq = 6, .size = 8 };

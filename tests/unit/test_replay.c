@@ -1,127 +1,4 @@
-#include "tests/unit/fixture.h"
-
-#include <fcntl.h>
-
-#include "daemon/rebuild.h"
-#include "daemon/replay.h"
-
-/* As they lie in the journal's file. */
-enum {
-	FILE_HEAD = 4096,
-	SALT_AT = 16,
-	RECORD_HEAD = 24,
-	ALIGNED = 512,
-	/* The entries before the first report: who the node is, units, plan and keys. */
-	FIRST = 5,
-	STORE_BYTES = 8 << 20, /* one eighth is a segment */
-};
-
-static int set_up(void **state)
-{
-	struct world *world = world_new();
-
-	world->hold = true;
-	world_reopen(world, STORE_BYTES);
-	*state = world;
-	return 0;
-}
-
-static void path_of(const struct world *world, const char *name, char ret[128])
-{
-	snprintf(ret, 128, "%s/%s", world->folder, name);
-}
-
-/* A file of the store; the caller's to free. */
-static struct buffer file_take(const struct world *world, const char *name)
-{
-	struct buffer file = { 0 };
-	char path[128];
-
-	path_of(world, name, path);
-	assert_int_equal(file_read(path, 2 * STORE_BYTES, &file), 0);
-	return file;
-}
-
-static void file_put(const struct world *world, const char *name, const struct buffer *file)
-{
-	char path[128];
-	FILE *stream;
-
-	path_of(world, name, path);
-	stream = fopen(path, "we");
-	assert_non_null(stream);
-	assert_int_equal(fwrite(file->data, 1, file->size, stream), file->size);
-	assert_int_equal(fclose(stream), 0);
-}
-
-static void journal_lose(const struct world *world)
-{
-	char path[128];
-
-	path_of(world, "baocao.journal", path);
-	assert_int_equal(unlink(path), 0);
-}
-
-/* Where the head of the record that begins with seq lies. There is one. */
-static size_t record_at(const struct buffer *journal, uint64_t seq)
-{
-	size_t found = 0;
-
-	for (size_t at = FILE_HEAD; at + RECORD_HEAD <= journal->size; at += ALIGNED) {
-		if (memcmp(journal->data + at, journal->data + SALT_AT, 8) == 0 &&
-			memcmp(journal->data + at + 8, &seq, 8) == 0) {
-			assert_int_equal(found, 0);
-			found = at;
-		}
-	}
-	assert_true(found > 0);
-	return found;
-}
-
-/* With its head. */
-static size_t record_size(const struct buffer *journal, size_t at)
-{
-	uint32_t size;
-
-	memcpy(&size, journal->data + at + 16, sizeof(size));
-	return RECORD_HEAD + size;
-}
-
-/* Changes a byte of the journal's file. */
-static void damage_at(const struct world *world, size_t at)
-{
-	char path[128];
-	uint8_t byte;
-	int fd;
-
-	path_of(world, "baocao.journal", path);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
-	byte ^= 0x10;
-	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
-	close(fd);
-}
-
-/* The same in the record that begins with seq. */
-static void damage(const struct world *world, uint64_t seq, size_t offset)
-{
-	CLEANUP(buffer_free) struct buffer journal = file_take(world, "baocao.journal");
-
-	damage_at(world, record_at(&journal, seq) + offset);
-}
-
-/* The process ends, and nothing is written any more; then it starts again. */
-static int start(struct world *world, char why[LIMIT_PLACE_BYTES])
-{
-	world_open_store(world, STORE_BYTES, false);
-	return world_begin(world, false, why);
-}
-
-static void take(struct world *world, enum party sender, uint64_t counter, struct report_spec spec)
-{
-	assert_int_equal(submit_report(world, sender, counter, spec), -1);
-}
+#include "tests/unit/journal_file.h"
 
 /* The same, for a copy of its receipt. */
 static struct buffer receipt_of(
@@ -129,14 +6,6 @@ static struct buffer receipt_of(
 {
 	take(world, sender, counter, spec);
 	return buffer_of(answer_of(world, 0).receipt);
-}
-
-/* Entries FIRST, FIRST + 1 and FIRST + 2, in a record each. */
-static void take_three(struct world *world)
-{
-	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
-	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
-	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
 }
 
 static void what_only_the_journal_has_is_counted_again_after_a_start(void **state)
@@ -204,32 +73,6 @@ static void its_figures_are_the_same_once_it_is_settled(void **state)
 	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
 }
 
-/* Commits of reports of all wards, one of them bad, until a complete subtree of the ledger is written. */
-static void run_history(struct world *world)
-{
-	enum { RUNS = 12, MONTHS = 7, BAD = 5, SUBTREE = 256 };
-	static const enum party parties[] = { WARD_101, WARD_102, WARD_201, WARD_202 };
-	static const uint32_t units[] = { 101, 102, 201, 202 };
-	uint64_t counter = 0;
-
-	for (uint32_t run = 1; run <= RUNS; run++) {
-		world->now.ms += 1000;
-		for (uint32_t i = 0; i < MONTHS * ARRAY_SIZE(units); i++) {
-			size_t ward = i % ARRAY_SIZE(units);
-			char period[16];
-			struct report_spec spec = report_n(period, units[ward], run, run + i);
-
-			snprintf(period, sizeof(period), "2022-%02u",
-				(unsigned)(i / ARRAY_SIZE(units) + 1));
-			spec.values[0].number = i == BAD ? -1 : spec.values[0].number;
-			queue_submit(world, parties[ward],
-				submission_of(parties[ward], ++counter, &spec, 1));
-		}
-		assert_int_equal(world_run(world), 0);
-	}
-	assert_true(intake_seq(world->intake) > SUBTREE);
-}
-
 static void a_state_folded_from_the_journal_is_the_same_state(void **state)
 {
 	struct world *plain = world_new(), *world = *state;
@@ -284,7 +127,7 @@ static void a_publication_is_taken_behind_what_was_replayed(void **state)
 	assert_verified(world);
 }
 
-/* Each time a record lies where those before it were, and all that was ever there can be scanned. */
+/* A record lies where those before it were, and all that was ever there can be scanned. */
 static void starts_may_follow_each_other(void **state)
 {
 	struct world *world = *state;
@@ -714,7 +557,7 @@ static void a_start_after_a_settle_takes_what_came_meanwhile(void **state)
 	assert_verified(world);
 }
 
-/* Another world's record of entry FIRST + 1, behind an entry FIRST that has such a number in its report. */
+/* Another world's record of entry FIRST + 1, behind an entry FIRST that reports such a number. */
 static struct buffer record_behind(int64_t number)
 {
 	CLEANUP(buffer_free) struct buffer journal = { 0 };
@@ -733,7 +576,7 @@ static struct buffer record_behind(int64_t number)
 	return buffer_of(record);
 }
 
-/* Puts it behind entry FIRST, with a 3 in its report, as if this journal had it; the entries after a start. */
+/* Puts it behind entry FIRST, which reports 3, as if this journal had it; entries after a start. */
 static uint64_t seq_with_record_behind(struct world *world, int64_t number)
 {
 	CLEANUP(buffer_free) struct buffer record = record_behind(number);
@@ -760,44 +603,6 @@ static void the_same_record_behind_the_same_ledger_is_taken(void **state)
 	assert_int_equal(seq_with_record_behind(*state, 3), FIRST + 1);
 }
 
-/* Rebuilds the store of a world that was closed. */
-static int rebuild(struct world *world, struct rebuild_result *ret)
-{
-	int r;
-
-	world_open_store(world, STORE_BYTES, false);
-	*ret = (struct rebuild_result){ 0 };
-	r = rebuild_run(world->store, LIMIT_REBUILD_KEPT, ret);
-	store_close(world->store);
-	world->store = NULL;
-	return r;
-}
-
-/* Makes the last record one that is whole, follows, and has another signature. */
-static void sign_otherwise(const struct world *world, uint64_t seq)
-{
-	CLEANUP(buffer_free) struct buffer journal = file_take(world, "baocao.journal");
-	size_t at = record_at(&journal, seq);
-	uint8_t *record = journal.data + at + RECORD_HEAD;
-	struct hash leaves[4], hash;
-	struct batch_view view;
-	size_t before_note;
-	uint8_t *mark;
-
-	assert_true(batch_view_read(
-		seq, (struct bytes){ record, record_size(&journal, at) - RECORD_HEAD }, &view));
-	assert_in_range(view.count, 1, ARRAY_SIZE(leaves));
-	assert_null(batch_view_leaves(view, leaves));
-	before_note = view.head.size + HASH_SIZE;
-	mark = record + before_note + view.note.size - 20; /* within the last line */
-	*mark = *mark == 'A' ? 'B' : 'A';
-	hash_parts((struct bytes[]){ view.head, view.note,
-			   { (const uint8_t *)leaves, view.count * sizeof(leaves[0]) } },
-		3, &hash);
-	memcpy(record + view.head.size, &hash, HASH_SIZE);
-	file_put(world, "baocao.journal", &journal);
-}
-
 static void a_journal_that_another_has_signed_is_not_taken(void **state)
 {
 	char why[LIMIT_PLACE_BYTES] = "";
@@ -810,145 +615,10 @@ static void a_journal_that_another_has_signed_is_not_taken(void **state)
 	assert_non_null(strstr(why, "entry 7 is not signed by this node"));
 }
 
-static void a_rebuild_does_not_take_what_another_has_signed(void **state)
-{
-	struct world *world = *state;
-	struct rebuild_result result;
-
-	take_three(world);
-	world_close(world);
-	sign_otherwise(world, FIRST + 2);
-	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
-}
-
-static void a_rebuild_takes_along_what_only_the_journal_has(void **state)
-{
-	struct world *world = *state;
-	struct rebuild_result result;
-
-	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
-	assert_int_equal(intake_settle(world->intake), 0);
-	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
-	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
-	world_close(world);
-	assert_int_equal(rebuild(world, &result), 0);
-	assert_int_equal(result.entries, FIRST + 2);
-	world_open(world, STORE_BYTES, false);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
-	assert_verified(world);
-}
-
-static void a_rebuild_makes_the_same_state_as_a_settle(void **state)
-{
-	struct world *plain = world_new(), *world = *state;
-	struct rebuild_result result;
-	struct hash hash;
-
-	run_history(plain);
-	hash = world_hash(plain);
-	world_free(plain);
-	run_history(world);
-	world_close(world);
-	assert_int_equal(rebuild(world, &result), 0);
-	world_open(world, STORE_BYTES, false);
-	assert_unchanged(world, &hash);
-}
-
-static void after_a_rebuild_the_journal_may_go_away(void **state)
-{
-	struct world *world = *state;
-	struct rebuild_result result;
-
-	take_three(world);
-	world_close(world);
-	assert_int_equal(rebuild(world, &result), 0);
-	journal_lose(world);
-	world_open(world, STORE_BYTES, false);
-	assert_int_equal(intake_seq(world->intake), FIRST + 2);
-}
-
-/* A rebuild that ended between its two commits: the ledger has what the journal had, the state has not. */
-static void absorb_only(struct world *world)
-{
-	char why[LIMIT_PLACE_BYTES] = "";
-
-	take_three(world);
-	world_close(world);
-	world_open_store(world, STORE_BYTES, false);
-	assert_int_equal(replay_absorb(world->store, why), 0);
-	store_close(world->store);
-	world->store = NULL;
-}
-
-static void a_store_does_not_open_before_its_rebuild_is_finished(void **state)
-{
-	char why[LIMIT_PLACE_BYTES] = "";
-	struct world *world = *state;
-
-	absorb_only(world);
-	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
-	assert_non_null(strstr(why, "--rebuild"));
-}
-
-static void a_rebuild_that_was_not_finished_is_finished_by_another(void **state)
-{
-	struct world *world = *state;
-	struct rebuild_result result;
-
-	absorb_only(world);
-	assert_int_equal(rebuild(world, &result), 0);
-	assert_int_equal(start(world, NULL), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
-	assert_verified(world);
-}
-
-static void a_rebuild_of_a_store_whose_journal_is_missing_is_not_made(void **state)
-{
-	struct world *world = *state;
-	struct rebuild_result result;
-
-	take_three(world);
-	world_close(world);
-	journal_lose(world);
-	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
-	assert_non_null(strstr(result.why, "baocao.journal"));
-}
-
-static void a_rebuild_tells_a_gap_with_the_entries(void **state)
-{
-	struct world *world = *state;
-	struct rebuild_result result;
-
-	take_three(world);
-	world_close(world);
-	damage(world, FIRST + 1, RECORD_HEAD + 100);
-	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
-	assert_string_equal(result.why,
-		"the journal has entry 7 and those behind it, but nothing whole from entry 6 on");
-}
-
-static void a_rebuild_that_finds_a_gap_changes_nothing(void **state)
-{
-	struct world *world = *state;
-	struct rebuild_result result;
-	struct hash before;
-
-	take(world, WARD_101, 9, report_n("2022-04", 101, 1, 1));
-	assert_int_equal(intake_settle(world->intake), 0);
-	before = world_hash(world);
-	take_three(world);
-	world_close(world);
-	damage(world, FIRST + 2, RECORD_HEAD + 100);
-	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
-	world_open_store(world, STORE_BYTES, false);
-	assert_unchanged(world, &before);
-}
-
-/* Reports with long notes, until there is no room for more; the receipt of the last that was taken. */
-static struct buffer fill(struct world *world, uint32_t *ret_taken)
+/* Reports with long notes, until there is no room for more: how many were taken. */
+static uint32_t fill(struct world *world)
 {
 	static char note[LIMIT_TEXT_BYTES + 1];
-	struct buffer receipt = { 0 };
 
 	memset(note, 'a', LIMIT_TEXT_BYTES);
 	for (uint32_t i = 1;; i++) {
@@ -957,11 +627,8 @@ static struct buffer fill(struct world *world, uint32_t *ret_taken)
 		spec.note = note;
 		queue_submit(world, WARD_101, submission_of(WARD_101, i, &spec, 1));
 		if (world_run(world) == INTAKE_E_FULL) {
-			return receipt;
+			return i - 1;
 		}
-		*ret_taken = i;
-		buffer_free(&receipt);
-		receipt = buffer_of(answer_of(world, 0).receipt);
 	}
 }
 
@@ -969,14 +636,13 @@ static void what_the_tables_have_no_room_for_is_there_in_a_larger_map(void **sta
 {
 	enum { SMALL_MAP_BYTES = 400 << 10 };
 	struct world *world = world_new_empty(SMALL_MAP_BYTES);
-	CLEANUP(buffer_free) struct buffer receipt = { 0 };
-	uint32_t taken = 0;
+	uint32_t taken;
 
 	(void)state;
 	world_furnish(world);
 	world->hold = true;
 	world_reopen(world, SMALL_MAP_BYTES);
-	receipt = fill(world, &taken);
+	taken = fill(world);
 	assert_true(intake_is_behind(world->intake));
 	world_close(world);
 	world_open(world, STORE_BYTES, false);
@@ -1030,15 +696,6 @@ int main(void)
 		TEST(a_whole_record_that_follows_another_ledger_is_not_taken),
 		TEST(the_same_record_behind_the_same_ledger_is_taken),
 		TEST(a_journal_that_another_has_signed_is_not_taken),
-		TEST(a_rebuild_does_not_take_what_another_has_signed),
-		TEST(a_rebuild_takes_along_what_only_the_journal_has),
-		TEST(a_rebuild_makes_the_same_state_as_a_settle),
-		TEST(after_a_rebuild_the_journal_may_go_away),
-		TEST(a_store_does_not_open_before_its_rebuild_is_finished),
-		TEST(a_rebuild_that_was_not_finished_is_finished_by_another),
-		TEST(a_rebuild_of_a_store_whose_journal_is_missing_is_not_made),
-		TEST(a_rebuild_tells_a_gap_with_the_entries),
-		TEST(a_rebuild_that_finds_a_gap_changes_nothing),
 		cmocka_unit_test(what_the_tables_have_no_room_for_is_there_in_a_larger_map),
 	};
 

@@ -1,0 +1,337 @@
+/*
+ * flight.h - runs that are under way while others are taken, for the tests of run.c and settle.c.
+ *
+ * The write of the journal and the commit in the background can be made to wait until the intake
+ * waits for them, and to fail; what includes this is linked with --wrap (CMakeLists.txt).
+ */
+#pragma once
+
+#include "tests/unit/fixture.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/uio.h>
+
+#include "daemon/journal.h"
+#include "daemon/worker.h"
+
+enum {
+	MANY = 20,             /* messages; few are on disk when they were begun */
+	STORE_BYTES = 8 << 20, /* an eighth is a segment of the journal */
+};
+
+struct gate {
+	bool closed; /* whoever comes waits */
+	sem_t open;  /* lets one pass */
+};
+
+static struct {
+	pthread_t main;
+	const struct worker *writer, *settler;
+	struct gate write, settle;
+	int write_error, flush_error; /* of the journal */
+	int settle_outcome;           /* of the commit in the background, which is not made */
+	int commit_outcome;           /* the same of commits in the intake's own thread */
+	size_t settles;               /* that were begun in the background */
+} played;
+
+ssize_t __real_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
+ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __real_txn_commit(struct txn *txn);
+int __wrap_txn_commit(struct txn *txn);
+void __real_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
+void __wrap_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
+int __real_worker_end(struct worker *worker);
+int __wrap_worker_end(struct worker *worker);
+
+/* In a thread of a worker; the intake's own waits for nobody here. */
+static inline void pass(struct gate *gate)
+{
+	if (gate->closed && !pthread_equal(pthread_self(), played.main)) {
+		sem_wait(&gate->open);
+	}
+}
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset)
+{
+	pass(&played.write);
+	errno = played.write_error;
+	return played.write_error ? -1 : __real_pwritev(fd, parts, count, offset);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	errno = played.flush_error;
+	return played.flush_error ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_txn_commit(struct txn *txn)
+{
+	bool own = pthread_equal(pthread_self(), played.main);
+	int outcome = own ? played.commit_outcome : played.settle_outcome;
+
+	pass(&played.settle);
+	if (outcome) {
+		txn_abort(txn);
+		return outcome;
+	}
+	return __real_txn_commit(txn);
+}
+
+void __wrap_worker_begin(struct worker *worker, worker_job_fn *job, void *data)
+{
+	if (job == journal_write) {
+		played.writer = worker;
+	} else {
+		played.settler = worker;
+		played.settles++;
+	}
+	__real_worker_begin(worker, job, data);
+}
+
+int __wrap_worker_end(struct worker *worker)
+{
+	struct gate *gate = worker == played.writer ? &played.write : &played.settle;
+
+	if (gate->closed) {
+		sem_post(&gate->open);
+	}
+	return __real_worker_end(worker);
+}
+
+/* A run, with a queue and answers of its own; the store and the intake are another's. */
+struct flight {
+	struct world run;
+	struct intake_message messages[LIMIT_BATCH_MESSAGES];
+	int done;
+	int place; /* among all that were done */
+	int r;
+	bool changed;
+};
+
+struct scene {
+	struct world *world;
+	struct flight *first, *second;
+	uint32_t filled; /* reports of ward 202 */
+};
+
+static int places; /* that were given */
+
+static inline struct flight *flight_new(const struct world *world)
+{
+	struct flight *flight = calloc(1, sizeof(*flight));
+
+	assert_non_null(flight);
+	flight->run.store = world->store;
+	flight->run.intake = world->intake;
+	flight->run.node = world->node;
+	return flight;
+}
+
+/* It can be queued into again. */
+static inline void flight_empty(struct flight *flight)
+{
+	for (size_t i = 0; i < flight->run.queue_count; i++) {
+		buffer_free(&flight->run.queue[i].body);
+	}
+	flight->run.queue_count = 0;
+	flight->run.answer_count = 0;
+	flight->done = 0;
+}
+
+static inline void flight_free(struct flight *flight)
+{
+	flight_empty(flight);
+	for (size_t i = 0; i < ARRAY_SIZE(flight->run.answers); i++) {
+		buffer_free(&flight->run.answers[i]);
+	}
+	free(flight);
+}
+
+static inline void flight_reply(void *data, void *peer, struct bytes frame)
+{
+	world_reply(&((struct flight *)data)->run, peer, frame);
+}
+
+/* From then on the messages are nobody's. */
+static inline void flight_done(
+	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+{
+	struct flight *flight = data;
+
+	assert_ptr_equal(messages, flight->messages);
+	assert_int_equal(count, flight->run.queue_count);
+	for (size_t i = 0; i < count; i++) {
+		buffer_free(&flight->run.queue[i].body);
+	}
+	flight->done++;
+	flight->place = ++places;
+	flight->r = r;
+	flight->changed = changed;
+}
+
+static inline void begin(struct scene *scene, struct flight *flight)
+{
+	for (size_t i = 0; i < flight->run.queue_count; i++) {
+		flight->messages[i] = flight->run.queue[i].message;
+		flight->messages[i].body = buffer_bytes(&flight->run.queue[i].body);
+	}
+	intake_begin(scene->world->intake, flight->messages, flight->run.queue_count,
+		scene->world->now, &(struct intake_caller){ flight_reply, flight_done, flight });
+}
+
+static inline struct scene *scene_new(size_t map_bytes)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+
+	assert_non_null(scene);
+	memset(&played, 0, sizeof(played));
+	played.main = pthread_self();
+	assert_int_equal(sem_init(&played.write.open, 0, 0), 0);
+	assert_int_equal(sem_init(&played.settle.open, 0, 0), 0);
+	places = 0;
+	scene->world = world_new();
+	scene->world->hold = true;
+	world_reopen(scene->world, map_bytes);
+	scene->first = flight_new(scene->world);
+	scene->second = flight_new(scene->world);
+	return scene;
+}
+
+static inline void scene_free(struct scene *scene)
+{
+	sem_post(&played.write.open); /* where something still waits */
+	sem_post(&played.settle.open);
+	world_free(scene->world);
+	flight_free(scene->first);
+	flight_free(scene->second);
+	free(scene);
+	sem_destroy(&played.write.open);
+	sem_destroy(&played.settle.open);
+}
+
+static inline int set_up(void **state)
+{
+	*state = scene_new(STORE_BYTES);
+	return 0;
+}
+
+static inline int tear_down(void **state)
+{
+	scene_free(*state);
+	return 0;
+}
+
+static inline void queue_report(
+	struct flight *flight, enum party sender, uint64_t counter, struct report_spec spec)
+{
+	queue_submit(&flight->run, sender, submission_of(sender, counter, &spec, 1));
+}
+
+/* Reports of ward 202, so many that the run is under way when it was begun. */
+static inline void queue_many(struct scene *scene, struct flight *flight)
+{
+	for (int i = 0; i < MANY; i++) {
+		uint32_t number = ++scene->filled;
+
+		queue_report(flight, WARD_202, number, report_n("2022-03", 202, number, number));
+	}
+}
+
+/* Of ward 101, what the first run has before all others. */
+static inline struct report_spec first_report(void)
+{
+	return report_n("2022-05", 101, 1, 3);
+}
+
+static inline void begin_first(struct scene *scene)
+{
+	queue_report(scene->first, WARD_101, 1, first_report());
+	queue_many(scene, scene->first);
+	begin(scene, scene->first);
+}
+
+/* It does not get to the disk before the intake waits for it. */
+static inline void begin_first_held(struct scene *scene)
+{
+	played.write.closed = true;
+	begin_first(scene);
+}
+
+/* Reads no outcome. */
+static inline void wait_for_wake(struct scene *scene)
+{
+	struct pollfd wake = { .fd = intake_wake(scene->world->intake), .events = POLLIN };
+
+	while (poll(&wake, 1, -1) < 0) {
+		assert_int_equal(errno, EINTR);
+	}
+}
+
+/* What is queued there, and so many others that it is under way; then it lands. */
+static inline void run_second(struct scene *scene)
+{
+	queue_many(scene, scene->second);
+	begin(scene, scene->second);
+	assert_int_equal(intake_finish(scene->world->intake), 0);
+	assert_int_equal(scene->second->r, 0);
+}
+
+/* Moves ward 102 below district 20. */
+static inline void queue_units(struct scene *scene, struct flight *flight, bool dry_run)
+{
+	CLEANUP(buffer_free) struct buffer units = { 0 };
+
+	scene->world->now.ms++;
+	units_text_moved(false, 3, &units);
+	queue_publish(&flight->run, OPERATOR,
+		publication_of(OPERATOR, PUBLICATION_UNITS, "units", (const char *)units.data,
+			scene->world->now),
+		dry_run);
+}
+
+/* A run of one report: it is only in the journal then. */
+static inline void take(
+	struct scene *scene, enum party sender, uint64_t counter, struct report_spec spec)
+{
+	assert_int_equal(submit_report(scene->world, sender, counter, spec), -1);
+}
+
+static inline void assert_receipt(struct flight *flight, size_t message, enum party sender,
+	uint64_t counter, struct report_spec spec)
+{
+	CLEANUP(buffer_free) struct buffer bytes = submission_of(sender, counter, &spec, 1);
+	struct answer answer = answer_of(&flight->run, message);
+	struct receipt receipt;
+
+	assert_non_null(answer.receipt.data);
+	assert_null(receipt_verify(
+		answer.receipt, &flight->run.node.public, buffer_bytes(&bytes), &receipt));
+}
+
+static inline void assert_same_receipt(struct world *one, struct world *other)
+{
+	struct bytes receipt = answer_of(one, 0).receipt;
+
+	assert_non_null(receipt.data);
+	assert_true(bytes_equal(receipt, answer_of(other, 0).receipt));
+}
+
+static inline void assert_conflict(struct flight *flight, uint64_t highest)
+{
+	struct answer answer = answer_of(&flight->run, 0);
+
+	assert_int_equal(answer.code, REFUSED_ID_CONFLICT);
+	assert_int_equal(answer.highest, highest);
+}
+
+/* All of it is in the tables, with such a sum over all units. */
+static inline void assert_settled(struct scene *scene, int64_t sum)
+{
+	assert_int_equal(intake_settle(scene->world->intake), 0);
+	assert_int_equal(world_sum(scene->world, "2022-05", 1, FIELD_N), sum);
+	assert_verified(scene->world);
+}

@@ -1,0 +1,510 @@
+#include "tests/unit/flight.h"
+
+/* What was taken is being written, and is not in the tables before the intake waits for it. */
+static void settle_held(struct scene *scene)
+{
+	take(scene, WARD_101, 1, first_report());
+	played.settle.closed = true;
+	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+}
+
+static void tables_are_written_in_the_background(void **state)
+{
+	struct scene *scene = *state;
+	struct own own;
+
+	settle_held(scene);
+	assert_true(intake_is_settling(scene->world->intake));
+	assert_false(world_own(scene->world, "2022-05", 101, &own));
+}
+
+static void a_run_under_way_lands_before_tables_are_written(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_first_held(scene);
+	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+	assert_int_equal(scene->first->done, 1);
+	assert_true(intake_is_settling(scene->world->intake));
+}
+
+static void a_poll_after_the_eventfd_ends_a_settle(void **state)
+{
+	struct scene *scene = *state;
+
+	take(scene, WARD_101, 1, first_report());
+	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+	wait_for_wake(scene);
+	assert_int_equal(intake_poll(scene->world->intake), 0);
+	assert_false(intake_is_behind(scene->world->intake));
+	assert_int_equal(world_sum(scene->world, "2022-05", 1, FIELD_N), 3);
+}
+
+static void a_poll_leaves_a_settle_that_has_not_ended(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	assert_int_equal(intake_poll(scene->world->intake), 0);
+	assert_true(intake_is_settling(scene->world->intake));
+}
+
+static void a_settle_that_is_begun_again_goes_on(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+	assert_true(intake_is_settling(scene->world->intake));
+}
+
+static void runs_land_while_tables_are_written(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	queue_report(scene->second, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	run_second(scene);
+	assert_true(intake_is_settling(scene->world->intake));
+	assert_receipt(scene->second, 0, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+}
+
+static void a_settle_waits_for_the_one_under_way_and_writes_the_rest(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	queue_report(scene->second, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	run_second(scene);
+	assert_settled(scene, 7);
+}
+
+static void a_run_folds_on_what_is_being_written(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	queue_report(scene->second, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	run_second(scene);
+	assert_int_equal(answer_of(&scene->second->run, 0).code, -1);
+	assert_settled(scene, 5);
+}
+
+static void a_repeat_of_what_is_being_written_gets_the_same_receipt(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	queue_report(scene->second, WARD_101, 1, first_report());
+	run_second(scene);
+	assert_same_receipt(scene->world, &scene->second->run);
+}
+
+static void a_conflict_with_what_is_being_written_tells_the_highest_counter(void **state)
+{
+	struct scene *scene = *state;
+
+	take(scene, WARD_101, 5000, report_n("2022-04", 101, 1, 3));
+	settle_held(scene);
+	queue_report(scene->second, WARD_101, 1, report_n("2022-05", 101, 1, 4));
+	run_second(scene);
+	assert_conflict(scene->second, 5000);
+}
+
+static void a_publication_waits_for_what_is_being_written(void **state)
+{
+	struct scene *scene = *state;
+
+	take(scene, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	settle_held(scene);
+	queue_units(scene, scene->second, false);
+	begin(scene, scene->second);
+	assert_false(intake_is_settling(scene->world->intake));
+	assert_int_equal(world_sum(scene->world, "2022-05", 20, FIELD_N), 4);
+	assert_verified(scene->world);
+}
+
+static void a_stop_waits_for_all_that_is_under_way(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	played.write.closed = true;
+	queue_report(scene->second, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	queue_many(scene, scene->second);
+	begin(scene, scene->second);
+	assert_int_equal(intake_stop(scene->world->intake), 0);
+	assert_int_equal(scene->second->done, 1);
+	assert_int_equal(world_sum(scene->world, "2022-05", 1, FIELD_N), 7);
+	assert_verified(scene->world);
+}
+
+/* A settle in the background that has come to such an end. */
+static void settle_played(struct scene *scene, int outcome)
+{
+	played.settle_outcome = outcome;
+	take(scene, WARD_101, 1, first_report());
+	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+	wait_for_wake(scene);
+}
+
+static void a_settle_that_finds_no_room_is_told_by_a_poll(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_played(scene, STORE_E_FULL);
+	assert_int_equal(intake_poll(scene->world->intake), INTAKE_E_FULL);
+}
+
+static void a_settle_that_fails_is_told_by_a_poll(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_played(scene, -EIO);
+	assert_int_equal(intake_poll(scene->world->intake), -EIO);
+}
+
+static void trouble_of_a_settle_is_told_once(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_played(scene, STORE_E_FULL);
+	intake_poll(scene->world->intake);
+	assert_int_equal(intake_poll(scene->world->intake), 0);
+}
+
+static void what_found_no_room_is_settled_when_there_is_some(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_played(scene, STORE_E_FULL);
+	assert_int_equal(intake_poll(scene->world->intake), INTAKE_E_FULL);
+	assert_settled(scene, 3);
+}
+
+/* The journal takes nothing more then, and there is room meanwhile. */
+static void after_a_settle_that_found_no_room_a_run_writes_the_tables(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_played(scene, STORE_E_FULL);
+	assert_int_equal(intake_poll(scene->world->intake), INTAKE_E_FULL);
+	take(scene, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	assert_false(intake_is_behind(scene->world->intake));
+	assert_settled(scene, 5);
+}
+
+static void what_came_while_a_settle_found_no_room_is_settled_behind_it(void **state)
+{
+	struct scene *scene = *state;
+
+	played.settle_outcome = STORE_E_FULL;
+	settle_held(scene);
+	queue_report(scene->second, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	run_second(scene);
+	assert_settled(scene, 5);
+}
+
+static void what_found_no_room_is_there_after_a_start(void **state)
+{
+	struct scene *scene = *state;
+
+	played.settle_outcome = STORE_E_FULL;
+	settle_held(scene);
+	queue_report(scene->second, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	run_second(scene);
+	sem_post(&played.settle.open);
+	world_reopen(scene->world, STORE_BYTES);
+	assert_settled(scene, 5);
+}
+
+/* So large that a segment of the journal has room for one such run and not for two. */
+static void queue_large(struct scene *scene, struct flight *flight)
+{
+	enum { REPORTS = 5 };
+	static char note[LIMIT_TEXT_BYTES + 1];
+	struct report_spec specs[REPORTS];
+	char periods[REPORTS][16];
+
+	memset(note, 'a', LIMIT_TEXT_BYTES);
+	for (int i = 0; i < MANY; i++) {
+		uint32_t number = ++scene->filled;
+
+		for (unsigned j = 0; j < REPORTS; j++) {
+			snprintf(periods[j], sizeof(periods[j]), "2022-%02u", j + 1);
+			specs[j] = report_n(periods[j], 202, number, number);
+			specs[j].note = note;
+		}
+		queue_submit(
+			&flight->run, WARD_202, submission_of(WARD_202, number, specs, REPORTS));
+	}
+}
+
+static void begin_large(struct scene *scene, struct flight *flight)
+{
+	flight_empty(flight);
+	queue_large(scene, flight);
+	begin(scene, flight);
+	assert_true(intake_is_flying(scene->world->intake));
+}
+
+/* There is no room in it even to say which journal is its own. */
+static void start_full(struct scene *scene)
+{
+	assert_int_equal(intake_stop(scene->world->intake), 0);
+	played.commit_outcome = STORE_E_FULL;
+	world_reopen(scene->world, STORE_BYTES);
+}
+
+static void a_full_store_opens_and_takes_nothing(void **state)
+{
+	struct scene *scene = *state;
+	struct report_spec spec = first_report();
+
+	start_full(scene);
+	queue_submit(scene->world, WARD_101, submission_of(WARD_101, 1, &spec, 1));
+	assert_int_equal(world_run(scene->world), INTAKE_E_FULL);
+	assert_int_equal(answer_of(scene->world, 0).code, REFUSED_STORE_FULL);
+}
+
+static void a_store_that_was_full_takes_reports_into_its_tables(void **state)
+{
+	struct scene *scene = *state;
+
+	start_full(scene);
+	played.commit_outcome = 0;
+	take(scene, WARD_101, 1, first_report());
+	assert_false(intake_is_behind(scene->world->intake));
+	assert_settled(scene, 3);
+}
+
+static void a_store_that_was_full_has_a_journal_behind_the_first_commit(void **state)
+{
+	struct scene *scene = *state;
+
+	start_full(scene);
+	played.commit_outcome = 0;
+	take(scene, WARD_101, 1, first_report());
+	take(scene, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	assert_true(intake_is_behind(scene->world->intake));
+	world_reopen(scene->world, STORE_BYTES);
+	assert_settled(scene, 5);
+}
+
+static void a_run_larger_than_the_journal_goes_to_the_tables(void **state)
+{
+	struct scene *scene = *state;
+
+	queue_large(scene, scene->first);
+	queue_large(scene, scene->first);
+	begin(scene, scene->first);
+	assert_int_equal(scene->first->done, 1);
+	assert_false(intake_is_behind(scene->world->intake));
+	assert_settled(scene, scene->filled);
+}
+
+static void a_run_without_room_in_its_segment_goes_to_the_other(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_large(scene, scene->first);
+	assert_false(intake_is_settling(scene->world->intake));
+	begin_large(scene, scene->second);
+	assert_true(intake_is_settling(scene->world->intake));
+}
+
+/* The tables are being written when the third comes. */
+static void a_run_without_room_in_either_segment_waits_for_the_tables(void **state)
+{
+	struct scene *scene = *state;
+
+	played.settle.closed = true;
+	begin_large(scene, scene->first);
+	begin_large(scene, scene->second);
+	begin_large(scene, scene->first);
+	intake_finish(scene->world->intake);
+	assert_int_equal(played.settles, 2);
+	assert_settled(scene, scene->filled);
+}
+
+/* What a history of commits has in one of them; number counts them from 1. */
+static void queue_history(struct world *run, uint32_t number)
+{
+	static const enum party parties[] = { WARD_101, WARD_102, WARD_201, WARD_202 };
+	static const uint32_t units[] = { 101, 102, 201, 202 };
+	enum { MONTHS = 6, BAD = 9 };
+
+	for (uint32_t i = 0; i < MONTHS * ARRAY_SIZE(units); i++) {
+		size_t ward = i % ARRAY_SIZE(units);
+		char period[16];
+		struct report_spec spec = report_n(period, units[ward], number, number + i);
+
+		snprintf(
+			period, sizeof(period), "2022-%02u", (unsigned)(1 + i / ARRAY_SIZE(units)));
+		spec.values[0].number = i == BAD ? -1 : spec.values[0].number;
+		queue_submit(run, parties[ward],
+			submission_of(parties[ward], number * MONTHS + i / 4, &spec, 1));
+	}
+}
+
+/* Again what an earlier commit had first, and something else with its counter. */
+static void queue_again(struct world *run, uint32_t number)
+{
+	struct report_spec spec = report_n("2022-01", 101, number, number);
+
+	if (number > 0) {
+		queue_submit(run, WARD_101, submission_of(WARD_101, number * 6, &spec, 1));
+		spec.note = "khác";
+		queue_submit(run, WARD_101, submission_of(WARD_101, number * 6, &spec, 1));
+	}
+}
+
+struct history {
+	uint32_t number; /* of commits */
+	uint32_t again;  /* one in so many brings something of earlier ones; 0: none does */
+	uint32_t settle; /* behind one in so many a settle begins; 0: when it is due */
+};
+
+static void queue_commit(const struct history *history, struct world *run, uint32_t number)
+{
+	queue_history(run, number);
+	if (history->again && number % history->again == 0) {
+		queue_again(run, number - 1);
+		queue_again(run, number / 2);
+	}
+}
+
+/* The node that holds nothing back does what the other has done, and answers the same. */
+static void assert_same_answers(
+	const struct history *history, struct world *plain, struct flight *flight, uint32_t number)
+{
+	plain->now.ms += 1000;
+	queue_commit(history, plain, number);
+	assert_int_equal(world_run(plain), 0);
+	assert_int_equal(flight->done, 1);
+	assert_int_equal(flight->r, 0);
+	assert_int_equal(flight->run.answer_count, plain->answer_count);
+	for (size_t i = 0; i < plain->answer_count; i++) {
+		assert_true(bytes_equal(
+			buffer_bytes(&flight->run.answers[i]), buffer_bytes(&plain->answers[i])));
+	}
+}
+
+/* Commits in a pipeline, and the same without it. */
+static void run_both(struct scene *scene, struct world *plain, const struct history *history)
+{
+	struct flight *before = scene->second, *flight = scene->first;
+
+	for (uint32_t number = 1; number <= history->number; number++) {
+		struct flight *next = before;
+
+		scene->world->now.ms += 1000;
+		flight_empty(flight);
+		queue_commit(history, &flight->run, number);
+		begin(scene, flight);
+		if (number > 1) {
+			assert_same_answers(history, plain, before, number - 1);
+		}
+		if (history->settle && number % history->settle == 0) {
+			assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+		}
+		if (number % 3 == 0) {
+			assert_int_equal(intake_poll(scene->world->intake), 0);
+		}
+		before = flight;
+		flight = next;
+	}
+	intake_finish(scene->world->intake);
+	assert_same_answers(history, plain, before, history->number);
+	assert_int_equal(intake_settle(scene->world->intake), 0);
+}
+
+/* Tables are written in the background so often at least. */
+static void assert_same_history(struct scene *scene, const struct history *history, size_t settles)
+{
+	struct world *plain = world_new();
+	struct hash hash;
+
+	run_both(scene, plain, history);
+	hash = world_hash(plain);
+	world_free(plain);
+	assert_in_range(played.settles, settles, history->number);
+	assert_unchanged(scene->world, &hash);
+	assert_verified(scene->world);
+}
+
+static void a_pipeline_answers_and_leaves_the_same_as_one_commit_after_the_other(void **state)
+{
+	assert_same_history(*state, &(struct history){ .number = 20 }, 0);
+}
+
+static void tables_written_in_the_background_are_the_same(void **state)
+{
+	assert_same_history(*state, &(struct history){ .number = 30, .settle = 4 }, 3);
+}
+
+static void repeats_and_conflicts_in_a_pipeline_are_answered_the_same(void **state)
+{
+	assert_same_history(*state, &(struct history){ .number = 30, .again = 2, .settle = 7 }, 2);
+}
+
+static int set_up_small(void **state)
+{
+	*state = scene_new(1 << 20);
+	return 0;
+}
+
+/* The journal is filled again and again, and each time its other segment is used. */
+static void a_journal_that_is_filled_leaves_the_same(void **state)
+{
+	assert_same_history(*state, &(struct history){ .number = 120 }, 4);
+}
+
+/* Nothing that is written there has ended when it is to be written again. */
+static void a_journal_that_is_filled_before_the_tables_are_written_leaves_the_same(void **state)
+{
+	played.settle.closed = true;
+	assert_same_history(*state, &(struct history){ .number = 120 }, 4);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(tables_are_written_in_the_background),
+		TEST(a_run_under_way_lands_before_tables_are_written),
+		TEST(a_poll_after_the_eventfd_ends_a_settle),
+		TEST(a_poll_leaves_a_settle_that_has_not_ended),
+		TEST(a_settle_that_is_begun_again_goes_on),
+		TEST(runs_land_while_tables_are_written),
+		TEST(a_settle_waits_for_the_one_under_way_and_writes_the_rest),
+		TEST(a_run_folds_on_what_is_being_written),
+		TEST(a_repeat_of_what_is_being_written_gets_the_same_receipt),
+		TEST(a_conflict_with_what_is_being_written_tells_the_highest_counter),
+		TEST(a_publication_waits_for_what_is_being_written),
+		TEST(a_stop_waits_for_all_that_is_under_way),
+		TEST(a_settle_that_finds_no_room_is_told_by_a_poll),
+		TEST(a_settle_that_fails_is_told_by_a_poll),
+		TEST(trouble_of_a_settle_is_told_once),
+		TEST(what_found_no_room_is_settled_when_there_is_some),
+		TEST(after_a_settle_that_found_no_room_a_run_writes_the_tables),
+		TEST(what_came_while_a_settle_found_no_room_is_settled_behind_it),
+		TEST(what_found_no_room_is_there_after_a_start),
+		TEST(a_full_store_opens_and_takes_nothing),
+		TEST(a_store_that_was_full_takes_reports_into_its_tables),
+		TEST(a_store_that_was_full_has_a_journal_behind_the_first_commit),
+		TEST(a_run_larger_than_the_journal_goes_to_the_tables),
+		TEST(a_run_without_room_in_its_segment_goes_to_the_other),
+		TEST(a_run_without_room_in_either_segment_waits_for_the_tables),
+		TEST(a_pipeline_answers_and_leaves_the_same_as_one_commit_after_the_other),
+		TEST(tables_written_in_the_background_are_the_same),
+		TEST(repeats_and_conflicts_in_a_pipeline_are_answered_the_same),
+		cmocka_unit_test_setup_teardown(
+			a_journal_that_is_filled_leaves_the_same, set_up_small, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_journal_that_is_filled_before_the_tables_are_written_leaves_the_same,
+			set_up_small, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
