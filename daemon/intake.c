@@ -132,7 +132,6 @@ static int read_journal(struct intake *intake, struct txn *txn)
 
 	held_clear(intake->held);
 	intake->fold.held = intake->held;
-	intake->stale = false;
 	intake->tables_size = intake->peaks.size;
 	if (r < 0 || !intake->journal) {
 		return r;
@@ -164,6 +163,7 @@ static int read_state(struct intake *intake)
 	int r;
 
 	view_drop(intake);
+	intake->stale = true; /* until all of it is read */
 	r = txn_begin(intake->store, false, &txn);
 	if (r) {
 		return r;
@@ -196,6 +196,7 @@ static int read_state(struct intake *intake)
 		return r;
 	}
 	intake->durable_size = intake->peaks.size;
+	intake->stale = false;
 	if (txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) && value.size <= sizeof(held)) {
 		memcpy(held, value.data, value.size);
 	}

@@ -48,14 +48,21 @@ static int take_next(struct replay *replay, const struct journal_record *records
 	for (size_t i = room->begin; i < count; i++) {
 		const struct journal_record *record = &records[i];
 		struct batch_view view;
+		const char *why;
 		int r;
 
 		if (record->first_seq > replay->peaks.size + 1) {
 			return 0; /* they are in order */
 		}
-		if (record->first_seq <= replay->peaks.size ||
-			ledger_follows(&replay->peaks, record->first_seq, record->bytes,
-				room->leaves, &room->growth, &view)) {
+		if (record->first_seq <= replay->peaks.size) {
+			continue;
+		}
+		why = ledger_follows(&replay->peaks, record->first_seq, record->bytes, room->leaves,
+			&room->growth, &view);
+		if (why == ledger_no_memory) {
+			return -ENOMEM; /* that says nothing about the record */
+		}
+		if (why) {
 			continue;
 		}
 		r = fn(data, &view, &room->growth);
@@ -77,10 +84,17 @@ static int find_gap(struct replay *replay, const struct journal_record *records,
 {
 	for (size_t i = 0; i < count; i++) {
 		struct batch_view view;
+		const char *why;
 
-		if (records[i].first_seq > replay->peaks.size + 1 &&
-			batch_view_read(records[i].first_seq, records[i].bytes, &view) &&
-			!batch_view_leaves(view, leaves)) {
+		if (records[i].first_seq <= replay->peaks.size + 1 ||
+			!batch_view_read(records[i].first_seq, records[i].bytes, &view)) {
+			continue;
+		}
+		why = batch_view_leaves(view, leaves);
+		if (why == ledger_no_memory) {
+			return -ENOMEM;
+		}
+		if (!why) {
 			snprintf(replay->why, sizeof(replay->why),
 				"the journal has entry %" PRIu64
 				" and those behind it, but nothing whole from entry %" PRIu64 " on",
