@@ -180,8 +180,18 @@ static bool make_ready(struct node *node, int64_t type)
 {
 	intake_finish(node->intake);
 	take_outcome(node, 0);
-	return handler_needs_tables(type) || intake_is_stale(node->intake) ? node_settle(node)
-									   : !node->failed;
+	if (!node->failed && (handler_needs_tables(type) || intake_is_stale(node->intake))) {
+		return node_settle(node);
+	}
+	return !node->failed;
+}
+
+static void refuse_unready(struct node *node, struct peer *peer, int64_t request)
+{
+	peer_refuse(node, peer, request, node->failed ? REFUSED_STORE_FAILED : REFUSED_STORE_FULL,
+		node->failed
+			? "the store cannot be written; the node is stopping, try again later"
+			: "the node's store has no room to bring its figures up to date; try again later");
 }
 
 /* An intake_done_fn: the messages were answered. */
@@ -239,12 +249,14 @@ static void definition_answer(void *data, void *peer, struct bytes frame)
 /* Begins the commit of what was gathered; its time is shared among those who have something in it. */
 static void begin(struct node *node, struct gathering *gathering)
 {
-	struct definition definition = { node, intake_seq(node->intake) };
+	struct definition definition = { .node = node };
 	struct intake_caller caller = { peer_answer, gathering_done, node };
 	size_t count = gathering->count, weight = gathering->weight;
 	int64_t begun_us = monotonic_us(), ended_us;
 
 	if (intake_is_alone(gathering->messages[0].type)) {
+		intake_finish(node->intake); /* so that what is new is its own */
+		definition.before = intake_seq(node->intake);
 		caller = (struct intake_caller){ definition_answer, definition_done, &definition };
 	}
 	intake_begin(node->intake, gathering->messages, count, node_now(node), &caller);
@@ -436,12 +448,13 @@ static bool dispatch(struct node *node, struct peer *peer)
 		int64_t begun_us = monotonic_us();
 		int64_t ended_us;
 
-		if (!make_ready(node, envelope.type) && envelope.type != MESSAGE_STATUS) {
-			peer_refuse(node, peer, envelope.request, REFUSED_STORE_FULL,
-				"the node's store has no room to bring its figures up to date; try again later");
+		bool ready = make_ready(node, envelope.type);
+
+		key = key_of(node, peer); /* the catalog may have been read again */
+		if (!key || (!ready && envelope.type != MESSAGE_STATUS)) {
+			refuse_unready(node, peer, envelope.request);
 			return false;
 		}
-
 		handler_of(envelope.type)(node, peer, key, &envelope);
 		ended_us = monotonic_us();
 		rate_charge(node->rate, &peer->key, ended_us - begun_us, ended_us);

@@ -612,6 +612,14 @@ handler_fn *handler_of(int64_t type)
 
 bool handler_needs_tables(int64_t type)
 {
-	/* The acts on a report are looked for in the ledger. */
-	return handlers[type] != handle_query || type == MESSAGE_REPORT;
+	switch (type) {
+	case MESSAGE_WATCH:
+	case MESSAGE_CLOCK:
+	case MESSAGE_HELLO: /* rollups go to the tables at once */
+		return false;
+	case MESSAGE_REPORT: /* the acts on it are looked for in the ledger */
+		return true;
+	default:
+		return handlers[type] != handle_query;
+	}
 }

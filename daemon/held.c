@@ -5,6 +5,7 @@
 
 enum {
 	SLOTS_FIRST = 1 << 10,
+	SLOTS_KEPT = 1 << 18, /* when it is emptied */
 	BLOCK_BYTES = 1 << 18,
 };
 
@@ -69,7 +70,11 @@ void held_freep(struct held **held)
 
 static void layer_clear(struct layer *layer)
 {
-	if (layer->count > 0) {
+	if (layer->slot_count > SLOTS_KEPT) { /* as a start needs for all that a journal can have */
+		free(layer->slots);
+		layer->slots = NULL;
+		layer->slot_count = 0;
+	} else if (layer->count > 0) {
 		memset(layer->slots, 0, layer->slot_count * sizeof(*layer->slots));
 	}
 	if (layer->blocks) { /* one is kept */

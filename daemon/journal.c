@@ -169,7 +169,8 @@ static int map_file(struct journal *journal, uint64_t salt)
 	if (pread(journal->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
 		memcmp(head.magic, magic, sizeof(magic)) != 0 || head.version != VERSION ||
 		head.salt != salt || head.segment_bytes < JOURNAL_SEGMENT_MIN ||
-		head.segment_bytes > LIMIT_JOURNAL_BYTES) {
+		head.segment_bytes > LIMIT_JOURNAL_BYTES ||
+		head.segment_bytes % FILE_HEAD_BYTES != 0) {
 		return JOURNAL_E_FOREIGN;
 	}
 	bytes = FILE_HEAD_BYTES + SEGMENTS * head.segment_bytes;
@@ -198,9 +199,12 @@ int journal_open(const char *folder, uint64_t salt, struct journal **ret)
 	}
 	path_of(folder, "baocao.journal", path);
 	journal->fd = open(path, O_RDWR | O_CLOEXEC);
-	r = journal->fd >= 0  ? map_file(journal, salt)
-	    : errno == ENOENT ? JOURNAL_E_FOREIGN
-			      : -errno;
+	/* What is read is to be on disk: after a kill it may only be in memory. */
+	if (journal->fd < 0) {
+		r = errno == ENOENT ? JOURNAL_E_FOREIGN : -errno;
+	} else {
+		r = fdatasync(journal->fd) < 0 ? -errno : map_file(journal, salt);
+	}
 	if (r) {
 		journal_close(journal);
 		return r;

@@ -415,11 +415,8 @@ int node_run(struct node *node)
 	if (!is_guarded(node)) {
 		return NODE_E_CONFIG;
 	}
-	if (intake_is_behind(
-		    node->intake)) { /* of before: it is written after the first messages */
-		node->behind_ms = monotonic_ms();
-		node->settle_ms = node->behind_ms;
-	}
+	node_settle(
+		node); /* what the journal had: it takes long, and the watchdog does not wait yet */
 	notify_ready("unit %u at %s", intake_identity(node->intake)->unit, node->endpoint);
 	while (!node->stopping && !node->failed) {
 		zmq_pollitem_t items[POLL_COUNT] = {

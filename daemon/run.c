@@ -26,7 +26,11 @@ static void answer_run(struct intake *intake, struct run *run, int r)
 	intake->run = taking;
 	outcomes_clear(run, 0);
 	run->caller.done(run->caller.data, run->messages, run->count,
-		r ? r : intake_outcome(answered), r == 0 && run->changed);
+		r                                   ? r
+		: answered == 0                     ? 0
+		: store_disk_is_full(intake->store) ? INTAKE_E_FULL
+						    : intake_outcome(answered),
+		r == 0 && run->changed);
 }
 
 /* What is on disk is told, and what the tables have no room for is not proved now. 0 or -errno. */
@@ -316,6 +320,7 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 {
 	struct txn *txn = NULL;
 	int r = intake_wait(intake);
+	uint64_t next_change;
 
 	if (r == 0) {
 		r = intake_reread(intake);
@@ -323,6 +328,7 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 	if (r < 0) {
 		return r;
 	}
+	next_change = intake->fold.next_change;
 	do {
 		r = take_tables(intake, run, now, &txn);
 	} while (r == 1);
@@ -338,6 +344,8 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 	if (r == 0) {
 		answer_run(intake, run, 0);
 		journal_begin(intake); /* where there was no room for it before */
+	} else {
+		intake->fold.next_change = next_change; /* what is held goes on from there */
 	}
 	return r;
 }
@@ -356,6 +364,9 @@ void intake_begin(struct intake *intake, struct intake_message *messages, size_t
 	run->caller = *caller;
 	slots_fill(run->slots, messages, count);
 	r = journaled ? run_journal(intake, run, now) : run_tables(intake, run, now);
+	if (r < 0 && store_disk_is_full(intake->store)) {
+		r = INTAKE_E_FULL; /* LMDB lets nobody read until it is opened again */
+	}
 	if (r) {
 		answer_run(intake, run, r);
 	}
