@@ -248,14 +248,14 @@ static int compare(const void *a, const void *b)
 		     : (one->key.size > other->key.size) - (one->key.size < other->key.size);
 }
 
-struct held_record *held_sorted(const struct held *held, enum held_layer of)
+struct held_record *held_sorted(const struct held *held, enum held_layer layer)
 {
-	const struct layer *layer = &held->layers[of];
-	struct held_record *records = malloc((layer->count + 1) * sizeof(*records));
+	const struct layer *from = &held->layers[layer];
+	struct held_record *records = malloc((from->count + 1) * sizeof(*records));
 	size_t count = 0;
 
-	for (size_t i = 0; records && i < layer->slot_count; i++) {
-		const struct slot *slot = &layer->slots[i];
+	for (size_t i = 0; records && i < from->slot_count; i++) {
+		const struct slot *slot = &from->slots[i];
 
 		if (slot->value) {
 			records[count++] = (struct held_record){ (enum store_table)slot->table,

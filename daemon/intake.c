@@ -124,7 +124,7 @@ static int read_journal(struct intake *intake, struct txn *txn)
 	struct behind behind = { intake, refold, txn };
 	struct replay replay = {
 		.journal = intake->journal,
-		.node = &intake->pair->public,
+		.node = intake->pair->public,
 		.peaks = intake->peaks,
 		.instant = intake->last_instant,
 	};

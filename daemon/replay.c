@@ -113,7 +113,7 @@ static int check_signature(struct replay *replay, const struct journal_record *l
 
 	if (last->bytes.size == 0 ||
 		(batch_view_read(last->first_seq, last->bytes, &view) &&
-			!checkpoint_verify(view.note, replay->node, &checkpoint))) {
+			!checkpoint_verify(view.note, &replay->node, &checkpoint))) {
 		return 0;
 	}
 	snprintf(replay->why, sizeof(replay->why),
@@ -162,7 +162,9 @@ static int absorb_all(struct txn *txn, struct replay *replay)
 	if (r == 0 && !node_init_read(first.body, &init)) {
 		r = -EBADMSG;
 	}
-	replay->node = &init.node;
+	if (r == 0) {
+		replay->node = init.node;
+	}
 	if (r == 0) {
 		r = ledger_last(txn, &seq, &replay->instant);
 	}
