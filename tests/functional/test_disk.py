@@ -182,10 +182,10 @@ class Disk(harness.NodeCase):
 
     def test_a_full_disk_refuses_with_words_and_the_node_goes_on_when_there_is_space(self):
         # ext2 cannot reserve: there a map may be larger than the disk.
-        folder = self.loop('ext2', 8)
+        folder = self.loop('ext2', 20)
         ballast = os.path.join(folder, 'ballast')
         with open(ballast, 'wb') as file:
-            file.write(bytes(5 * MIB))
+            file.write(bytes(17 * MIB))
         daemon = self.ward_node('fulldisk', folder=folder, map_size='64M')
         receipted, made, words = self.fill(daemon)
         self.assertIn('disk is full', words)
