@@ -111,17 +111,6 @@ static int write_head(int fd, const struct file_head *head)
 	return 0;
 }
 
-static int sync_folder(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0) {
-		close(fd);
-	}
-	return r;
-}
-
 int journal_create(const char *folder, size_t segment_bytes, uint64_t *ret_salt)
 {
 	struct file_head head = { .version = VERSION };
@@ -147,7 +136,7 @@ int journal_create(const char *folder, size_t segment_bytes, uint64_t *ret_salt)
 	}
 	close(fd);
 	if (r == 0) {
-		r = sync_folder(folder);
+		r = folder_sync(folder);
 	}
 	if (r) {
 		unlink(path);
@@ -304,11 +293,6 @@ bool journal_has_room(const struct journal *journal, size_t size)
 	return !journal->adopted && size <= journal->segment_bytes - sizeof(struct record_head) &&
 	       journal->segments[journal->newer].used + size + sizeof(struct record_head) <=
 		       journal->segment_bytes;
-}
-
-size_t journal_used(const struct journal *journal)
-{
-	return journal->segments[journal->newer].used;
 }
 
 bool journal_is_filling(const struct journal *journal)

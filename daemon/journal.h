@@ -44,7 +44,6 @@ bool journal_is_adopted(const struct journal *journal);
 bool journal_has_room(const struct journal *journal, size_t size);
 /* More than three quarters of the segment that records go to. */
 bool journal_is_filling(const struct journal *journal);
-size_t journal_used(const struct journal *journal); /* bytes of that segment */
 /* Takes the place of the next record and borrows its parts until journal_write has returned. 0 or -ENOMEM. */
 int journal_place(
 	struct journal *journal, uint64_t first_seq, const struct bytes *parts, size_t count);

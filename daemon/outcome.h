@@ -126,17 +126,11 @@ void settle_write(struct intake *intake, struct txn *txn);
 int settle_done(struct intake *intake, int r);
 /* Writes what the receipts of a run are to be made from, where the tables do not have it. The same. */
 int settle_for(struct intake *intake, const struct run *run);
-enum settle_when {
-	SETTLE_DUE = 0, /* where there is as much as there may be */
-	SETTLE_PART, /* or as much as is worth its pages: a flush waits for what others write, so less at a time is better */
-	SETTLE_NOW,
-};
-
 /*
- * Hands what was gathered to the thread that writes it, where nothing else is being written; a run under way has to
- * land first, which it is waited for.
+ * Hands what was gathered to the thread that writes it, where there is as much as there may be (or anyhow) and nothing
+ * else is being written; a run under way has to land first, which it is waited for.
  */
-void settle_begin(struct intake *intake, enum settle_when when);
+void settle_begin(struct intake *intake, bool anyhow);
 /* Waits for that thread; what became of it is for intake_poll to tell. */
 void settle_wait(struct intake *intake);
 void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);

@@ -6,8 +6,7 @@
 
 enum {
 	AT_ONCE_MESSAGES =
-		16, /* are written without another thread: it would take longer to wake it */
-	MANY_MESSAGES = 256, /* in a run: the node has all that it can do */
+		16,       /* are written without another thread: it would take longer to wake it */
 	LANDED_LOOK = 16, /* messages taken between two looks whether the run before has landed */
 };
 
@@ -102,10 +101,10 @@ static bool goes_to_journal(
 	if (!intake->journal) {
 		return false;
 	}
-	settle_begin(intake, count < MANY_MESSAGES ? SETTLE_PART : SETTLE_DUE);
+	settle_begin(intake, false);
 	if (!journal_has_room(intake->journal, bytes)) {
 		settle_wait(intake);
-		settle_begin(intake, SETTLE_NOW);
+		settle_begin(intake, true);
 	}
 	return !intake->full && !intake->stale && journal_has_room(intake->journal, bytes);
 }

@@ -8,11 +8,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum {
-	PART_BYTES = 2 << 20,
-	PAGE_BYTES = 4096,
-};
-
 void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn)
 {
 	txn_put(txn, TABLE_LOCAL, bytes_of("refusals"),
@@ -164,21 +159,12 @@ static bool is_due(const struct intake *intake)
 	       intake->peaks.size - begun >= LIMIT_HELD_ENTRIES;
 }
 
-/* Each record of the state may cost a page. */
-static bool is_worth_it(const struct intake *intake)
+void settle_begin(struct intake *intake, bool anyhow)
 {
-	size_t used = journal_used(intake->journal);
-
-	return used >= PART_BYTES && used >= held_count(intake->held, HELD_FRESH) * PAGE_BYTES;
-}
-
-void settle_begin(struct intake *intake, enum settle_when when)
-{
-	if (!intake->journal || (when != SETTLE_NOW && !is_due(intake) &&
-					!(when == SETTLE_PART && is_worth_it(intake)))) {
+	if (!intake->journal || !(anyhow || is_due(intake))) {
 		return;
 	}
-	if (when != SETTLE_NOW && is_due(intake)) { /* it is not put off any more */
+	if (!anyhow) { /* it is not put off any more */
 		settle_wait(intake);
 	}
 	if (!may_begin(intake) || run_land(intake) != 0 || !may_begin(intake)) {
@@ -198,7 +184,7 @@ int intake_settle_begin(struct intake *intake)
 	if (r < 0 || !intake_is_behind(intake)) {
 		return r;
 	}
-	settle_begin(intake, SETTLE_NOW);
+	settle_begin(intake, true);
 	/* Where that cannot be: what was read at the start, and what had no room. */
 	return worker_is_busy(intake->settler) ? r : intake_settle(intake);
 }

@@ -377,24 +377,13 @@ bool store_disk_has_room(const struct store *store)
 	return free_bytes(store->path) >= FULL_BYTES;
 }
 
-static int sync_folder(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0) {
-		close(fd);
-	}
-	return r;
-}
-
 int store_move(const char *from, const char *to)
 {
 	char source[PATH_MAX], target[PATH_MAX];
 
 	snprintf(source, sizeof(source), "%s/baocao.mdb", from);
 	snprintf(target, sizeof(target), "%s/baocao.mdb", to);
-	return rename(source, target) < 0 ? -errno : sync_folder(to);
+	return rename(source, target) < 0 ? -errno : folder_sync(to);
 }
 
 void store_remove(const char *folder)

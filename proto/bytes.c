@@ -246,10 +246,16 @@ static int write_all(int fd, struct bytes content)
 	return 0;
 }
 
+int folder_sync(const char *path)
+{
+	CLEANUP(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 int file_write_durably(const char *path, struct bytes content, unsigned mode)
 {
 	CLEANUP(closep) int fd = -1;
-	CLEANUP(closep) int folder = -1;
 	char temporary[PATH_MAX];
 	char parent[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -279,9 +285,5 @@ int file_write_durably(const char *path, struct bytes content, unsigned mode)
 		unlink(temporary);
 		return r;
 	}
-	folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0 || fsync(folder) < 0) {
-		return -errno;
-	}
-	return 0;
+	return folder_sync(parent);
 }

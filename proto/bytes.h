@@ -73,6 +73,8 @@ bool bytes_is_utf8(struct bytes bytes);
 /* Cuts text that snprintf may have cut in the middle of a character back to whole characters. */
 void text_trim(char *text);
 
+/* Flushes a folder: what was made, renamed or removed in it stays so. 0 or -errno. */
+int folder_sync(const char *path);
 /* Reads a whole file of at most size_max bytes. Returns 0 or -errno (-EFBIG if larger). */
 int file_read(const char *path, size_t size_max, struct buffer *ret);
 /* Writes so that after a crash there is the old file or the new one: temporary, fsync, rename, fsync of the folder. */

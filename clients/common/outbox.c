@@ -56,17 +56,6 @@ void outbox_path(const struct outbox *outbox, enum outbox_state state, uint64_t 
 	path_make(outbox, state, counter, "submission", ret);
 }
 
-static int folder_sync(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0) {
-		close(fd);
-	}
-	return r;
-}
-
 /* Renames a submission from the queue to another state, or back. */
 static int entry_move(
 	struct outbox *outbox, uint64_t counter, enum outbox_state from, enum outbox_state to)
