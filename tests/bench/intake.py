@@ -1,4 +1,5 @@
 """Intake: how many reports a second, durable, judged and summed; and how long a receipt takes."""
+import os
 import statistics
 
 import peers
@@ -177,7 +178,7 @@ class Group:
 
     def closed_round(self):
         flush = self.bench.flush_ms()
-        ceiling = {}
+        ceiling, cpu = {}, {}
         for what, served in list(self.every().items()):
             answer = self.run_closed(what, served)
             if not answer:
@@ -192,6 +193,7 @@ class Group:
                 self.add(what, 'p50', answer['p50_us'] / 1000, 'ms', answer, flush)
                 continue
             ceiling[what] = rate
+            cpu[what] = answer['server_cpu'] / answer['reports']
             self.add(what, '', rate, '1/s', answer, flush)
             self.add(what, 'p99', answer['p99_us'] / 1000, 'ms', answer, flush)
             self.add(what, 'cpu', answer['server_cpu'] * each, 'us', answer, flush)
@@ -203,6 +205,8 @@ class Group:
                 self.add(what, 'memory', served.memory() / 1e6, 'MB', answer, flush)
         if 'signed' in ceiling and 'CURVE echo' in ceiling:
             self.add_signature_ceiling(ceiling['CURVE echo'], flush)
+        if {'R', 'plain', 'CURVE echo'} <= ceiling.keys():
+            self.add_folding_ceiling(ceiling['CURVE echo'], cpu['plain'] - cpu['R'], flush)
 
     def add_signature_ceiling(self, echo, flush):
         """What all cores at once can encrypt and check; the signatures were made before."""
@@ -211,25 +215,39 @@ class Group:
         rate = 1 / (1 / echo + 1 / checked['verified_on_all'])
         self.add('CURVE echo and checking', '', rate, '1/s', {'share': watch.other_share()}, flush)
 
+    def add_folding_ceiling(self, echo, seconds, flush):
+        """What all cores can encrypt while they do what the node without encryption does more than R for a report."""
+        rate = 1 / (1 / echo + max(seconds, 0) / os.cpu_count())
+        self.add('CURVE echo and folding', '', rate, '1/s', {'share': 0.0}, flush)
+
     def against(self, mode):
         bounds = {'plain': 'R', 'curve': 'CURVE echo', 'signed': 'CURVE echo and checking',
                   'bundles': 'curve'}
         return [self.name(bounds[mode]), *(self.name(peer) for peer in self.peers if mode == 'plain')]
 
     def show_closed(self):
-        for what in ('R', 'CURVE echo', 'CURVE echo and checking'):
-            self.results.show(self.name(what))
         for what in self.peers:
             for detail in ('', 'p99', 'cpu', 'memory'):
                 self.results.show(self.name(what, detail))
+        echo = self.name('CURVE echo')
+        self.results.show(self.name('R'), *map(self.name, self.peers))
+        self.results.show(echo)
+        for more in ('checking', 'folding'):
+            self.results.show(self.name(f'CURVE echo and {more}'), echo)
         for mode in self.nodes:
             self.results.show(self.name(mode), *self.against(mode))
             for detail in ('p99', 'cpu', 'cpu of load', 'memory', 'written', 'stored'):
                 self.results.show(self.name(mode, detail))
 
+    def open(self):
+        """R under the load of the node is what the machine itself makes of it."""
+        if 'plain' in self.nodes and 'R' in self.engines:
+            yield 'R', self.engines['R']
+        yield from [*self.nodes.items(), *self.peers.items()]
+
     def rates(self, what):
         """Half of its own maximum, and those of RATES that it can do, in messages a second."""
-        most = statistics.median(self.maximum[what])
+        most = statistics.median(self.maximum['plain' if what == 'R' else what])
         wanted = [('half', most / 2), *((f'{rate}/s', rate) for rate in RATES)]
         size = REPORTS.get(what, 1)
         return [(name, rate / size) for name, rate in wanted if rate <= 0.95 * most]
@@ -240,7 +258,7 @@ class Group:
         trip = echo and self.run('echo', echo, f'closed {self.bench.seconds / 4}')
         if trip:
             self.add('F + E', '', flush + trip['p50_us'] / 1000, 'ms', trip, flush)
-        for what, served in [*self.nodes.items(), *self.peers.items()]:
+        for what, served in self.open():
             for name, rate in self.rates(what):
                 answer = self.run(what, served, f'open {self.bench.seconds} {rate}')
                 if not answer:
@@ -250,13 +268,13 @@ class Group:
 
     def show_open(self):
         self.results.show(self.name('F + E'))
-        for what in [*self.peers, *self.nodes]:
+        for what in [what for what, _ in self.open() if what not in self.peers] + list(self.peers):
             for name, _ in self.rates(what):
                 for part in ('p50', 'p99', 'p999'):
                     detail = f'{name} {part}'
                     against = [self.name('F + E')] if part == 'p99' and name != 'half' else []
-                    against += [self.name(peer, detail) for peer in self.peers
-                                if what == 'plain' and part == 'p99']
+                    against += [self.name(other, detail) for other in ['R', *self.peers]
+                                if what in ('plain', 'R') and part == 'p99' and what != other]
                     self.results.show(self.name(what, detail), *against)
 
     def check(self):

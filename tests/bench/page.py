@@ -23,15 +23,15 @@ def figure(text):
 def verdicts(run):
     """What is wanted against what was measured."""
     yield '### What is wanted\n'
-    yield '`bar`: the least that is accepted is reached; `aim`: more than that, what this is for.\n'
-    yield '| what | bar | aim | figure | unit | reached |'
-    yield '|---|---|---|---|---|---|'
+    yield ('`bar`: the least that is accepted is reached; `aim`: more than that, what this is for. `ceiling`: the same figure of '
+           'something that does less, in the same run: of R, of an echo, or computed from both.\n')
+    yield '| what | bar | aim | figure | ceiling | unit | reached |'
+    yield '|---|---|---|---|---|---|---|'
     for title, group in bars.GROUPS.items():
         for bar in group():
             limits = ['' if limit is None else f'{bar.sign} {figure(limit)}' for limit in (bar.bar, bar.aim)]
-            found = run.figure(bar)
-            yield '| ' + ' | '.join([f'{title}: {bar.what}', *limits, '' if found is None else figure(found),
-                                     bar.unit, run.verdict(bar)]) + ' |'
+            figures = ['' if found is None else figure(found) for found in (run.figure(bar), run.ceiling(bar))]
+            yield '| ' + ' | '.join([f'{title}: {bar.what}', *limits, *figures, bar.unit, run.verdict(bar)]) + ' |'
     yield ''
 
 

@@ -110,7 +110,9 @@ def read_wire(bench, nodes, mode):
             for _ in range(bench.rounds):
                 flush, watch = bench.flush_ms(), Watch()
                 answer = echo.run(f'closed {bench.seconds / 4}')
-                results.add(trip, answer['p50_us'], 'us', watch.other_share(), flush)
+                share = watch.other_share()
+                results.add(trip, answer['p50_us'], 'us', share, flush)
+                results.add(f'{trip}, p99', answer['p99_us'], 'us', share, flush)
                 for question in QUESTIONS:
                     for size, node in nodes.items():
                         bench.settle()
@@ -123,6 +125,7 @@ def read_wire(bench, nodes, mode):
         finally:
             echo.stop()
     results.show(trip)
+    results.show(f'{trip}, p99')
     for question in QUESTIONS:
         for size in nodes:
             name = f'read wire {mode} {question} @{size}'
@@ -134,26 +137,38 @@ def read_wire(bench, nodes, mode):
 
 
 def read_during_intake(bench, nodes):
-    """The questions beside reports at full load: p99 against that of a quiet node."""
+    """The questions beside reports at full load: p99 against that of a quiet node; and E there, of a server that does nothing else."""
     results = bench.results
     results.head('read, while intake runs at full load')
+    echo = Engine(bench.programs, 'echo', (1, 1, 0))
+    trip, quiet = 'yardstick E during intake @{}, p99', 'yardstick E, without encryption, p99'
     with served(nodes, 'plain'):
-        for size, node in nodes.items():
-            asker = Load([*node.load_command(), '--idle'], bench.programs.log)
-            try:
-                for question in QUESTIONS:
-                    for _ in range(bench.rounds):
-                        seconds, flush, watch = bench.seconds / 2, bench.flush_ms(), Watch()
-                        node.load.send(f'closed {seconds}')
-                        answer = asker.ask(f'ask {question} {seconds * 0.8}')
-                        if node.load.answer()['refused']:
-                            raise Failed('reports were refused')
-                        results.add(f'read during intake {question} @{size} p99', answer['p99_us'],
-                                    'us', watch.other_share(), flush)
-                    results.show(f'read during intake {question} @{size} p99',
-                                 f'read wire plain {question} @{size} p99')
-            finally:
-                asker.end()
+        try:
+            echo.start()
+            for size, node in nodes.items():
+                asker = Load([*node.load_command(), '--idle'], bench.programs.log)
+                try:
+                    during_intake(bench, node, trip.format(size), lambda seconds: echo.run(f'closed {seconds}'))
+                    results.show(trip.format(size), quiet)
+                    for question in QUESTIONS:
+                        row = f'{question} @{size} p99'
+                        during_intake(bench, node, f'read during intake {row}',
+                                      lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
+                        results.show(f'read during intake {row}', f'read wire plain {row}', trip.format(size))
+                finally:
+                    asker.end()
+        finally:
+            echo.stop()
+
+
+def during_intake(bench, node, row, ask):
+    for _ in range(bench.rounds):
+        seconds, flush, watch = bench.seconds / 2, bench.flush_ms(), Watch()
+        node.load.send(f'closed {seconds}')
+        answer = ask(seconds * 0.8)
+        if node.load.answer()['refused']:
+            raise Failed('reports were refused')
+        bench.results.add(row, answer['p99_us'], 'us', watch.other_share(), flush)
 
 
 def growth(bench, nodes):
