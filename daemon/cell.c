@@ -230,30 +230,36 @@ static size_t totals_write(const struct totals *totals, uint8_t *ret)
 	return sizeof(totals->standing) + totals->count * sizeof(struct cell_total);
 }
 
-static bool get(const struct held *held, struct txn *txn, enum store_table table,
-	const struct cell_key *key, struct bytes *ret)
+/* What is held from that layer down comes before what the tables have. */
+struct where {
+	const struct held *held; /* NULL: nothing is */
+	enum held_layer from;
+	struct txn *txn;
+};
+
+static bool get(
+	struct where where, enum store_table table, const struct cell_key *key, struct bytes *ret)
 {
 	uint8_t bytes[CELL_KEY_SIZE];
 
 	cell_key_write(key, bytes);
-	return (held && held_get(held, table, (struct bytes){ bytes, sizeof(bytes) }, ret)) ||
-	       txn_get(txn, table, (struct bytes){ bytes, sizeof(bytes) }, ret);
+	return (where.held && held_get(where.held, where.from, table,
+				      (struct bytes){ bytes, sizeof(bytes) }, ret)) ||
+	       txn_get(where.txn, table, (struct bytes){ bytes, sizeof(bytes) }, ret);
 }
 
-static bool find_own(
-	const struct held *held, struct txn *txn, const struct cell_key *key, struct own *ret)
+static bool find_own(struct where where, const struct cell_key *key, struct own *ret)
 {
 	struct bytes record;
 
-	return get(held, txn, TABLE_OWN, key, &record) && own_read(record, ret);
+	return get(where, TABLE_OWN, key, &record) && own_read(record, ret);
 }
 
-static bool find_totals(
-	const struct held *held, struct txn *txn, const struct cell_key *key, struct totals *ret)
+static bool find_totals(struct where where, const struct cell_key *key, struct totals *ret)
 {
 	struct bytes record;
 
-	if (get(held, txn, TABLE_CELL, key, &record) && totals_read(record, ret)) {
+	if (get(where, TABLE_CELL, key, &record) && totals_read(record, ret)) {
 		return true;
 	}
 	ret->standing = (struct standing){ 0 };
@@ -263,12 +269,12 @@ static bool find_totals(
 
 bool own_get(struct txn *txn, const struct cell_key *key, struct own *ret)
 {
-	return find_own(txn_shown(txn), txn, key, ret);
+	return find_own((struct where){ txn_shown(txn), HELD_FRESH, txn }, key, ret);
 }
 
 bool totals_get(struct txn *txn, const struct cell_key *key, struct totals *ret)
 {
-	return find_totals(txn_shown(txn), txn, key, ret);
+	return find_totals((struct where){ txn_shown(txn), HELD_FRESH, txn }, key, ret);
 }
 
 enum {
@@ -441,6 +447,7 @@ static struct cached *cached_take(struct cells *cells)
 static struct cached *cached_get(
 	struct cells *cells, const struct cell_key *key, enum store_table table)
 {
+	struct where where = { cells->held, HELD_FLYING, cells->txn };
 	uint32_t hash = key_hash(key, table);
 	struct cached *cached;
 	struct slot *slot;
@@ -460,12 +467,12 @@ static struct cached *cached_get(
 	cached->table = table;
 	cached->touched = false;
 	if (table == TABLE_OWN) {
-		cached->exists = find_own(cells->held, cells->txn, key, &cached->own);
+		cached->exists = find_own(where, key, &cached->own);
 		if (!cached->exists) {
 			own_init(&cached->own);
 		}
 	} else {
-		cached->exists = find_totals(cells->held, cells->txn, key, &cached->totals);
+		cached->exists = find_totals(where, key, &cached->totals);
 	}
 	*slot = (struct slot){ hash, (uint32_t)++cells->count };
 	return cached;

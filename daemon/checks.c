@@ -33,7 +33,7 @@ struct checks {
 	size_t thread_count;
 };
 
-static void work(struct checks *checks)
+static void work(struct checks *checks, void (*between)(void *data), void *data)
 {
 	for (;;) {
 		size_t at = atomic_fetch_add_explicit(&checks->next, 1, memory_order_relaxed);
@@ -46,6 +46,9 @@ static void work(struct checks *checks)
 		check->fits =
 			check->signature && sign_check(&check->key, check->bytes,
 						    (const struct signature *)check->signature);
+		if (between) {
+			between(data);
+		}
 	}
 }
 
@@ -64,7 +67,7 @@ static void *help(void *data)
 		}
 		run = checks->run;
 		pthread_mutex_unlock(&checks->mutex);
-		work(checks);
+		work(checks, NULL, NULL);
 		pthread_mutex_lock(&checks->mutex);
 		if (--checks->busy == 0) {
 			pthread_cond_signal(&checks->done);
@@ -154,7 +157,7 @@ int checks_add_none(struct checks *checks)
 	return add(checks, (struct check){ .signature = NULL });
 }
 
-void checks_run(struct checks *checks)
+void checks_run(struct checks *checks, void (*between)(void *data), void *data)
 {
 	bool helped = checks->count > 1 && checks->thread_count > 0;
 
@@ -166,7 +169,7 @@ void checks_run(struct checks *checks)
 		pthread_cond_broadcast(&checks->begun);
 		pthread_mutex_unlock(&checks->mutex);
 	}
-	work(checks);
+	work(checks, between, data);
 	if (helped) {
 		pthread_mutex_lock(&checks->mutex);
 		while (checks->busy > 0) {

@@ -19,7 +19,7 @@ int checks_add(struct checks *checks, const struct public_key *key, struct bytes
 	const uint8_t *signature);
 /* One more that nobody asks for: it keeps the count. 0 or -ENOMEM. */
 int checks_add_none(struct checks *checks);
-/* Checks them all. */
-void checks_run(struct checks *checks);
+/* Checks them all. between (NULL: nothing) is called by this thread between its own. */
+void checks_run(struct checks *checks, void (*between)(void *data), void *data);
 /* Does the signature that was added as number index, from 0, fit? After checks_run. */
 bool checks_fit(const struct checks *checks, size_t index);

@@ -22,6 +22,15 @@ void peer_close(struct peer *peer)
 	zmq_msg_close(&peer->body);
 }
 
+void peer_move(struct peer *to, struct peer *from)
+{
+	zmq_msg_init(&to->id);
+	zmq_msg_init(&to->body);
+	zmq_msg_move(&to->id, &from->id);
+	zmq_msg_move(&to->body, &from->body);
+	to->user = from->user;
+}
+
 void peer_answer(void *data, void *peer, struct bytes frame)
 {
 	struct peer *to = peer;
@@ -175,15 +184,10 @@ void node_settle_begin(struct node *node)
 	take_outcome(node, r);
 }
 
-/* Nobody is told what is not on disk, nor less than what has a receipt. False where that is not possible now. */
-static bool make_ready(struct node *node, int64_t type)
+/* Is all that it reads in memory and in the tables as they are? */
+static bool is_ready(const struct node *node, int64_t type)
 {
-	intake_finish(node->intake);
-	take_outcome(node, 0);
-	if (!node->failed && (handler_needs_tables(type) || intake_is_stale(node->intake))) {
-		return node_settle(node);
-	}
-	return !node->failed;
+	return !handler_needs_tables(type) && !intake_is_stale(node->intake);
 }
 
 static void refuse_unready(struct node *node, struct peer *peer, int64_t request)
@@ -199,8 +203,11 @@ static void gathering_done(
 	void *data, struct intake_message *messages, size_t count, int r, bool changed)
 {
 	struct node *node = data;
-	struct gathering *gathering = &node->gatherings[messages != node->gatherings[0].messages];
+	struct gathering *gathering = node->gatherings;
 
+	while (messages != gathering->messages) {
+		gathering++;
+	}
 	for (size_t i = 0; i < count; i++) {
 		peer_close(&gathering->peers[i]);
 	}
@@ -250,17 +257,19 @@ static void definition_answer(void *data, void *peer, struct bytes frame)
 static void begin(struct node *node, struct gathering *gathering)
 {
 	struct definition definition = { .node = node };
-	struct intake_caller caller = { peer_answer, gathering_done, node };
+	struct intake_caller caller = { peer_answer, gathering_done, node_meanwhile, node };
 	size_t count = gathering->count, weight = gathering->weight;
-	int64_t begun_us = monotonic_us(), ended_us;
+	int64_t begun_us = monotonic_us(), aside_us = node->aside_us, ended_us;
 
 	if (intake_is_alone(gathering->messages[0].type)) {
 		intake_finish(node->intake); /* so that what is new is its own */
 		definition.before = intake_seq(node->intake);
-		caller = (struct intake_caller){ definition_answer, definition_done, &definition };
+		caller = (struct intake_caller){ definition_answer, definition_done, NULL,
+			&definition };
 	}
 	intake_begin(node->intake, gathering->messages, count, node_now(node), &caller);
 	ended_us = monotonic_us();
+	begun_us += node->aside_us - aside_us; /* that was others' */
 	for (size_t i = 0; i < count; i++) {
 		const struct peer *peer = &gathering->peers[i];
 
@@ -282,7 +291,8 @@ void node_flush(struct node *node)
 		gathering_done(node, gathering->messages, gathering->count, 0, false);
 		return;
 	}
-	node->gathering = &node->gatherings[gathering == &node->gatherings[0]];
+	for (node->gathering = node->gatherings; node->gathering->count > 0; node->gathering++) {
+	}
 	begin(node, gathering);
 	take_outcome(node, 0);
 	put_off(node);
@@ -448,7 +458,7 @@ static bool dispatch(struct node *node, struct peer *peer)
 		int64_t begun_us = monotonic_us();
 		int64_t ended_us;
 
-		bool ready = make_ready(node, envelope.type);
+		bool ready = !node->failed && (is_ready(node, envelope.type) || node_settle(node));
 
 		key = key_of(node, peer); /* the catalog may have been read again */
 		if (!key || (!ready && envelope.type != MESSAGE_STATUS)) {
@@ -473,28 +483,48 @@ static bool wants_to_be_alone(struct peer *peer)
 	return intake_is_alone(type);
 }
 
+static bool is_full(const struct gathering *gathering)
+{
+	return gathering->weight >= LIMIT_BATCH_REPORTS || gathering->bytes >= LIMIT_BATCH_BYTES ||
+	       gathering->count == LIMIT_BATCH_MESSAGES;
+}
+
+bool node_takes_aside(const struct node *node)
+{
+	return !node->in_hand && !node->is_late && !is_full(node->gathering);
+}
+
+bool node_must_finish(const struct node *node, struct peer *peer)
+{
+	int64_t type, request;
+
+	glance(peer, &type, &request);
+	return node->failed || intake_is_alone(type) || (handler_of(type) && !is_ready(node, type));
+}
+
+void node_take_aside(struct node *node, struct peer *from)
+{
+	struct gathering *gathering = node->gathering;
+	/* First to where it stays: what a queued message borrows is part of its frames. */
+	struct peer *peer = &gathering->peers[gathering->count];
+
+	peer_move(peer, from);
+	if (!dispatch(node, peer)) {
+		peer_close(peer);
+	}
+}
+
 void node_take(struct node *node, struct peer *from)
 {
 	bool alone = wants_to_be_alone(from);
-	struct gathering *gathering;
-	struct peer *peer;
 
-	if (alone) {
+	if (alone || is_full(node->gathering)) {
+		node->in_hand = true;
 		node_flush(node);
+		node->in_hand = false;
 	}
-	/* First to where it stays: what a queued message borrows is part of its frames. */
-	gathering = node->gathering;
-	peer = &gathering->peers[gathering->count];
-	zmq_msg_init(&peer->id);
-	zmq_msg_init(&peer->body);
-	zmq_msg_move(&peer->id, &from->id);
-	zmq_msg_move(&peer->body, &from->body);
-	peer->user = from->user;
-	if (!dispatch(node, peer)) {
-		peer_close(peer);
-	} else if (alone || gathering->weight >= LIMIT_BATCH_REPORTS ||
-		   gathering->bytes >= LIMIT_BATCH_BYTES ||
-		   gathering->count == LIMIT_BATCH_MESSAGES) {
+	node_take_aside(node, from);
+	if (alone || is_full(node->gathering)) {
 		node_flush(node);
 	}
 }

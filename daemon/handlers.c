@@ -607,7 +607,7 @@ static handler_fn *const handlers[MESSAGE_TYPE_COUNT] = {
 
 handler_fn *handler_of(int64_t type)
 {
-	return handlers[type];
+	return type >= 0 && type < (int64_t)ARRAY_SIZE(handlers) ? handlers[type] : NULL;
 }
 
 bool handler_needs_tables(int64_t type)

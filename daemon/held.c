@@ -88,8 +88,9 @@ static void layer_clear(struct layer *layer)
 
 void held_clear(struct held *held)
 {
-	layer_clear(&held->layers[HELD_FRESH]);
-	layer_clear(&held->layers[HELD_FROZEN]);
+	for (int i = 0; i < HELD_LAYERS; i++) {
+		layer_clear(&held->layers[i]);
+	}
 }
 
 size_t held_count(const struct held *held, enum held_layer layer)
@@ -99,7 +100,8 @@ size_t held_count(const struct held *held, enum held_layer layer)
 
 bool held_is_empty(const struct held *held)
 {
-	return held->layers[HELD_FRESH].count == 0 && held->layers[HELD_FROZEN].count == 0;
+	return held->layers[HELD_FLYING].count == 0 && held->layers[HELD_FRESH].count == 0 &&
+	       held->layers[HELD_FROZEN].count == 0;
 }
 
 size_t held_bytes(const struct held *held)
@@ -114,7 +116,7 @@ void held_freeze(struct held *held)
 {
 	struct layer spare = held->layers[HELD_FROZEN];
 
-	assert(spare.count == 0);
+	assert(spare.count == 0 && held->layers[HELD_FLYING].count == 0);
 	held->layers[HELD_FROZEN] = held->layers[HELD_FRESH];
 	held->layers[HELD_FRESH] = spare;
 }
@@ -147,11 +149,12 @@ static struct slot *slot_find(const struct layer *layer, enum store_table table,
 	}
 }
 
-bool held_get(const struct held *held, enum store_table table, struct bytes key, struct bytes *ret)
+bool held_get(const struct held *held, enum held_layer from, enum store_table table,
+	struct bytes key, struct bytes *ret)
 {
 	const struct slot *slot = NULL;
 
-	for (int i = 0; i < HELD_LAYERS && key.size <= HELD_KEY_MAX; i++) {
+	for (int i = from; i < HELD_LAYERS && key.size <= HELD_KEY_MAX; i++) {
 		const struct layer *layer = &held->layers[i];
 
 		slot = layer->count > 0 ? slot_find(layer, table, key) : NULL;
@@ -205,9 +208,9 @@ static uint8_t *take_room(struct layer *layer, size_t size)
 	return layer->blocks->bytes + layer->used - size;
 }
 
-bool held_put(struct held *held, enum store_table table, struct bytes key, struct bytes value)
+static bool layer_put(
+	struct layer *layer, enum store_table table, struct bytes key, struct bytes value)
 {
-	struct layer *layer = &held->layers[HELD_FRESH];
 	struct slot *slot;
 	uint8_t *room;
 
@@ -233,6 +236,35 @@ bool held_put(struct held *held, enum store_table table, struct bytes key, struc
 	memcpy(slot->value, value.data, value.size);
 	slot->size = (uint32_t)value.size;
 	return true;
+}
+
+bool held_put(struct held *held, enum store_table table, struct bytes key, struct bytes value)
+{
+	return layer_put(&held->layers[HELD_FLYING], table, key, value);
+}
+
+bool held_land(struct held *held)
+{
+	struct layer *layer = &held->layers[HELD_FLYING];
+	bool ok = true;
+
+	for (size_t i = 0, left = layer->count; ok && left > 0; i++) {
+		const struct slot *slot = &layer->slots[i];
+
+		if (slot->value) {
+			ok = layer_put(&held->layers[HELD_FRESH], (enum store_table)slot->table,
+				(struct bytes){ slot->key, slot->key_size },
+				(struct bytes){ slot->value, slot->size });
+			left--;
+		}
+	}
+	layer_clear(layer);
+	return ok;
+}
+
+void held_crash(struct held *held)
+{
+	layer_clear(&held->layers[HELD_FLYING]);
 }
 
 static int compare(const void *a, const void *b)

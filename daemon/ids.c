@@ -164,7 +164,7 @@ static int chunk_get(const struct held *held, struct txn *txn, uint32_t party, u
 	ret->number = number;
 	ret->touched = false;
 	ret->mask = 0;
-	if (!(held && held_get(held, TABLE_ID, key, &record)) &&
+	if (!(held && held_get(held, HELD_FLYING, TABLE_ID, key, &record)) &&
 		!txn_get(txn, TABLE_ID, key, &record)) {
 		return 0;
 	}
@@ -281,7 +281,7 @@ static uint64_t held_highest(const struct held *held, uint32_t party)
 	uint64_t highest = 0;
 
 	put_be32(key, party);
-	if (held && held_get(held, TABLE_COUNT, (struct bytes){ key, sizeof(key) }, &value)) {
+	if (held && held_get(held, HELD_FLYING, TABLE_COUNT, (struct bytes){ key, sizeof(key) }, &value)) {
 		memcpy(&highest, value.data, sizeof(highest));
 	}
 	return highest;

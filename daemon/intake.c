@@ -77,7 +77,9 @@ static int fold_behind(struct intake *intake, struct refold *refold, struct txn 
 	}
 	if (r == 0) {
 		fold_end(&intake->fold);
-		r = ledger_tree_hold(intake->held, growth) ? txn_error(txn) : -ENOMEM;
+		r = ledger_tree_hold(intake->held, growth) && held_land(intake->held)
+			    ? txn_error(txn)
+			    : -ENOMEM;
 	}
 	return r > 0 ? -EBADMSG : r;
 }

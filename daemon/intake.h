@@ -73,10 +73,18 @@ typedef void intake_reply_fn(void *data, void *peer, struct bytes frame);
 typedef void intake_done_fn(
 	void *data, struct intake_message *messages, size_t count, int r, bool changed);
 
+/*
+ * Called again and again while a run of submissions and reviews is taken, and while something is waited for: then wait
+ * says so, and it may sleep until intake_wake or something else of the caller's has come. What intake_held has may be read,
+ * and messages be put aside; nothing of the intake may be begun, finished or settled.
+ */
+typedef void intake_meanwhile_fn(void *data, bool wait);
+
 struct intake_caller {
 	intake_reply_fn *reply;
 	intake_done_fn *done;
-	void *data; /* of both */
+	intake_meanwhile_fn *meanwhile; /* NULL: nothing is done meanwhile */
+	void *data;                     /* of all */
 };
 
 /* Does this body want to be alone in its commit? What changes the catalog does. */
@@ -117,7 +125,7 @@ void intake_refuse(struct intake *intake, struct intake_message *messages, size_
 /* Are there entries that only the journal has? Questions must not miss them. */
 bool intake_is_behind(const struct intake *intake);
 /*
- * What the tables do not have of figures and obligations, for txn_show: nothing may be under way. NULL where there is nothing, or where
+ * What is on disk and the tables do not have of figures and obligations, for txn_show. NULL where there is nothing, or where
  * a run has failed and intake_settle has to come first.
  */
 const struct held *intake_held(const struct intake *intake);

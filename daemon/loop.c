@@ -1,7 +1,8 @@
 /*
  * One loop, one thread: ZeroMQ's I/O thread decrypts, this one does the rest. Each turn takes the
  * messages that are there, up to a bound, and commits what they brought at once (intake.c); there
- * is no timer that waits for more. Questions are answered from the last commit.
+ * is no timer that waits for more. Questions are answered from the last commit, also while the next
+ * one is folded: the intake gives the loop a turn between two messages (node_meanwhile).
  *
  * Identity is the key that CURVE has proved, never the routing id: the ZAP handler maps the CURVE
  * key to the enrolled Ed25519 key, libzmq attaches that to every message as "User-Id", and every
@@ -22,8 +23,9 @@
 #include "daemon/transport.h"
 
 enum {
-	EVENT_MS = 100,     /* at most ten events a second */
-	TURN_MS_MAX = 1000, /* the loop turns at least this often */
+	EVENT_MS = 100,      /* at most ten events a second */
+	TURN_MS_MAX = 1000,  /* the loop turns at least this often */
+	ASIDE_MESSAGES = 64, /* taken at once while a commit is begun */
 };
 
 /* A frame that ZeroMQ sends from here and gives back; its bytes follow. */
@@ -110,6 +112,33 @@ static bool receive(struct node *node, struct peer *peer)
 	return true;
 }
 
+/* Takes the next message. aside: while a commit is begun. False where there is none. */
+static bool take_one(struct node *node, bool aside)
+{
+	struct peer peer = { 0 };
+	bool is_late = node->is_late, there = is_late || receive(node, &peer);
+	bool whole = there && (is_late || !drop_rest(node->router, &peer.body));
+
+	if (is_late) {
+		peer_move(&peer, &node->late);
+		node->is_late = false;
+	} else if (there) {
+		peer.user = transport_user(&peer.id, &peer.body);
+	}
+	if (there && !whole) {
+		peer_refuse(node, &peer, 0, REFUSED_MALFORMED, "a message is one frame");
+	} else if (there && !aside) {
+		node_take(node, &peer);
+	} else if (there && node_must_finish(node, &peer)) {
+		peer_move(&node->late, &peer);
+		node->is_late = true;
+	} else if (there) {
+		node_take_aside(node, &peer);
+	}
+	peer_close(&peer);
+	return there;
+}
+
 /*
  * Takes what is there, up to one commit's worth or one turn's time: what was taken first does not
  * wait for ever so many questions behind it. False when nothing was left to take.
@@ -117,29 +146,44 @@ static bool receive(struct node *node, struct peer *peer)
 static bool take_messages(struct node *node)
 {
 	int64_t until_us = monotonic_us() + (int64_t)LIMIT_TURN_MS * 1000;
+	bool more = true;
 
-	for (int64_t i = 0;
-		i < node->settings->batch_messages && !node->failed && monotonic_us() < until_us;
+	for (int64_t i = 0; more && i < node->settings->batch_messages && !node->failed &&
+			    monotonic_us() < until_us;
 		i++) {
-		struct peer peer = { 0 };
-		bool whole;
-
-		if (!receive(node, &peer)) {
-			peer_close(&peer);
-			node_flush_some(node);
-			return false;
-		}
-		whole = !drop_rest(node->router, &peer.body);
-		peer.user = transport_user(&peer.id, &peer.body);
-		if (whole) {
-			node_take(node, &peer);
-		} else {
-			peer_refuse(node, &peer, 0, REFUSED_MALFORMED, "a message is one frame");
-		}
-		peer_close(&peer);
+		more = take_one(node, false);
 	}
 	node_flush_some(node);
-	return !node->failed;
+	return !node->failed && (more || node->is_late);
+}
+
+/* Until a message has come that can be taken, or something of the intake's has ended. */
+static void sleep_aside(struct node *node, bool takes)
+{
+	zmq_pollitem_t items[] = {
+		{ .fd = intake_wake(node->intake), .events = ZMQ_POLLIN },
+		{ .socket = node->router, .events = ZMQ_POLLIN },
+	};
+	uint64_t count;
+
+	if (zmq_poll(items, takes ? 2 : 1, TURN_MS_MAX) > 0 && items[0].revents &&
+		read(items[0].fd, &count, sizeof(count)) == sizeof(count)) {
+		node->woken = true;
+	}
+}
+
+void node_meanwhile(void *data, bool wait)
+{
+	struct node *node = data;
+	int64_t begun_us;
+
+	if (wait) {
+		sleep_aside(node, node_takes_aside(node));
+	}
+	begun_us = monotonic_us();
+	for (int i = 0; i < ASIDE_MESSAGES && node_takes_aside(node) && take_one(node, true); i++) {
+	}
+	node->aside_us += monotonic_us() - begun_us;
 }
 
 enum {
@@ -318,7 +362,8 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 {
 	int64_t wait = TURN_MS_MAX;
 
-	if (node->gathering->count > 0 && !intake_is_flying(node->intake)) {
+	if (node->woken || node->is_late ||
+		(node->gathering->count > 0 && !intake_is_flying(node->intake))) {
 		return 0; /* what they waited for has landed meanwhile */
 	}
 	if (node->forward) {
@@ -442,7 +487,8 @@ int node_run(struct node *node)
 		for (int i = 0; i < LIMIT_TURN_HANDSHAKES && take_zap(node); i++) {
 		}
 		node->handshakes_failed += monitor_take(node->monitor);
-		if (items[POLL_INTAKE].revents) {
+		if (items[POLL_INTAKE].revents || node->woken) {
+			node->woken = false;
 			node_collect(node);
 		}
 		more = take_messages(node);

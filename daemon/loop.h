@@ -93,10 +93,15 @@ struct node {
 	enum room room;
 	int64_t room_lost_ms;       /* last time that something did not fit */
 	uint64_t room_lost_commits; /* commits up to then */
-	struct gathering gatherings[2];
-	struct gathering
-		*gathering; /* takes the next message; the other one may be under way to the disk */
-	int trouble;        /* of a commit: INTAKE_E_FULL, -errno */
+	/* One under way to the disk, one that is taken, and one for what comes meanwhile. */
+	struct gathering gatherings[3];
+	struct gathering *gathering; /* takes the next message */
+	int trouble;                 /* of a commit: INTAKE_E_FULL, -errno */
+	struct peer late;            /* came while a commit was begun, and has to wait for that */
+	bool is_late;                /* is there one? */
+	bool in_hand;                /* a message waits for what was gathered before it */
+	bool woken;                  /* by the intake, while a commit was begun */
+	int64_t aside_us;            /* since start: what was taken aside has cost */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
 	bool events_due;
@@ -136,6 +141,8 @@ static inline enum judgement key_judge(
 void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
 	struct bytes frame);
 void peer_close(struct peer *peer);
+/* from has no frames any more; to had none. */
+void peer_move(struct peer *to, struct peer *from);
 void peer_answer(void *data, void *peer, struct bytes frame); /* an intake_reply_fn */
 /* Is one more refusal to be logged in this second? */
 bool refusal_is_logged(struct node *node);
@@ -148,6 +155,15 @@ void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum jud
  * full. Its frames move to the node; from stays the caller's to close.
  */
 void node_take(struct node *node, struct peer *from);
+/*
+ * The same while another commit is begun: where the node takes the next message then, which is not so while one before it waits,
+ * and where that need not wait for the end of the commit.
+ */
+void node_take_aside(struct node *node, struct peer *from);
+bool node_takes_aside(const struct node *node);
+bool node_must_finish(const struct node *node, struct peer *peer);
+/* An intake_meanwhile_fn: takes what can be taken aside. */
+void node_meanwhile(void *data, bool wait);
 /* Begins to commit what was kept so far; it is answered when it is on disk. node->failed tells of a store that cannot go on. */
 void node_flush(struct node *node);
 /* The same, but a few messages wait for more while another commit is under way. */

@@ -393,6 +393,9 @@ void node_free(struct node *node)
 		zmq_msg_close(&node->recount.peer);
 	}
 	forward_free(node->forward);
+	if (node->is_late) {
+		peer_close(&node->late);
+	}
 	monitor_close(node->monitor, node->router);
 	if (node->router) {
 		zmq_close(node->router);

@@ -71,10 +71,11 @@ struct intake {
 	struct catalog *catalog;
 	struct fold fold;
 	struct run runs[2];
-	struct run *run;       /* the one that is being taken, or answered */
-	struct run *flying;    /* the one that is under way to the disk; NULL: none */
-	int landed;            /* what became of the last that was */
-	struct worker *writer; /* of the journal */
+	struct run *run;                /* the one that is being taken, or answered */
+	struct run *flying;             /* the one that is under way to the disk; NULL: none */
+	intake_meanwhile_fn *meanwhile; /* of run, while it is taken; NULL: waits are waits */
+	int landed;                     /* what became of the last that was */
+	struct worker *writer;          /* of the journal */
 	struct worker *settler;
 	int wake;              /* eventfd of both; -1: there are none */
 	struct checks *checks; /* of this run's submissions, in their order */
@@ -117,6 +118,8 @@ int journal_begin(struct intake *intake);
 
 /* run.c: waits until the run that is under way is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */
 int run_land(struct intake *intake);
+/* Lets the caller have its turns until that thread is done; worker_end then waits no more. */
+void wait_for(const struct intake *intake, const struct worker *worker);
 
 /* settle.c. Waits for all that is under way: the run, and what is written in the background. 0 or -errno. */
 int intake_wait(struct intake *intake);

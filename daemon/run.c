@@ -6,8 +6,8 @@
 
 enum {
 	AT_ONCE_MESSAGES =
-		16,       /* are written without another thread: it would take longer to wake it */
-	LANDED_LOOK = 16, /* messages taken between two looks whether the run before has landed */
+		16,        /* are written without another thread: it would take longer to wake it */
+	LOOK_BYTES = 8192, /* of messages taken between two looks at what else there is to do */
 };
 
 /* Answers the run and forgets it. r is what became of it. */
@@ -54,14 +54,19 @@ int run_land(struct intake *intake)
 	if (!run) {
 		return 0;
 	}
+	if (!run->at_once) {
+		wait_for(intake, intake->writer);
+	}
 	r = run->at_once ? journal_write(intake->journal) : worker_end(intake->writer);
 	intake->flying = NULL;
 	if (r == 0) {
+		intake->stale |= !held_land(intake->held);
 		intake->durable_size = run->size;
 		intake->commits++;
 		return answer_done(intake, run);
 	}
-	intake->stale = true; /* held has what is not on disk */
+	held_crash(intake->held);
+	intake->stale = true; /* what comes next would go on from what is not there */
 	if (r == -ENOSPC || r == -EDQUOT) {
 		store_disk_was_full(intake->store);
 		r = INTAKE_E_FULL;
@@ -69,6 +74,13 @@ int run_land(struct intake *intake)
 	answer_run(intake, run, r);
 	intake->landed = r;
 	return r;
+}
+
+void wait_for(const struct intake *intake, const struct worker *worker)
+{
+	while (intake->meanwhile && !worker_is_done(worker)) {
+		intake->meanwhile(intake->run->caller.data, true);
+	}
 }
 
 /* Bytes that the run's record has at most. */
@@ -109,6 +121,21 @@ static bool goes_to_journal(
 	return !intake->full && !intake->stale && journal_has_room(intake->journal, bytes);
 }
 
+/* Between messages: the run before may have landed, and the caller has its turn. 0, or what became of that run. */
+static int look(struct intake *intake)
+{
+	const struct run *flying = intake->flying;
+	int r = 0;
+
+	if (flying && !flying->needs_tables && worker_is_done(intake->writer)) {
+		r = run_land(intake);
+	}
+	if (intake->meanwhile) {
+		intake->meanwhile(intake->run->caller.data, false);
+	}
+	return r;
+}
+
 /*
  * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
  * the run must start again; -errno.
@@ -116,6 +143,7 @@ static bool goes_to_journal(
 static int take_all(struct intake *intake, struct run *run)
 {
 	int r = intake_check(intake, run->slots, run->count);
+	size_t bytes = 0;
 
 	for (size_t i = 0; r == 0 && i < run->count; i++) {
 		struct slot *slot = &run->slots[i];
@@ -123,9 +151,12 @@ static int take_all(struct intake *intake, struct run *run)
 		if (slot->refused) {
 			continue;
 		}
-		if (i % LANDED_LOOK == 0 && intake->flying && !intake->flying->needs_tables &&
-			worker_is_done(intake->writer) && run_land(intake) != 0) {
-			return -ECANCELED; /* what this run builds on is not on disk */
+		bytes += slot->message->body.size;
+		if (bytes >= LOOK_BYTES) {
+			bytes = 0;
+			if (look(intake) != 0) {
+				return -ECANCELED; /* what this run builds on is not on disk */
+			}
 		}
 		slot->first = run->outcome_count;
 		r = intake_take(intake, slot->message);
@@ -352,7 +383,6 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 void intake_begin(struct intake *intake, struct intake_message *messages, size_t count,
 	struct instant now, const struct intake_caller *caller)
 {
-	bool journaled = goes_to_journal(intake, messages, count);
 	struct run *run = &intake->runs[intake->flying == &intake->runs[0]];
 	int r;
 
@@ -362,7 +392,14 @@ void intake_begin(struct intake *intake, struct intake_message *messages, size_t
 	run->count = count;
 	run->caller = *caller;
 	slots_fill(run->slots, messages, count);
-	r = journaled ? run_journal(intake, run, now) : run_tables(intake, run, now);
+	intake->meanwhile = caller->meanwhile;
+	if (goes_to_journal(intake, messages, count)) {
+		r = run_journal(intake, run, now);
+	} else {
+		intake->meanwhile = NULL;
+		r = run_tables(intake, run, now);
+	}
+	intake->meanwhile = NULL;
 	if (r < 0 && store_disk_is_full(intake->store)) {
 		r = INTAKE_E_FULL; /* LMDB lets nobody read until it is opened again */
 	}
@@ -407,7 +444,7 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 	struct alone alone = { .reply = reply, .data = data };
 
 	intake_begin(intake, messages, count, now,
-		&(struct intake_caller){ alone_reply, alone_done, &alone });
+		&(struct intake_caller){ alone_reply, alone_done, NULL, &alone });
 	intake_finish(intake);
 	*ret_changed = alone.changed;
 	return alone.r;

@@ -87,8 +87,12 @@ static int settle_end(struct intake *intake)
 
 void settle_wait(struct intake *intake)
 {
-	int r = worker_is_busy(intake->settler) ? settle_end(intake) : 0;
+	int r = 0;
 
+	if (worker_is_busy(intake->settler)) {
+		wait_for(intake, intake->settler);
+		r = settle_end(intake);
+	}
 	if (r && intake->trouble >= 0) {
 		intake->trouble = r;
 	}

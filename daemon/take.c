@@ -341,6 +341,13 @@ static int add_checks(struct intake *intake, struct bytes body)
 	return r;
 }
 
+static void between_checks(void *data)
+{
+	struct intake *intake = data;
+
+	intake->meanwhile(intake->run->caller.data, false);
+}
+
 int intake_check(struct intake *intake, const struct slot *slots, size_t count)
 {
 	int r = 0;
@@ -355,7 +362,7 @@ int intake_check(struct intake *intake, const struct slot *slots, size_t count)
 			r = add_checks(intake, message->body);
 		}
 	}
-	checks_run(intake->checks);
+	checks_run(intake->checks, intake->meanwhile ? between_checks : NULL, intake);
 	return r;
 }
 

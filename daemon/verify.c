@@ -81,7 +81,7 @@ static int check_signatures(struct verify *verify, struct batch_view view)
 		count++;
 	}
 	if (r == 0) {
-		checks_run(verify->checks);
+		checks_run(verify->checks, NULL, NULL);
 	}
 	return r;
 }

@@ -33,6 +33,7 @@ enum {
 
 enum {
 	FRAMES_MAX = 64,
+	AGAIN = 3, /* messages that come again while a commit is begun */
 	RECORD_HEAD = 5,
 	MAP_BYTES = 8 << 20,
 	NODE_SEED = 0x11,
@@ -90,7 +91,9 @@ struct world {
 	struct node *node;
 	struct exchange exchanges[FRAMES_MAX];
 	size_t count;
-	size_t given; /* the exchange that was handed over last */
+	size_t given;  /* the exchange that was handed over last */
+	bool is_aside; /* while a commit is begun */
+	bool is_over;  /* nothing comes aside any more */
 };
 
 static struct timespec now_fake;
@@ -281,8 +284,8 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 	buffer_append(&exchange->answer, frame.data, frame.size);
 }
 
-/* Hands a message to the node and waits for a recount that it may have begun. */
-static void give(size_t index)
+/* Hands a message to the node and waits for a recount that it may have begun. False where the node does not take it now. */
+static bool give(size_t index)
 {
 	struct exchange *exchange = &world->exchanges[index];
 	struct node *node = world->node;
@@ -290,7 +293,7 @@ static void give(size_t index)
 	char user[KEY_TEXT_SIZE];
 	struct peer peer = { .user = user };
 	uint8_t party = (uint8_t)exchange->party;
-	bool shared = exchange->is_shared;
+	bool shared = exchange->is_shared, taken = true;
 
 	world->given = index;
 	public_key_format(&pair.public, user);
@@ -301,11 +304,18 @@ static void give(size_t index)
 	if (exchange->frame.size > 0) {
 		memcpy(zmq_msg_data(&peer.body), exchange->frame.data, exchange->frame.size);
 	}
-	node_take(node, &peer);
+	if (!world->is_aside) {
+		node_take(node, &peer);
+	} else if (node_takes_aside(node) && !node_must_finish(node, &peer)) {
+		node_take_aside(node, &peer);
+	} else {
+		taken = false;
+	}
 	peer_close(&peer);
 	if (node->recount.running) {
 		recount_answer(node); /* joins the thread */
 	}
+	return taken;
 }
 
 /* Takes the frame over. */
@@ -317,7 +327,35 @@ static void send_frame(size_t party, bool is_shared, struct buffer frame)
 	}
 	world->exchanges[world->count++] =
 		(struct exchange){ .frame = frame, .party = party, .is_shared = is_shared };
-	give(world->count - 1);
+	if (!give(world->count - 1)) {
+		buffer_free(&world->exchanges[--world->count].frame);
+	}
+}
+
+static void send_again(size_t index)
+{
+	const struct exchange *again = &world->exchanges[index];
+	struct buffer frame = { 0 };
+
+	buffer_append(&frame, again->frame.data, again->frame.size);
+	send_frame(again->party, false, frame);
+}
+
+/* In place of loop.c's: while a commit is begun, the last three messages come again. */
+void node_meanwhile(void *data, bool wait)
+{
+	(void)data;
+	(void)wait;
+	if (!world->is_aside && !world->is_over) {
+		size_t given = world->given;
+
+		world->is_aside = true;
+		for (size_t i = 0, count = world->count; i < count && i < AGAIN; i++) {
+			send_again(count - 1 - i);
+		}
+		world->is_aside = false;
+		world->given = given;
+	}
 }
 
 static struct buffer writer_take(struct writer *writer)
@@ -555,11 +593,7 @@ static void run_record(int kind, size_t party, int64_t type, uint16_t size, stru
 		return;
 	default:
 		if ((size_t)type < world->count) {
-			const struct exchange *again = &world->exchanges[type];
-			struct buffer frame = { 0 };
-
-			buffer_append(&frame, again->frame.data, again->frame.size);
-			send_frame(again->party, false, frame);
+			send_again((size_t)type);
 		}
 		return;
 	}
@@ -583,8 +617,11 @@ static void run_records(struct bytes input)
 		at += RECORD_HEAD + taken;
 		left -= RECORD_HEAD + taken;
 	}
-	node_flush(world->node);
-	intake_finish(world->node->intake);
+	world->is_over = true;
+	for (int i = 0; i < 2; i++) {
+		node_flush(world->node);
+		intake_finish(world->node->intake);
+	}
 }
 
 /* The receipt of element index of those of an answer; data NULL if there is none. */

@@ -32,7 +32,7 @@ static void check_all(size_t helpers, size_t runs)
 						     signatures[i].data),
 				0);
 		}
-		checks_run(checks);
+		checks_run(checks, NULL, NULL);
 		for (size_t i = first; i < COUNT; i++) {
 			assert_int_equal(checks_fit(checks, i - first), i % 3 != 0 && i % 5 != 1);
 		}
@@ -58,9 +58,9 @@ static void one_signature_or_none_needs_no_help(void **state)
 	(void)state;
 	sign_bytes(&pair, bytes, &signature);
 	assert_int_equal(checks_new(2, &checks), 0);
-	checks_run(checks);
+	checks_run(checks, NULL, NULL);
 	assert_int_equal(checks_add(checks, &pair.public, bytes, signature.data), 0);
-	checks_run(checks);
+	checks_run(checks, NULL, NULL);
 	assert_true(checks_fit(checks, 0));
 	checks_free(checks);
 }

@@ -11,7 +11,21 @@ enum {
 
 static size_t answers, frames;
 static bool was_later;   /* the last answer */
+static bool is_aside;    /* does what is taken come while a commit is begun? */
 static int64_t answered; /* the type of the last */
+
+static void (*aside)(struct node *node); /* what comes while the next commit is begun, once */
+
+void node_meanwhile(void *data, bool wait)
+{
+	void (*comes)(struct node * node) = aside;
+
+	(void)wait;
+	aside = NULL;
+	if (comes) {
+		comes(data);
+	}
+}
 
 void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
 	struct bytes frame)
@@ -87,7 +101,11 @@ static void take_from(
 	memset(zmq_msg_data(&peer.id), number, id_size);
 	zmq_msg_init_size(&peer.body, frame->buffer.size);
 	memcpy(zmq_msg_data(&peer.body), frame->buffer.data, frame->buffer.size);
-	node_take(fixture->node, &peer);
+	if (is_aside) {
+		node_take_aside(fixture->node, &peer);
+	} else {
+		node_take(fixture->node, &peer);
+	}
 	peer_close(&peer);
 }
 
@@ -216,27 +234,158 @@ static void a_question_of_the_ledger_has_what_is_held_back_written_first(void **
 	assert_true(world_own(fixture->world, "2022-05", 101, &own));
 }
 
-/* And what reads figures sees them before the tables have them, once they are on disk. */
+static bool is_shown(struct fixture *fixture)
+{
+	struct cell_key key = cell_key_of("2022-05", 101);
+	struct txn *txn;
+	struct own own;
+	bool found;
+
+	assert_int_equal(txn_begin(fixture->world->store, false, &txn), 0);
+	assert_null(txn_shown(txn));
+	assert_false(own_get(txn, &key, &own));
+	txn_show(txn, intake_held(fixture->node->intake));
+	found = own_get(txn, &key, &own);
+	assert_true(!found || own.revision > 0);
+	txn_abort(txn);
+	return found;
+}
+
+/* And what reads figures sees them before the tables have them, but not before they are on disk, which it does not wait for. */
 static void a_question_of_figures_sees_what_is_held_back(void **state)
 {
 	struct fixture *fixture = *state;
-	struct cell_key key = cell_key_of("2022-05", 101);
-	struct txn *txn;
 	struct own own;
 
 	begin_some(fixture);
 	ask(fixture, MESSAGE_LIST, 0, MESSAGE_ANSWER);
-	assert_false(intake_is_flying(fixture->node->intake));
+	assert_true(intake_is_flying(fixture->node->intake));
+	assert_false(is_shown(fixture));
+	assert_int_equal(intake_finish(fixture->node->intake), 0);
+	assert_true(is_shown(fixture));
 	assert_false(world_own(fixture->world, "2022-05", 101, &own));
-	assert_int_equal(txn_begin(fixture->world->store, false, &txn), 0);
-	assert_false(own_get(txn, &key, &own));
-	txn_show(txn, intake_held(fixture->node->intake));
-	assert_true(own_get(txn, &key, &own));
-	assert_true(own.revision > 0);
-	txn_abort(txn);
-	assert_int_equal(txn_begin(fixture->world->store, false, &txn), 0);
-	assert_null(txn_shown(txn));
-	txn_abort(txn);
+}
+
+static void make_frame(struct peer *peer, int64_t type, size_t ones)
+{
+	struct writer frame;
+
+	writer_init(&frame);
+	envelope_begin(&frame, type, 2);
+	writer_array(&frame, ones);
+	for (size_t i = 0; i < ones; i++) {
+		writer_int(&frame, 1);
+	}
+	zmq_msg_init_size(&peer->id, 1);
+	memset(zmq_msg_data(&peer->id), 1, 1);
+	zmq_msg_init_size(&peer->body, frame.buffer.size);
+	memcpy(zmq_msg_data(&peer->body), frame.buffer.data, frame.buffer.size);
+	writer_free(&frame);
+}
+
+static bool must_finish(struct node *node, int64_t type)
+{
+	struct peer peer = { 0 };
+	bool must;
+
+	make_frame(&peer, type, 0);
+	must = node_must_finish(node, &peer);
+	peer_close(&peer);
+	return must;
+}
+
+static char aside_user[KEY_TEXT_SIZE];
+static size_t answers_aside;
+
+static void comes_aside(struct node *node)
+{
+	struct peer peer = { .user = aside_user };
+	size_t before = answers;
+
+	make_frame(&peer, MESSAGE_LIST, 0);
+	assert_false(node_must_finish(node, &peer));
+	node_take_aside(node, &peer);
+	peer_close(&peer);
+	answers_aside = answers - before;
+	assert_int_equal(answered, MESSAGE_ANSWER);
+	assert_false(must_finish(node, MESSAGE_SUBMIT));
+	assert_true(must_finish(node, MESSAGE_RECEIPT));
+	assert_true(must_finish(node, MESSAGE_PUBLISH));
+	assert_true(node_takes_aside(node));
+}
+
+static void a_question_of_figures_is_answered_while_a_commit_is_taken(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
+	begin_some(fixture);
+	memcpy(aside_user, fixture->user, sizeof(aside_user));
+	answers_aside = 0;
+	aside = comes_aside;
+	for (uint64_t counter = 41; counter <= 140; counter++) {
+		take_submit(fixture, counter, 1, 0);
+	}
+	node_flush(node);
+	assert_null(aside);
+	assert_int_equal(answers_aside, 1);
+}
+
+static void nothing_is_taken_aside(struct node *node)
+{
+	assert_false(node_takes_aside(node));
+	answers_aside++;
+}
+
+/* What came after a publication must not be taken before it. */
+static void nothing_passes_a_message_that_waits(void **state)
+{
+	struct fixture *fixture = *state;
+
+	begin_some(fixture);
+	answers_aside = 0;
+	for (uint64_t counter = 41; counter <= 140; counter++) {
+		take_submit(fixture, counter, 1, 0);
+	}
+	aside = nothing_is_taken_aside;
+	ask(fixture, MESSAGE_PUBLISH, 1, MESSAGE_REFUSED);
+	assert_int_equal(answers_aside, 1);
+	assert_true(node_takes_aside(fixture->node));
+}
+
+static struct fixture *aside_fixture;
+
+/* One of the reports that come while a commit is taken, with another still under way. */
+static void report_comes_aside(struct node *node)
+{
+	assert_ptr_equal(node, aside_fixture->node);
+	assert_int_equal(node->gathering->count, 0);
+	is_aside = true;
+	take_submit(aside_fixture, 1000, 1, 0);
+	is_aside = false;
+	assert_int_equal(node->gathering->count, 1);
+}
+
+static void what_comes_while_a_commit_is_taken_is_for_the_one_behind_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
+	begin_some(fixture);
+	answers = 0;
+	aside_fixture = fixture;
+	aside = report_comes_aside;
+	for (uint64_t counter = 41; counter <= 140; counter++) {
+		take_submit(fixture, counter, 1, 0);
+	}
+	node_flush(node);
+	assert_null(aside);
+	assert_int_equal(node->gathering->count, 1);
+	assert_int_equal(intake_finish(node->intake), 0);
+	assert_int_equal(answers, 140);
+	node_flush(node);
+	assert_int_equal(intake_finish(node->intake), 0);
+	assert_int_equal(answers, 141);
 }
 
 static void a_commit_is_made_when_it_has_its_reports(void **state)
@@ -373,6 +522,9 @@ int main(void)
 		TEST(what_is_held_back_is_written_in_time),
 		TEST(a_question_of_the_ledger_has_what_is_held_back_written_first),
 		TEST(a_question_of_figures_sees_what_is_held_back),
+		TEST(a_question_of_figures_is_answered_while_a_commit_is_taken),
+		TEST(nothing_passes_a_message_that_waits),
+		TEST(what_comes_while_a_commit_is_taken_is_for_the_one_behind_it),
 		TEST(a_new_key_has_used_what_the_old_one_has),
 		TEST(who_watched_a_minute_ago_leaves_its_place),
 		TEST(a_routing_id_is_kept_up_to_its_length),

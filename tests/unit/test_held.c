@@ -27,7 +27,7 @@ static void nothing_is_found_in_nothing(void **state)
 	struct bytes value;
 	uint8_t key[12];
 
-	assert_false(held_get(*state, TABLE_OWN, key_of(1, key), &value));
+	assert_false(held_get(*state, HELD_FLYING, TABLE_OWN, key_of(1, key), &value));
 	assert_int_equal(held_count(*state, HELD_FRESH), 0);
 }
 
@@ -38,11 +38,11 @@ static void a_record_is_found_under_its_table_and_key_alone(void **state)
 	uint8_t key[12];
 
 	assert_true(held_put(held, TABLE_OWN, key_of(1, key), bytes_of("one")));
-	assert_true(held_get(held, TABLE_OWN, key_of(1, key), &value));
+	assert_true(held_get(held, HELD_FLYING, TABLE_OWN, key_of(1, key), &value));
 	assert_true(bytes_equal_text(value, "one"));
-	assert_false(held_get(held, TABLE_CELL, key_of(1, key), &value));
-	assert_false(held_get(held, TABLE_OWN, key_of(2, key), &value));
-	assert_false(held_get(held, TABLE_OWN, (struct bytes){ key, 11 }, &value));
+	assert_false(held_get(held, HELD_FLYING, TABLE_CELL, key_of(1, key), &value));
+	assert_false(held_get(held, HELD_FLYING, TABLE_OWN, key_of(2, key), &value));
+	assert_false(held_get(held, HELD_FLYING, TABLE_OWN, (struct bytes){ key, 11 }, &value));
 }
 
 static void the_last_value_stands_shorter_or_longer(void **state)
@@ -54,10 +54,41 @@ static void the_last_value_stands_shorter_or_longer(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		assert_true(held_put(held, TABLE_ID, key_of(7, key), bytes_of(values[i])));
-		assert_true(held_get(held, TABLE_ID, key_of(7, key), &value));
+		assert_true(held_get(held, HELD_FLYING, TABLE_ID, key_of(7, key), &value));
 		assert_true(bytes_equal_text(value, values[i]));
+		assert_int_equal(held_count(held, HELD_FLYING), 1);
+		assert_true(held_land(held));
+		assert_true(held_get(held, HELD_FRESH, TABLE_ID, key_of(7, key), &value));
+		assert_true(bytes_equal_text(value, values[i]));
+		assert_int_equal(held_count(held, HELD_FLYING), 0);
 		assert_int_equal(held_count(held, HELD_FRESH), 1);
 	}
+}
+
+static void what_flies_is_seen_from_above_alone_until_it_has_landed(void **state)
+{
+	struct held *held = *state;
+	struct bytes value;
+	uint8_t key[12];
+
+	held_put(held, TABLE_OWN, key_of(1, key), bytes_of("on disk"));
+	assert_true(held_land(held));
+	held_put(held, TABLE_OWN, key_of(1, key), bytes_of("on its way"));
+	held_put(held, TABLE_OWN, key_of(2, key), bytes_of("new"));
+	assert_true(held_get(held, HELD_FLYING, TABLE_OWN, key_of(1, key), &value));
+	assert_true(bytes_equal_text(value, "on its way"));
+	assert_true(held_get(held, HELD_FRESH, TABLE_OWN, key_of(1, key), &value));
+	assert_true(bytes_equal_text(value, "on disk"));
+	assert_false(held_get(held, HELD_FRESH, TABLE_OWN, key_of(2, key), &value));
+	held_crash(held);
+	assert_true(held_get(held, HELD_FLYING, TABLE_OWN, key_of(1, key), &value));
+	assert_true(bytes_equal_text(value, "on disk"));
+	assert_false(held_get(held, HELD_FLYING, TABLE_OWN, key_of(2, key), &value));
+	held_put(held, TABLE_OWN, key_of(2, key), bytes_of("again"));
+	assert_true(held_land(held));
+	held_freeze(held);
+	assert_true(held_get(held, HELD_FRESH, TABLE_OWN, key_of(2, key), &value));
+	assert_true(bytes_equal_text(value, "again"));
 }
 
 /* More than its first slots and blocks hold. */
@@ -74,11 +105,12 @@ static void many_records_are_all_found_and_come_in_order(void **state)
 		assert_true(held_put(held, i % 2 ? TABLE_OWN : TABLE_CELL,
 			key_of(i * 2654435761U, key), (struct bytes){ room, sizeof(room) }));
 	}
+	assert_true(held_land(held));
 	assert_int_equal(held_count(held, HELD_FRESH), COUNT);
 	assert_true(held_bytes(held) > COUNT * sizeof(room));
 	for (uint32_t i = 0; i < COUNT; i++) {
 		memset(room, (int)i, sizeof(room));
-		assert_true(held_get(held, i % 2 ? TABLE_OWN : TABLE_CELL,
+		assert_true(held_get(held, HELD_FLYING, i % 2 ? TABLE_OWN : TABLE_CELL,
 			key_of(i * 2654435761U, key), &value));
 		assert_int_equal(value.size, sizeof(room));
 		assert_memory_equal(value.data, room, sizeof(room));
@@ -102,10 +134,11 @@ static void a_cleared_one_is_empty_and_takes_more(void **state)
 	for (int round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 5000; i++) {
 			assert_true(held_put(held, TABLE_OWN, key_of(i, key), bytes_of("value")));
+			assert_true(i % 2000 || held_land(held));
 		}
 		held_clear(held);
 		assert_int_equal(held_count(held, HELD_FRESH), 0);
-		assert_false(held_get(held, TABLE_OWN, key_of(3, key), &value));
+		assert_false(held_get(held, HELD_FLYING, TABLE_OWN, key_of(3, key), &value));
 	}
 }
 
@@ -231,6 +264,7 @@ int main(void)
 		HELD(nothing_is_found_in_nothing),
 		HELD(a_record_is_found_under_its_table_and_key_alone),
 		HELD(the_last_value_stands_shorter_or_longer),
+		HELD(what_flies_is_seen_from_above_alone_until_it_has_landed),
 		HELD(many_records_are_all_found_and_come_in_order),
 		HELD(a_cleared_one_is_empty_and_takes_more),
 		TEST(entries_are_held_back_up_to_a_bound),
