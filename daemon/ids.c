@@ -281,7 +281,8 @@ static uint64_t held_highest(const struct held *held, uint32_t party)
 	uint64_t highest = 0;
 
 	put_be32(key, party);
-	if (held && held_get(held, HELD_FLYING, TABLE_COUNT, (struct bytes){ key, sizeof(key) }, &value)) {
+	if (held && held_get(held, HELD_FLYING, TABLE_COUNT, (struct bytes){ key, sizeof(key) },
+			    &value)) {
 		memcpy(&highest, value.data, sizeof(highest));
 	}
 	return highest;

@@ -136,6 +136,13 @@ int settle_for(struct intake *intake, const struct run *run);
 void settle_begin(struct intake *intake, bool anyhow);
 /* Waits for that thread; what became of it is for intake_poll to tell. */
 void settle_wait(struct intake *intake);
+/* The caller's turn, where it has any. */
+static inline void give_turn(const struct intake *intake, bool wait)
+{
+	if (intake->meanwhile) {
+		intake->meanwhile(intake->run->caller.data, wait);
+	}
+}
 void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 
 /* Gives each message its turn: connection by connection, in the order of their first messages. */

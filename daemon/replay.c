@@ -183,7 +183,7 @@ int replay_absorb(struct store *store, char *why)
 	int r = txn_begin(store, true, &txn);
 
 	if (r) {
-		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+		return store_errno(r);
 	}
 	if (!journal_row_get(txn, &row) || row.in_use != JOURNAL_IN_USE) {
 		return 0;
@@ -205,7 +205,7 @@ int replay_absorb(struct store *store, char *why)
 		journal_row_put(txn, row);
 		r = txn_commit(txn);
 		txn = NULL;
-		r = r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+		r = store_errno(r);
 	}
 	journal_close(replay.journal);
 	return r;

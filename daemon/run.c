@@ -79,7 +79,7 @@ int run_land(struct intake *intake)
 void wait_for(const struct intake *intake, const struct worker *worker)
 {
 	while (intake->meanwhile && !worker_is_done(worker)) {
-		intake->meanwhile(intake->run->caller.data, true);
+		give_turn(intake, true);
 	}
 }
 
@@ -89,11 +89,11 @@ static size_t record_bytes(const struct intake_message *messages, size_t count)
 	size_t bytes = 0, entries = 0;
 
 	for (size_t i = 0; i < count; i++) {
+		size_t fit = messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE);
+
 		bytes += messages[i].body.size;
-		entries += messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE) <
-					   LIMIT_SUBMISSIONS_PER_MESSAGE
-				   ? messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE)
-				   : LIMIT_SUBMISSIONS_PER_MESSAGE;
+		entries +=
+			fit < LIMIT_SUBMISSIONS_PER_MESSAGE ? fit : LIMIT_SUBMISSIONS_PER_MESSAGE;
 	}
 	return batch_bytes_max(
 		entries < LIMIT_BATCH_ENTRIES ? entries : LIMIT_BATCH_ENTRIES, bytes);
@@ -130,9 +130,7 @@ static int look(struct intake *intake)
 	if (flying && !flying->needs_tables && worker_is_done(intake->writer)) {
 		r = run_land(intake);
 	}
-	if (intake->meanwhile) {
-		intake->meanwhile(intake->run->caller.data, false);
-	}
+	give_turn(intake, false);
 	return r;
 }
 
@@ -205,7 +203,7 @@ static int send_off(struct intake *intake, struct run *run)
 	batch_seal(run->batch, intake->pair, intake->name);
 	r = batch_hold_tree(run->batch, intake->held) ? txn_error(intake->view) : -ENOMEM;
 	if (r) {
-		return r > 0 ? -EIO : r;
+		return store_errno(r);
 	}
 	batch_parts(run->batch, parts);
 	r = journal_place(intake->journal, first_seq, parts, LEDGER_PARTS);
@@ -229,7 +227,7 @@ static int open_view(struct intake *intake)
 {
 	int r = intake->view ? 0 : txn_begin(intake->store, false, &intake->view);
 
-	return r > 0 ? -EIO : r;
+	return store_errno(r);
 }
 
 static int take_journal(struct intake *intake, struct run *run, struct instant now)
@@ -247,7 +245,7 @@ static int take_journal(struct intake *intake, struct run *run, struct instant n
 	}
 	if (r == 0 && txn_error(intake->view)) {
 		r = txn_error(intake->view);
-		r = r > 0 ? -EIO : r;
+		r = store_errno(r);
 	}
 	return r;
 }
@@ -325,7 +323,7 @@ static int take_tables(struct intake *intake, struct run *run, struct instant no
 	int r = txn_begin(intake->store, true, &txn);
 
 	if (r) {
-		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+		return store_errno(r);
 	}
 	run_reset(intake, run, now);
 	settle_write(intake, txn);
@@ -336,7 +334,7 @@ static int take_tables(struct intake *intake, struct run *run, struct instant no
 	}
 	if (r == 0 && txn_error(txn)) {
 		r = txn_error(txn);
-		r = r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+		r = store_errno(r);
 	}
 	if (r == 0) {
 		*ret = txn;

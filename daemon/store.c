@@ -729,13 +729,18 @@ uint64_t txn_count(struct txn *txn, enum store_table table)
 	return stat.ms_entries;
 }
 
+int store_errno(int r)
+{
+	return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+}
+
 int cursor_open(struct txn *txn, enum store_table table, struct cursor **ret)
 {
 	struct cursor *cursor;
 	int r = translate(txn->error);
 
 	if (r) { /* LMDB would only say that the transaction is bad */
-		return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+		return store_errno(r);
 	}
 	cursor = calloc(1, sizeof(*cursor));
 	if (!cursor) {

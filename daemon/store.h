@@ -42,6 +42,9 @@ enum {
 	STORE_E_DAMAGED,  /* its pages are; the words are in store_options.why */
 };
 
+/* An outcome of reading or writing, as an errno: 0, -ENOSPC, -EIO. */
+int store_errno(int r);
+
 struct store_options {
 	const char *folder; /* must exist; the store is FOLDER/baocao.mdb */
 	size_t map_bytes;

@@ -343,9 +343,7 @@ static int add_checks(struct intake *intake, struct bytes body)
 
 static void between_checks(void *data)
 {
-	struct intake *intake = data;
-
-	intake->meanwhile(intake->run->caller.data, false);
+	give_turn(data, false);
 }
 
 int intake_check(struct intake *intake, const struct slot *slots, size_t count)
@@ -362,7 +360,7 @@ int intake_check(struct intake *intake, const struct slot *slots, size_t count)
 			r = add_checks(intake, message->body);
 		}
 	}
-	checks_run(intake->checks, intake->meanwhile ? between_checks : NULL, intake);
+	checks_run(intake->checks, between_checks, intake);
 	return r;
 }
 

@@ -25,7 +25,7 @@ int witness_put(struct store *store, const char *name, struct bytes note)
 		txn_put(txn, TABLE_WITNESS, bytes_of(name), note);
 		r = txn_commit(txn);
 	}
-	return r == STORE_E_FULL ? -ENOSPC : r > 0 ? -EIO : r;
+	return store_errno(r);
 }
 
 /* [old, [hash, …], note] */
