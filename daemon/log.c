@@ -35,6 +35,7 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_ROLLUP_REFUSED] = { "rollup-refused", "736bbdc9cd7945cba7104e834747a733", LOG_WARNING },
 	[EVENT_MESSAGE_REFUSED] = { "message-refused", "05173b5d70374cbcb2213c422cf783e0", LOG_NOTICE },
 	[EVENT_KEY_REFUSED] = { "key-refused", "8be31fc954324d95a48a909096dd5e2d", LOG_NOTICE },
+	[EVENT_CONNECT_REFUSED] = { "connect-refused", "3635a966feea4f60a5db795efaddfac5", LOG_WARNING },
 	[EVENT_UPSTREAM_CONNECTED] = { "upstream-connected", "3e5e5262dd9549a58754378cb966cf2a", LOG_NOTICE },
 	[EVENT_UPSTREAM_LOST] = { "upstream-lost", "d66f26428dc043d6ad77203d5b5857fa", LOG_WARNING },
 	[EVENT_UPSTREAM_REFUSED] = { "upstream-refused", "265bceb5e27a43369f3a569fcaead325", LOG_ERR },

@@ -23,6 +23,7 @@ enum log_event {
 	EVENT_ROLLUP_REFUSED,      /* a child's rollup was not taken: CODE, PLACE, SENDER */
 	EVENT_MESSAGE_REFUSED,     /* no message, or one its sender may not send: CODE, SENDER */
 	EVENT_KEY_REFUSED,         /* a connection with a key that is not enrolled: KEY, ADDRESS */
+	EVENT_CONNECT_REFUSED,     /* an enrolled key connects too often: KEY, ADDRESS */
 	EVENT_UPSTREAM_CONNECTED,  /* the parent answered: ENDPOINT, ACKNOWLEDGED */
 	EVENT_UPSTREAM_LOST,       /* the parent is silent: ENDPOINT, PENDING */
 	EVENT_UPSTREAM_REFUSED,    /* the parent refused: ENDPOINT, CODE, PLACE */

@@ -213,6 +213,30 @@ static void zap_reply(struct node *node, const zmq_msg_t *frames, const char *st
 	zmq_msg_close(&request);
 }
 
+/* Counts a connection that is not let in, and logs it, not more than a few a second. */
+static void tell_unconnected(
+	struct node *node, const zmq_msg_t *frames, enum judgement judgement, const char *user)
+{
+	zmq_msg_t *from = (zmq_msg_t *)&frames[ZAP_ADDRESS];
+	char address[64];
+
+	intake_count_refusal(node->intake, judgement);
+	if (!refusal_is_logged(node)) {
+		return;
+	}
+	bytes_copy_text(
+		(struct bytes){ zmq_msg_data(from), zmq_msg_size(from) }, address, sizeof(address));
+	if (judgement == REFUSED_LATER) {
+		log_event(EVENT_CONNECT_REFUSED,
+			LOG_FIELDS(LOG_TEXT("KEY", user), LOG_TEXT("ADDRESS", address)),
+			"key %.16s… opens more connections than it may, now from %s", user,
+			address);
+	} else {
+		log_event(EVENT_KEY_REFUSED, LOG_FIELDS(LOG_TEXT("ADDRESS", address)),
+			"a key that is not enrolled tried to connect from %s", address);
+	}
+}
+
 static void zap_decide(struct node *node, const zmq_msg_t *frames)
 {
 	zmq_msg_t *credentials = (zmq_msg_t *)&frames[ZAP_CREDENTIALS];
@@ -230,7 +254,16 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 	/* The owner of a token that was used or has expired is let in only to be told so. */
 	if (judgement == JUDGEMENT_ACCEPTED || (key && key->role == ROLE_INVITED)) {
 		public_key_format(&key->key, user);
-		zap_reply(node, frames, "200", "OK", user);
+		/*
+		 * Before libzmq's ROUTER takes the peer, and so before it gives it an id: what is refused
+		 * here does not bring its count nearer to an id that a peer has chosen (decision 009).
+		 */
+		if (rate_connect(node->rate, &key->key, monotonic_us())) {
+			zap_reply(node, frames, "200", "OK", user);
+			return;
+		}
+		tell_unconnected(node, frames, REFUSED_LATER, user);
+		zap_reply(node, frames, "300", "too many connections", "");
 		return;
 	}
 	if (zmq_msg_size(credentials) == 32 &&
@@ -238,16 +271,7 @@ static void zap_decide(struct node *node, const zmq_msg_t *frames)
 		zap_reply(node, frames, "400", "not enrolled", ""); /* our own: not to be counted */
 		return;
 	}
-	intake_count_refusal(node->intake, judgement);
-	if (refusal_is_logged(node)) {
-		char address[64];
-
-		bytes_copy_text((struct bytes){ zmq_msg_data((zmq_msg_t *)&frames[ZAP_ADDRESS]),
-					zmq_msg_size((zmq_msg_t *)&frames[ZAP_ADDRESS]) },
-			address, sizeof(address));
-		log_event(EVENT_KEY_REFUSED, LOG_FIELDS(LOG_TEXT("ADDRESS", address)),
-			"a key that is not enrolled tried to connect from %s", address);
-	}
+	tell_unconnected(node, frames, judgement, "");
 	/*
 	 * 300: a child whose key is enrolled a minute later gets in by itself; after 400 it never would.
 	 * A key that was replaced or revoked never will.

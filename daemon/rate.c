@@ -8,6 +8,9 @@
  * Work is time of the one loop. A key may use all of it while it is alone; only while another key
  * has sent something within the last second does its share count, so that a backlog of one child
  * is taken as fast as the node can, and a flood still leaves others their turn.
+ *
+ * Connections stay counted when their key loses its place: the key that takes it has opened them, as far
+ * as this table knows. Otherwise nine keys of one set could push out each other and open any number.
  */
 #include "daemon/rate.h"
 
@@ -24,7 +27,17 @@ enum bucket {
 	BUCKET_MESSAGES,
 	BUCKET_BYTES,
 	BUCKET_WORK,
+	BUCKET_CONNECTS, /* holds up no message: connections that are there go on */
 	BUCKET_COUNT,
+};
+
+/* What a full bucket holds, as time of its rate. */
+static const int64_t burst_us[BUCKET_COUNT] = {
+	[BUCKET_MESSAGES] = (int64_t)LIMIT_RATE_BURST_MS * 1000,
+	[BUCKET_BYTES] = (int64_t)LIMIT_RATE_BURST_MS * 1000,
+	[BUCKET_WORK] = (int64_t)LIMIT_RATE_BURST_MS * 1000,
+	[BUCKET_CONNECTS] =
+		(LIMIT_CONNECTS_BURST - 1) * (int64_t)1000000 / LIMIT_CONNECTS_PER_SECOND,
 };
 
 struct rate_room {
@@ -111,7 +124,7 @@ static struct slot *slot_of(struct rate *rate, const struct public_key *key, int
 	}
 	idlest->key = *key;
 	idlest->used = true;
-	for (int i = 0; i < BUCKET_COUNT; i++) {
+	for (int i = 0; i < BUCKET_CONNECTS; i++) {
 		idlest->full_us[i] = now_us;
 	}
 	return idlest;
@@ -127,7 +140,7 @@ static void spend(struct slot *slot, enum bucket bucket, int64_t cost_us, int64_
 /* How long until the bucket may be used again. */
 static int64_t wait_us(const struct slot *slot, enum bucket bucket, int64_t now_us)
 {
-	int64_t wait = slot->full_us[bucket] - now_us - (int64_t)LIMIT_RATE_BURST_MS * 1000;
+	int64_t wait = slot->full_us[bucket] - now_us - burst_us[bucket];
 
 	return wait > 0 ? wait : 0;
 }
@@ -153,7 +166,7 @@ int64_t rate_take(struct rate *rate, const struct public_key *key, size_t bytes,
 	if (!slot) {
 		return LIMIT_RATE_BURST_MS;
 	}
-	for (int i = 0; i < BUCKET_COUNT; i++) {
+	for (int i = 0; i < BUCKET_CONNECTS; i++) {
 		int64_t wait = i != BUCKET_WORK || crowded ? wait_us(slot, i, now_us) : 0;
 
 		longest = wait > longest ? wait : longest;
@@ -179,6 +192,17 @@ void rate_charge(struct rate *rate, const struct public_key *key, int64_t work_u
 	if (slot) {
 		spend(slot, BUCKET_WORK, work_us * 1000 / rate->options.work_ms, now_us);
 	}
+}
+
+bool rate_connect(struct rate *rate, const struct public_key *key, int64_t now_us)
+{
+	struct slot *slot = slot_of(rate, key, now_us);
+
+	if (!slot || wait_us(slot, BUCKET_CONNECTS, now_us) > 0) {
+		return false;
+	}
+	spend(slot, BUCKET_CONNECTS, 1000000 / LIMIT_CONNECTS_PER_SECOND, now_us);
+	return true;
 }
 
 void rate_hand_on(struct rate *rate, const struct public_key *from, const struct public_key *to,

@@ -1,6 +1,6 @@
 /*
- * rate.h - how much of the node each key gets: messages, bytes and time a second, and the bytes of
- * answers that wait for it. A bounded table of keys; nothing is allocated for a key. Never logs.
+ * rate.h - how much of the node each key gets: messages, bytes, time and connections a second, and the
+ * bytes of answers that wait for it. A bounded table of keys; nothing is allocated for a key. Never logs.
  */
 #pragma once
 
@@ -27,6 +27,12 @@ int64_t rate_take(struct rate *rate, const struct public_key *key, size_t bytes,
 
 /* The loop has worked so long for a message of key. */
 void rate_charge(struct rate *rate, const struct public_key *key, int64_t work_us, int64_t now_us);
+
+/*
+ * A connection has proved key. True: it may be let in, and is counted. False: the key has opened
+ * LIMIT_CONNECTS_BURST, or LIMIT_CONNECTS_PER_SECOND since; nothing was counted.
+ */
+bool rate_connect(struct rate *rate, const struct public_key *key, int64_t now_us);
 
 /* The key to takes the place of from: it has used what that one has. */
 void rate_hand_on(struct rate *rate, const struct public_key *from, const struct public_key *to,

@@ -95,6 +95,8 @@ enum {
 	LIMIT_WATCHERS            = 64,        /* connections that are told of changes */
 	LIMIT_WATCHERS_OF_KEY     = 16,        /* of them those of one key, the newest */
 	LIMIT_WATCH_MS            = 60 * 1000, /* from the last watch to its end */
+	LIMIT_CONNECTS_BURST      = 1000,      /* connections that a key may open at once */
+	LIMIT_CONNECTS_PER_SECOND = 10,        /* and as many again in each second */
 	LIMIT_RATE_KEYS           = 32768,     /* keys whose use is remembered at a time */
 	LIMIT_RATE_BURST_MS       = 500,       /* what a key has not used for so long it may use at once */
 	LIMIT_LATER_MS            = 30000,     /* the longest wait that a `later` names */

@@ -252,6 +252,24 @@ class Attack:
                 self.count += 1
             time.sleep(0.1)
 
+    def connects(self):
+        """
+        Handshakes one after the other, each on a connection of its own that is closed then; from the
+        first one that is not let in on for three more seconds.
+        """
+        begun = time.monotonic()
+        refused = 0
+        while self.lasts():
+            with self.raw(0.3) as peer:
+                try:
+                    RawCurve(peer, self.key, self.node)
+                    self.count += 1
+                except OSError:
+                    self.until = self.until if refused else time.monotonic() + 3
+                    refused += 1
+        print(f'refused {refused}')
+        print(f'ms {int((time.monotonic() - begun) * 1000)}')
+
     def forged_ids(self):
         """The id of the honest client, none, and one of 255 bytes; answers to it are told."""
         stolen = 0

@@ -22,6 +22,7 @@ SECONDS = float(os.environ.get('BAOCAO_ATTACK_SECONDS', '2'))
 P99_SECONDS = 1.0
 BACK_SECONDS = 4.0
 RESTART_SECONDS = 1.0  # RestartSec of the unit
+CONNECTS_BURST, CONNECTS_PER_SECOND = 1000, 10  # of one key: docs/limits.md
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -284,10 +285,10 @@ class Hostile(harness.NodeCase):
         self.assertGreater(self.refusals('malformed'), before)
 
     def test_frames_that_are_too_large(self):
-        self.withstand('too_large', did=1)
+        self.withstand('too_large', key=key_of('ward 21'), did=1)
 
     def test_huge_frame_headers_after_the_handshake(self):
-        self.withstand('huge_message')
+        self.withstand('huge_message', key=key_of('ward 22'))
 
     def test_slow_readers(self):
         self.withstand('slow_reader', did=100)
@@ -300,6 +301,23 @@ class Hostile(harness.NodeCase):
     def test_forged_routing_ids(self):
         done = self.withstand('forged_ids', routing_id=b'honest')
         self.assertEqual(done['stolen'], 0)
+
+    def test_connections_of_one_key(self):
+        before = self.refusals('later')
+        attack = self.attack('connects', key=key_of('ward 13'), seconds=60)
+        words = 'connect-refused: key ' + key_of('ward 13').hex[:16]
+        harness.wait_until(lambda: words in self.city.log(), 60)
+        with self.city.session(key_of('ward 12')) as session:
+            session.status()  # another key is let in meanwhile
+        self.assertIsNone(attack.poll())
+        self.assertGreater(self.refusals('later'), before)
+        done = self.finish(attack)
+        print(f'    connects: {done["did"]} times, {done["refused"]} refused, in {done["ms"]} ms')
+        self.assertGreaterEqual(done['did'], CONNECTS_BURST)
+        self.assertLessEqual(done['did'], CONNECTS_BURST + 1 +
+                             CONNECTS_PER_SECOND * done['ms'] // 1000)
+        with self.city.session(key_of('ward 13')) as session:
+            session.status()  # the key is let in again
 
     def entries(self):
         with self.city.session() as session:

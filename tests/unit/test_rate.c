@@ -223,6 +223,67 @@ static void a_key_with_answers_under_way_keeps_its_place(void **state)
 	assert_int_equal(rate_take(fixture->rate, &key, 1, fixture->now_us), 0);
 }
 
+/* How many of these connections are let in now. */
+static int connected(struct fixture *fixture, uint32_t number, int tries)
+{
+	struct public_key key = key_of(number);
+	int count = 0;
+
+	for (int i = 0; i < tries; i++) {
+		count += rate_connect(fixture->rate, &key, fixture->now_us);
+	}
+	return count;
+}
+
+static void a_key_opens_its_burst_of_connections_and_then_so_many_a_second(void **state)
+{
+	struct fixture *fixture = *state;
+
+	make(fixture, 0, 0, 0);
+	assert_int_equal(connected(fixture, 1, 2 * LIMIT_CONNECTS_BURST), LIMIT_CONNECTS_BURST);
+	assert_int_equal(connected(fixture, 2, 1), 1);
+	fixture->now_us += SECOND;
+	assert_int_equal(connected(fixture, 1, LIMIT_CONNECTS_BURST), LIMIT_CONNECTS_PER_SECOND);
+	fixture->now_us += 3600 * (int64_t)SECOND;
+	assert_int_equal(connected(fixture, 1, 2 * LIMIT_CONNECTS_BURST), LIMIT_CONNECTS_BURST);
+}
+
+static void connections_hold_up_no_message(void **state)
+{
+	struct fixture *fixture = *state;
+
+	make(fixture, 100, 0, 0);
+	connected(fixture, 1, 2 * LIMIT_CONNECTS_BURST);
+	assert_int_equal(taken(fixture, 1, 10, 10), 10);
+}
+
+/* Nine keys in turn, of which the table has eight. */
+static void keys_that_push_each_other_out_open_no_more_connections_than_the_table_has_places(
+	void **state)
+{
+	struct fixture *fixture = *state;
+	int count = 0;
+
+	make(fixture, 0, 0, 0);
+	for (int round = 0; round < 10; round++) {
+		for (uint32_t key = 1; key <= 9; key++) {
+			count += connected(fixture, key, LIMIT_CONNECTS_BURST);
+		}
+	}
+	assert_int_equal(count, 8 * LIMIT_CONNECTS_BURST);
+}
+
+static void a_key_that_replaces_another_has_opened_its_connections(void **state)
+{
+	struct fixture *fixture = *state;
+	struct public_key from = key_of(1), to = key_of(2);
+
+	make(fixture, 0, 0, 0);
+	connected(fixture, 1, LIMIT_CONNECTS_BURST);
+	rate_hand_on(fixture->rate, &from, &to, fixture->now_us);
+	assert_int_equal(connected(fixture, 2, 1), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -239,6 +300,10 @@ int main(void)
 		TEST(answers_that_wait_for_one_key_are_bounded_by_bytes),
 		TEST(answers_that_wait_for_all_keys_are_bounded_and_a_small_one_still_goes),
 		TEST(a_key_with_answers_under_way_keeps_its_place),
+		TEST(a_key_opens_its_burst_of_connections_and_then_so_many_a_second),
+		TEST(connections_hold_up_no_message),
+		TEST(keys_that_push_each_other_out_open_no_more_connections_than_the_table_has_places),
+		TEST(a_key_that_replaces_another_has_opened_its_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
