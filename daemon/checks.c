@@ -8,8 +8,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
+
+#include "daemon/thread.h"
 
 struct check {
 	struct public_key key;
@@ -80,7 +81,6 @@ static void *help(void *data)
 int checks_new(size_t helpers, struct checks **ret)
 {
 	struct checks *checks = calloc(1, sizeof(*checks));
-	sigset_t all, old;
 	int r = 0;
 
 	if (!checks) {
@@ -90,13 +90,10 @@ int checks_new(size_t helpers, struct checks **ret)
 	pthread_cond_init(&checks->begun, NULL);
 	pthread_cond_init(&checks->done, NULL);
 	checks->threads = calloc(helpers + 1, sizeof(*checks->threads));
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
 	while (r == 0 && checks->threads && checks->thread_count < helpers) {
-		r = -pthread_create(&checks->threads[checks->thread_count], NULL, help, checks);
+		r = thread_new(help, checks, &checks->threads[checks->thread_count]);
 		checks->thread_count += r == 0;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!checks->threads || r < 0) {
 		checks_free(checks);
 		return r < 0 ? r : -ENOMEM;

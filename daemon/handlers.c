@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 
 #include "daemon/log.h"
 #include "daemon/target.h"
+#include "daemon/thread.h"
 
 void answer_begin(struct node *node, int64_t request)
 {
@@ -439,7 +439,6 @@ static bool recount_is_taken(struct node *node, struct peer *peer, int64_t reque
 static void recount_start(struct node *node, struct peer *peer, int64_t request)
 {
 	struct recount *recount = &node->recount;
-	sigset_t all, old;
 
 	snprintf(recount->folder, sizeof(recount->folder), "%s/verify", node->settings->state);
 	if ((mkdir(recount->folder, 0700) < 0 && errno != EEXIST) ||
@@ -455,10 +454,7 @@ static void recount_start(struct node *node, struct peer *peer, int64_t request)
 	zmq_msg_init(&recount->peer);
 	zmq_msg_copy(&recount->peer, &peer->id);
 	recount->key = peer->key;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	recount->running = pthread_create(&recount->thread, NULL, recount_thread, recount) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	recount->running = thread_new(recount_thread, recount, &recount->thread) == 0;
 	if (!recount->running) {
 		txn_abort(recount->txn);
 		zmq_msg_close(&recount->peer);

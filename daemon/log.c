@@ -128,10 +128,11 @@ static bool journal_write(
 	return sd_journal_sendv(elements, count) == 0;
 }
 
+static const char *const priorities[] = { "emergency", "alert", "critical", "error", "warning",
+	"notice", "info", "debug" };
+
 void log_event(enum log_event event, const struct log_field *fields, const char *format, ...)
 {
-	static const char *const priorities[] = { "emergency", "alert", "critical", "error",
-		"warning", "notice", "info", "debug" };
 	const struct log_event_row *row = &log_event_rows[event];
 	int error = errno;
 	char message[LIMIT_LOG_BYTES];
@@ -145,4 +146,20 @@ void log_event(enum log_event event, const struct log_field *fields, const char 
 		fprintf(stderr, "%s %s: %s\n", priorities[row->priority], row->name, message);
 	}
 	errno = error;
+}
+
+size_t log_line(enum log_event event, char ret[LOG_LINE_BYTES], const char *format, ...)
+{
+	const struct log_event_row *row = &log_event_rows[event];
+	char message[LIMIT_LOG_BYTES], priority[8] = "";
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	make_printable(message);
+	if (to_journal) {
+		snprintf(priority, sizeof(priority), "<%d>", row->priority);
+	}
+	return (size_t)snprintf(ret, LOG_LINE_BYTES, "%s%s %s: %s\n", priority,
+		priorities[row->priority], row->name, message);
 }

@@ -68,6 +68,10 @@ struct log_field {
 #define LOG_NUMBER(name, value) { name, NULL, value }
 /* clang-format on */
 
+enum {
+	LOG_LINE_BYTES = 1200, /* LIMIT_LOG_BYTES of text, with what stands before it */
+};
+
 /*
  * Decides where events go: to the journal where standard error is the journal (JOURNAL_STREAM),
  * else as lines `priority event: text` to standard error. Until it is called: standard error.
@@ -80,4 +84,12 @@ void log_open(void);
  * fields  ends with a field without a name; NULL if there are none
  */
 void log_event(enum log_event event, const struct log_field *fields, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Makes the line of an event for whoever may only call write(2) once it happens. Where events go to the journal, it
+ * begins with the priority as the journal takes it from standard error, "<2>"; it has no fields there. Its bytes;
+ * no NUL.
+ */
+size_t log_line(enum log_event event, char ret[LOG_LINE_BYTES], const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

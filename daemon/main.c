@@ -8,6 +8,7 @@
 
 #include "daemon/log.h"
 #include "daemon/node.h"
+#include "daemon/sigbus.h"
 
 static const char usage[] =
 	"usage: baocaod --config FILE [--check-config | --init --operator KEY [--if-empty] |\n"
@@ -107,6 +108,7 @@ static int run_node(const char *path, struct settings *settings)
 static int run(const struct options *options, struct settings *settings)
 {
 	secrets_protect();
+	sigbus_catch(settings->state);
 	if (sign_init() < 0) {
 		fprintf(stderr, "no source of random numbers\n");
 		return EX_OSERR;

@@ -19,29 +19,40 @@ enum {
 	PATIENCE_MS = 1000, /* for what is said once; the rest is said again or may be missed */
 };
 
+/* A socket that is connected to the service manager; -1 where there is none. */
+static int connect_manager(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t size = path ? strlen(path) : 0;
+	int fd;
+
+	if (size < 2 || size >= sizeof(address.sun_path)) {
+		return -1;
+	}
+	memcpy(address.sun_path, path, size);
+	if (*path == '@') { /* of the abstract name space */
+		address.sun_path[0] = '\0';
+	}
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address,
+			       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 /*
  * sd_notify would wait for a manager whose queue is full, and the loop with it. A text that finds
  * no room within wait_ms is lost.
  */
 static void tell(const char *text, int wait_ms)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t size = path ? strlen(path) : 0;
-	struct pollfd room = { .events = POLLOUT };
+	struct pollfd room = { .fd = connect_manager(), .events = POLLOUT };
 
-	if (size < 2 || size >= sizeof(address.sun_path)) {
-		return;
-	}
-	memcpy(address.sun_path, path, size);
-	if (*path == '@') { /* of the abstract name space */
-		address.sun_path[0] = '\0';
-	}
-	room.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (room.fd >= 0) {
-		if (connect(room.fd, (struct sockaddr *)&address,
-			    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) == 0 &&
-			poll(&room, 1, wait_ms) == 1) {
+		if (poll(&room, 1, wait_ms) == 1) {
 			send(room.fd, text, strlen(text), MSG_NOSIGNAL);
 		}
 		close(room.fd);
@@ -114,4 +125,22 @@ int64_t notify_watchdog_interval_ms(void)
 void notify_watchdog(void)
 {
 	tell("WATCHDOG=1", 0);
+}
+
+void notify_late_make(struct notify_late *ret, const char *format, ...)
+{
+	char status[LIMIT_STATUS_BYTES];
+	va_list arguments;
+	va_start(arguments, format);
+	status_format(status, format, arguments);
+	va_end(arguments);
+	ret->size = (size_t)snprintf(ret->text, sizeof(ret->text), "STATUS=%s", status);
+	ret->fd = connect_manager();
+}
+
+void notify_late_tell(const struct notify_late *late)
+{
+	if (late->fd >= 0) {
+		send(late->fd, late->text, late->size, MSG_NOSIGNAL);
+	}
 }

@@ -3,11 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "daemon/thread.h"
 
 enum state {
 	STATE_IDLE = 0,
@@ -61,7 +62,6 @@ static void *run(void *data)
 int worker_new(int wake, struct worker **ret)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	sigset_t all, old;
 	int r;
 
 	if (!worker) {
@@ -70,10 +70,7 @@ int worker_new(int wake, struct worker **ret)
 	worker->wake = wake;
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->changed, NULL);
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	r = -pthread_create(&worker->thread, NULL, run, worker);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r = thread_new(run, worker, &worker->thread);
 	if (r < 0) {
 		pthread_cond_destroy(&worker->changed);
 		pthread_mutex_destroy(&worker->mutex);

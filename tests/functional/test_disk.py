@@ -9,12 +9,13 @@ import time
 import unittest
 
 import harness
-from harness import CITY, EXIT_CONFIG, client, key_of, month_report
+from harness import CITY, EXIT_CONFIG, EXIT_IO, client, key_of, month_report
 
 MIB = 1 << 20
 RESUME_SECONDS = 30
 EXT4_IOC_SHUTDOWN, NO_FLUSH = 0x8004587d, 2
 WARD = key_of('ward 11')
+SHIM = os.path.join(harness.nodes.BUILD, 'tests', 'functional', 'libshim.so')
 
 
 def filler(number):
@@ -27,6 +28,86 @@ def run(*arguments):
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise unittest.SkipTest(f'{" ".join(arguments)}: {done.stderr.strip()}')
+
+
+class LostPages(harness.NodeCase):
+    """
+    What a read error of the disk is to a process that has mapped the file: SIGBUS. A page behind the
+    end of a file that was cut short is the same.
+    """
+
+    def assert_words(self, state, said):
+        self.assertIn(f'critical store-error: a page of the store in {state} cannot be read', said)
+        self.assertIn('restore a copy', said)
+
+    def copy(self, path):
+        with open(path, 'rb') as file:
+            return file.read()
+
+    def put_back(self, path, data):
+        with open(path, 'r+b') as file:
+            file.write(data)
+
+    def test_a_node_that_cannot_read_a_page_says_so_and_ends_with_74(self):
+        daemon = self.node('lost', CITY, settings={'map_size': '2M'})
+        harness.furnish(daemon)
+        made, outcome = harness.submit(daemon, 11, month_report(11, '2022-02', 7))
+        self.assertEqual(harness.differences(daemon), 0)  # all is in the tables
+        path = os.path.join(daemon.state, 'baocao.mdb')
+        whole = self.copy(path)
+        os.truncate(path, 0)
+        with daemon.session(timeout=2.0) as session:
+            with self.assertRaises(client.Timeout):
+                session.status()
+        self.assertEqual(daemon.process.wait(harness.STOP_SECONDS), EXIT_IO)
+        self.assert_words(daemon.state, daemon.log())
+        harness.wait_until(lambda: 'cannot be read; nothing more is acknowledged'
+                           in daemon.notify.status())
+        self.put_back(path, whole)
+        daemon.start()
+        with daemon.session(WARD) as session:
+            again, = session.submit(made)
+        self.assertEqual(again.receipt.data, outcome.receipt.data)
+
+    def ended(self, daemon, cut, *arguments):
+        """Runs the program, which loses that file once it has it open."""
+        done = subprocess.run(
+            [harness.BAOCAOD, '--config', daemon.settings_path, *arguments], text=True,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=harness.START_SECONDS, check=False,
+            env={**os.environ, 'LD_PRELOAD': SHIM, 'SHIM_CUT': cut,
+                 'ASAN_OPTIONS': 'verify_asan_link_order=0:detect_leaks=0'})
+        self.assertEqual(done.returncode, EXIT_IO, done.stderr)
+        self.assert_words(daemon.state, done.stderr)
+
+    def test_so_does_each_of_its_other_modes(self):
+        harness.need_binaries(SHIM)
+        daemon = harness.Daemon(self.folder, 'modes', CITY, self.operator)
+        self.ended(daemon, os.path.join(daemon.state, 'new', 'baocao.mdb'), '--init', '--operator',
+                   daemon.operator)
+        daemon.init()
+        path = os.path.join(daemon.state, 'baocao.mdb')
+        whole = self.copy(path)
+        for arguments in ([], ['--rebuild'], ['--restored']):
+            with self.subTest(arguments):
+                self.ended(daemon, path, *arguments)
+                self.put_back(path, whole)
+        self.daemons.append(daemon)
+        daemon.start()
+
+    def test_so_does_a_start_that_cannot_read_the_journal(self):
+        harness.need_binaries(SHIM)
+        daemon = self.node('journal', CITY)
+        harness.furnish(daemon)
+        made, outcome = harness.submit(daemon, 11, month_report(11, '2022-02', 7))
+        daemon.kill()
+        path = os.path.join(daemon.state, 'baocao.journal')
+        whole = self.copy(path)
+        self.ended(daemon, path)
+        self.put_back(path, whole)
+        daemon.start()
+        with daemon.session(WARD) as session:
+            again, = session.submit(made)
+        self.assertEqual(again.receipt.data, outcome.receipt.data)
 
 
 class Disk(harness.NodeCase):
