@@ -144,7 +144,7 @@ static void take_outcome(struct node *node, int r)
 	}
 }
 
-/* What is held back is written once there is no commit for a while, or in time. */
+/* What is held back is written once there is no commit for a while, or in time; what had no room, when it is tried again. */
 static void put_off(struct node *node)
 {
 	int64_t now_ms = monotonic_ms();
@@ -155,6 +155,9 @@ static void put_off(struct node *node)
 	}
 	if (node->behind_ms == 0) {
 		node->behind_ms = now_ms;
+	}
+	if (intake_is_full(node->intake)) {
+		return;
 	}
 	node->settle_ms = node->behind_ms + LIMIT_HELD_MS < now_ms + LIMIT_HOLD_MS
 				  ? node->behind_ms + LIMIT_HELD_MS
@@ -168,6 +171,7 @@ bool node_settle(struct node *node)
 	if (r == 0) {
 		node->behind_ms = 0;
 	} else if (r == INTAKE_E_FULL) {
+		put_off(node);
 		node->settle_ms = monotonic_ms() + LIMIT_HELD_MS;
 	}
 	take_outcome(node, r);
@@ -188,6 +192,24 @@ void node_settle_begin(struct node *node)
 static bool is_ready(const struct node *node, int64_t type)
 {
 	return !handler_needs_tables(type) && !intake_is_stale(node->intake);
+}
+
+/* Had what is held back no room a moment ago? Every question would write all of it, for the same answer. */
+static bool is_in_vain(const struct node *node)
+{
+	return intake_is_full(node->intake) && intake_is_behind(node->intake) &&
+	       !intake_is_stale(node->intake) && monotonic_ms() < node->settle_ms;
+}
+
+/* Has written what it needs in the tables, with all that is under way. False where that is not possible now. */
+static bool make_ready(struct node *node, int64_t type)
+{
+	if (!node->failed && !is_ready(node, type)) {
+		intake_finish(node->intake);
+		take_outcome(node, 0);
+		return !node->failed && !is_in_vain(node) && node_settle(node);
+	}
+	return !node->failed;
 }
 
 static void refuse_unready(struct node *node, struct peer *peer, int64_t request)
@@ -458,7 +480,7 @@ static bool dispatch(struct node *node, struct peer *peer)
 		int64_t begun_us = monotonic_us();
 		int64_t ended_us;
 
-		bool ready = !node->failed && (is_ready(node, envelope.type) || node_settle(node));
+		bool ready = make_ready(node, envelope.type);
 
 		key = key_of(node, peer); /* the catalog may have been read again */
 		if (!key || (!ready && envelope.type != MESSAGE_STATUS)) {

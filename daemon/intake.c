@@ -403,6 +403,11 @@ bool intake_is_stale(const struct intake *intake)
 	return intake->stale;
 }
 
+bool intake_is_full(const struct intake *intake)
+{
+	return intake->full;
+}
+
 int intake_wake(const struct intake *intake)
 {
 	return intake->wake;

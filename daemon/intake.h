@@ -130,6 +130,8 @@ bool intake_is_behind(const struct intake *intake);
  */
 const struct held *intake_held(const struct intake *intake);
 bool intake_is_stale(const struct intake *intake);
+/* Had the tables no room for them when they were to be written last? */
+bool intake_is_full(const struct intake *intake);
 /* Has them written to the tables in the background, or at once where that cannot be. As intake_poll. */
 int intake_settle_begin(struct intake *intake);
 /* Is that under way? */

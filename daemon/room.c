@@ -68,6 +68,7 @@ void room_lost(struct node *node)
 
 void room_found(struct node *node)
 {
+	node->settle_ms = 0; /* what had no room is tried at once */
 	if (node->room != ROOM_THERE) {
 		node->room = ROOM_THERE;
 		log_event(EVENT_STORE_ROOM,

@@ -57,7 +57,7 @@ enum {
 	LIMIT_BATCH_REPORTS  = 8192,     /* reports and cells after which a commit takes no more */
 	LIMIT_BATCH_BYTES    = 16 << 20, /* message bytes after which a commit takes no more */
 	LIMIT_HOLD_MS        = 10,       /* without a commit; then what is held back is written */
-	LIMIT_HELD_MS        = 2000,     /* that it is held back at most, as long as there are commits */
+	LIMIT_HELD_MS        = 2000,     /* that it is held back at most, as long as there are commits; and between tries where it has no room */
 	LIMIT_HELD_ENTRIES   = 1 << 16,  /* whose changes are held back; then they are written */
 	LIMIT_HELD_BYTES     = 32 << 20, /* memory for them, the same */
 	LIMIT_JOURNAL_BYTES  = 32 << 20, /* one of the two segments of the journal; else an eighth of map_size */

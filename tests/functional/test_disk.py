@@ -245,13 +245,25 @@ class Disk(harness.NodeCase):
         self.assertGreater(len(receipted), 20)
         self.wait_status(daemon, 'the store is full')
         entries = self.entries(daemon)
+        self.assert_ledger_is_full(daemon)
         self.assertIn('map_size has its new value', self.reload(daemon, map_size='8M'))
+        with daemon.session() as session:
+            session.report(harness.PLAN, 'thang', '2022-01', 11)  # at once
         self.assertIn('RELOADING=1', daemon.notify.said)
         self.assertTrue(any(line.startswith('MONOTONIC_USEC=') for line in daemon.notify.said))
         self.receipted_within(daemon, made, RESUME_SECONDS)
         self.assertEqual(self.entries(daemon), entries + 1)
         self.wait_status(daemon, 'entries, clock')
         self.assert_held(daemon, receipted)
+
+    def assert_ledger_is_full(self, daemon):
+        """What asks for the ledger is refused, for there are entries that the tables have no room for."""
+        with daemon.session() as session:
+            for _ in range(100):
+                with self.assertRaises(client.Refused) as refused:
+                    session.report(harness.PLAN, 'thang', '2022-01', 11)
+                self.assertEqual(refused.exception.code, 'store-full')
+            session.figures(harness.PLAN)
 
     def wait_status(self, daemon, words):
         """The answer goes out first: the manager is told a moment later."""

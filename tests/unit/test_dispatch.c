@@ -49,6 +49,23 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 	answers += envelope.type == MESSAGE_RECEIPTS ? reader_array(&reader) : 1;
 }
 
+/* The store has no room for what is committed, as long as it is to have none. */
+static bool has_no_room;
+static size_t tries; /* that found none */
+
+int __real_txn_commit(struct txn *txn);
+int __wrap_txn_commit(struct txn *txn);
+
+int __wrap_txn_commit(struct txn *txn)
+{
+	if (!has_no_room) {
+		return __real_txn_commit(txn);
+	}
+	tries++;
+	txn_abort(txn);
+	return STORE_E_FULL;
+}
+
 struct fixture {
 	struct world *world;
 	struct settings settings;
@@ -73,7 +90,7 @@ static int set_up(void **state)
 	assert_int_equal(rate_new(&none, &fixture->node->rate), 0);
 	writer_init(&fixture->node->reply);
 	public_key_format(&pair.public, fixture->user);
-	answers = frames = 0;
+	answers = frames = tries = 0;
 	*state = fixture;
 	return 0;
 }
@@ -82,6 +99,8 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
+	has_no_room = false;
+	test_clock.passed_ms = 0;
 	node_flush(fixture->node);
 	writer_free(&fixture->node->reply);
 	rate_free(fixture->node->rate);
@@ -115,13 +134,14 @@ static void take(struct fixture *fixture, const struct writer *frame)
 }
 
 /* A submit of one submission of so many reports, with a note of so many bytes in all. */
-static void take_submit(struct fixture *fixture, uint64_t counter, size_t reports, size_t note)
+static void take_revision(
+	struct fixture *fixture, uint64_t counter, uint32_t revision, size_t reports, size_t note)
 {
 	static char words[LIMIT_TEXT_BYTES + 1];
 	struct key_pair pair = party_pair(WARD_101);
 	struct signature signature;
 	struct writer frame, bytes;
-	struct report_head head = { "p", "m", "2022-05", 101, 1, true, 0 };
+	struct report_head head = { "p", "m", "2022-05", 101, revision, true, 0 };
 
 	memset(words, 'x', sizeof(words) - 1);
 	writer_init(&bytes);
@@ -144,6 +164,11 @@ static void take_submit(struct fixture *fixture, uint64_t counter, size_t report
 	take(fixture, &frame);
 	writer_free(&bytes);
 	writer_free(&frame);
+}
+
+static void take_submit(struct fixture *fixture, uint64_t counter, size_t reports, size_t note)
+{
+	take_revision(fixture, counter, 1, reports, note);
 }
 
 static void a_commit_is_made_when_it_has_its_messages(void **state)
@@ -193,16 +218,21 @@ static void what_is_held_back_is_written_in_time(void **state)
 }
 
 /* The body is an array of so many ones. */
+static void write_frame(struct writer *frame, int64_t type, size_t ones)
+{
+	writer_init(frame);
+	envelope_begin(frame, type, 2);
+	writer_array(frame, ones);
+	for (size_t i = 0; i < ones; i++) {
+		writer_int(frame, 1);
+	}
+}
+
 static void ask(struct fixture *fixture, int64_t type, size_t ones, int64_t expected)
 {
 	struct writer frame;
 
-	writer_init(&frame);
-	envelope_begin(&frame, type, 2);
-	writer_array(&frame, ones);
-	for (size_t i = 0; i < ones; i++) {
-		writer_int(&frame, 1);
-	}
+	write_frame(&frame, type, ones);
 	take(fixture, &frame);
 	writer_free(&frame);
 	assert_int_equal(answered, expected);
@@ -266,16 +296,11 @@ static void a_question_of_figures_sees_what_is_held_back(void **state)
 	assert_false(world_own(fixture->world, "2022-05", 101, &own));
 }
 
-static void make_frame(struct peer *peer, int64_t type, size_t ones)
+static void make_frame(struct peer *peer, int64_t type)
 {
 	struct writer frame;
 
-	writer_init(&frame);
-	envelope_begin(&frame, type, 2);
-	writer_array(&frame, ones);
-	for (size_t i = 0; i < ones; i++) {
-		writer_int(&frame, 1);
-	}
+	write_frame(&frame, type, 0);
 	zmq_msg_init_size(&peer->id, 1);
 	memset(zmq_msg_data(&peer->id), 1, 1);
 	zmq_msg_init_size(&peer->body, frame.buffer.size);
@@ -288,7 +313,7 @@ static bool must_finish(struct node *node, int64_t type)
 	struct peer peer = { 0 };
 	bool must;
 
-	make_frame(&peer, type, 0);
+	make_frame(&peer, type);
 	must = node_must_finish(node, &peer);
 	peer_close(&peer);
 	return must;
@@ -302,7 +327,7 @@ static void comes_aside(struct node *node)
 	struct peer peer = { .user = aside_user };
 	size_t before = answers;
 
-	make_frame(&peer, MESSAGE_LIST, 0);
+	make_frame(&peer, MESSAGE_LIST);
 	assert_false(node_must_finish(node, &peer));
 	node_take_aside(node, &peer);
 	peer_close(&peer);
@@ -386,6 +411,80 @@ static void what_comes_while_a_commit_is_taken_is_for_the_one_behind_it(void **s
 	node_flush(node);
 	assert_int_equal(intake_finish(node->intake), 0);
 	assert_int_equal(answers, 141);
+}
+
+/* Some reports in the journal, for which the tables have no room: the question that finds that out. */
+static void begin_full(struct fixture *fixture)
+{
+	begin_some(fixture);
+	intake_finish(fixture->node->intake);
+	has_no_room = true;
+	fixture->node->behind_ms = 0; /* as at a start */
+	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_REFUSED);
+	assert_int_equal(tries, 1);
+	assert_true(intake_is_behind(fixture->node->intake));
+	assert_int_not_equal(fixture->node->behind_ms, 0); /* the loop will try again */
+}
+
+static void questions_to_a_full_store_try_to_write_it_once_in_a_while(void **state)
+{
+	struct fixture *fixture = *state;
+
+	begin_full(fixture);
+	for (int i = 0; i < 100; i++) {
+		ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_REFUSED);
+	}
+	assert_int_equal(tries, 1);
+	test_clock.passed_ms += LIMIT_HELD_MS;
+	for (int i = 0; i < 100; i++) {
+		ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_REFUSED);
+	}
+	assert_int_equal(tries, 2);
+	has_no_room = false; /* and nobody says so */
+	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_REFUSED);
+	test_clock.passed_ms += LIMIT_HELD_MS;
+	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_RECEIPTS);
+}
+
+static void a_full_store_still_answers_about_figures(void **state)
+{
+	struct fixture *fixture = *state;
+
+	begin_full(fixture);
+	ask(fixture, MESSAGE_LIST, 0, MESSAGE_ANSWER);
+	assert_int_equal(tries, 1);
+}
+
+static void a_larger_map_is_tried_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+
+	begin_full(fixture);
+	has_no_room = false;
+	room_found(fixture->node);
+	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_RECEIPTS);
+}
+
+/* Their commits are tried, for they may fit; what is held is not tried a second time behind each. */
+static void reports_to_a_full_store_bring_no_other_try_forward(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t settle_ms;
+
+	begin_full(fixture);
+	settle_ms = fixture->node->settle_ms;
+	assert_in_range(
+		settle_ms, monotonic_ms() + LIMIT_HELD_MS / 2, monotonic_ms() + LIMIT_HELD_MS);
+	take_revision(fixture, 1000, 2, 1, 1);
+	node_flush(fixture->node);
+	assert_int_equal(tries, 2);
+	assert_int_equal(fixture->node->settle_ms, settle_ms);
+	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_REFUSED);
+	assert_int_equal(tries, 2);
+	has_no_room = false;
+	take_revision(fixture, 1001, 2, 1, 1);
+	node_flush(fixture->node);
+	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_RECEIPTS);
 }
 
 static void a_commit_is_made_when_it_has_its_reports(void **state)
@@ -525,6 +624,10 @@ int main(void)
 		TEST(a_question_of_figures_is_answered_while_a_commit_is_taken),
 		TEST(nothing_passes_a_message_that_waits),
 		TEST(what_comes_while_a_commit_is_taken_is_for_the_one_behind_it),
+		TEST(questions_to_a_full_store_try_to_write_it_once_in_a_while),
+		TEST(a_full_store_still_answers_about_figures),
+		TEST(a_larger_map_is_tried_at_once),
+		TEST(reports_to_a_full_store_bring_no_other_try_forward),
 		TEST(a_new_key_has_used_what_the_old_one_has),
 		TEST(who_watched_a_minute_ago_leaves_its_place),
 		TEST(a_routing_id_is_kept_up_to_its_length),
