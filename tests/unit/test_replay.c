@@ -1,5 +1,24 @@
 #include "tests/unit/journal_file.h"
 
+static void restart(struct world *world)
+{
+	world_close(world);
+	world_open(world, STORE_BYTES, false);
+}
+
+static void end_with_three(struct world *world)
+{
+	take_three(world);
+	world_close(world);
+}
+
+static void assert_settled(struct world *world, int64_t sum)
+{
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), sum);
+	assert_verified(world);
+}
+
 /* The same, for a copy of its receipt. */
 static struct buffer receipt_of(
 	struct world *world, enum party sender, uint64_t counter, struct report_spec spec)
@@ -12,8 +31,7 @@ static void what_only_the_journal_has_is_counted_again_after_a_start(void **stat
 {
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	world_open(world, STORE_BYTES, false);
 	assert_int_equal(intake_seq(world->intake), FIRST + 2);
 }
@@ -22,8 +40,7 @@ static void after_a_start_it_is_still_only_in_the_journal(void **state)
 {
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	world_open(world, STORE_BYTES, false);
 	assert_true(intake_is_behind(world->intake));
 }
@@ -36,8 +53,7 @@ static void its_receipts_are_the_same_bytes_when_it_is_sent_again(void **state)
 	CLEANUP(buffer_free) struct buffer after = { 0 };
 
 	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
+	restart(world);
 	world->now.ms++;
 	after = receipt_of(world, WARD_101, 1, spec);
 	assert_true(bytes_equal(buffer_bytes(&after), buffer_bytes(&before)));
@@ -54,8 +70,7 @@ static void its_receipts_are_the_same_bytes_when_they_are_asked_for(void **state
 
 	writer_init(&after);
 	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
+	restart(world);
 	assert_int_equal(intake_settle(world->intake), 0);
 	party = catalog_key_find(intake_catalog(world->intake), &pair.public)->party;
 	assert_int_equal(intake_receipt(world->intake, party, 1, &after), 0);
@@ -66,8 +81,7 @@ static void its_figures_are_the_same_once_it_is_settled(void **state)
 {
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	world_open(world, STORE_BYTES, false);
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
@@ -82,8 +96,7 @@ static void a_state_folded_from_the_journal_is_the_same_state(void **state)
 	hash = world_hash(plain);
 	world_free(plain);
 	run_history(world);
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
+	restart(world);
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_unchanged(world, &hash);
 }
@@ -93,8 +106,7 @@ static void a_recount_finds_no_difference_in_what_was_replayed(void **state)
 	struct world *world = *state;
 
 	run_history(world);
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
+	restart(world);
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_verified(world);
 }
@@ -103,13 +115,10 @@ static void reports_go_on_where_the_journal_ended(void **state)
 {
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	world_open(world, STORE_BYTES, false);
 	take(world, WARD_101, 3, report_n("2022-05", 101, 3, 7));
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 11);
-	assert_verified(world);
+	assert_settled(world, 11);
 }
 
 static void a_publication_is_taken_behind_what_was_replayed(void **state)
@@ -117,8 +126,7 @@ static void a_publication_is_taken_behind_what_was_replayed(void **state)
 	struct world *world = *state;
 	CLEANUP(buffer_free) struct buffer units = { 0 };
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	world_open(world, STORE_BYTES, false);
 	world->now.ms++;
 	units_text_moved(false, 3, &units);
@@ -137,12 +145,9 @@ static void starts_may_follow_each_other(void **state)
 		if (i % 4 == 0) {
 			assert_int_equal(intake_settle(world->intake), 0);
 		}
-		world_close(world);
-		world_open(world, STORE_BYTES, false);
+		restart(world);
 	}
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 12);
-	assert_verified(world);
+	assert_settled(world, 12);
 }
 
 static void the_clock_does_not_go_back_behind_the_journal(void **state)
@@ -153,8 +158,7 @@ static void the_clock_does_not_go_back_behind_the_journal(void **state)
 
 	world->now = later;
 	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
+	restart(world);
 	world->now = at("2022-06-01");
 	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
 	assert_int_equal(intake_settle(world->intake), 0);
@@ -171,9 +175,7 @@ static void a_store_that_is_opened_again_has_its_journal_read_again(void **state
 	intake_pause(world->intake);
 	assert_int_equal(store_reopen(world->store), 0);
 	assert_int_equal(intake_refresh(world->intake), 0);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
-	assert_verified(world);
+	assert_settled(world, 9);
 }
 
 static void a_node_that_holds_nothing_back_takes_the_journal_into_its_tables(void **state)
@@ -194,8 +196,7 @@ static void a_last_record_with_a_damaged_byte_is_passed_over(void **state)
 	CLEANUP(buffer_free) struct buffer journal = { 0 };
 	size_t at, size;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	journal = file_take(world, "baocao.journal");
 	at = record_at(&journal, FIRST + 2);
 	size = record_size(&journal, at);
@@ -219,8 +220,7 @@ static void a_last_record_that_was_cut_off_is_passed_over(void **state)
 	CLEANUP(buffer_free) struct buffer journal = { 0 };
 	size_t at, size;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	journal = file_take(world, "baocao.journal");
 	at = record_at(&journal, FIRST + 2);
 	size = record_size(&journal, at);
@@ -233,8 +233,7 @@ static void a_last_record_that_was_cut_off_is_passed_over(void **state)
 /* Loses the last of three, which was of ward 102. */
 static void start_without_last(struct world *world)
 {
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	damage(world, FIRST + 2, RECORD_HEAD + 100);
 	world_open(world, STORE_BYTES, false);
 	world->now.ms += 1000;
@@ -245,9 +244,7 @@ static void what_was_passed_over_does_not_count(void **state)
 	struct world *world = *state;
 
 	start_without_last(world);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 5);
-	assert_verified(world);
+	assert_settled(world, 5);
 }
 
 static void what_was_passed_over_is_taken_when_it_is_sent_again(void **state)
@@ -256,9 +253,7 @@ static void what_was_passed_over_is_taken_when_it_is_sent_again(void **state)
 
 	start_without_last(world);
 	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
-	assert_verified(world);
+	assert_settled(world, 9);
 }
 
 static void what_was_passed_over_gets_another_receipt_when_it_is_sent_again(void **state)
@@ -285,19 +280,15 @@ static void the_journal_is_used_again_behind_what_was_passed_over(void **state)
 	assert_int_equal(intake_settle(world->intake), 0);
 	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 6));
 	assert_true(intake_is_behind(world->intake));
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 11);
-	assert_verified(world);
+	restart(world);
+	assert_settled(world, 11);
 }
 
 static void a_damaged_record_with_a_whole_one_behind_it_is_a_gap(void **state)
 {
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	damage(world, FIRST + 1, RECORD_HEAD + 100);
 	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
 }
@@ -307,8 +298,7 @@ static void a_gap_is_told_with_the_entries(void **state)
 	char why[LIMIT_PLACE_BYTES] = "";
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	damage(world, FIRST + 1, RECORD_HEAD + 100);
 	start(world, why);
 	assert_string_equal(why,
@@ -320,8 +310,7 @@ static void a_gap_before_all_of_the_journal_is_told_too(void **state)
 	char why[LIMIT_PLACE_BYTES] = "";
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	damage(world, FIRST, RECORD_HEAD + 100);
 	start(world, why);
 	assert_string_equal(why,
@@ -333,17 +322,14 @@ static void a_journal_that_is_put_back_after_a_gap_is_taken(void **state)
 	struct world *world = *state;
 	CLEANUP(buffer_free) struct buffer whole = { 0 };
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	whole = file_take(world, "baocao.journal");
 	damage(world, FIRST + 1, RECORD_HEAD + 100);
 	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
 	world_close(world);
 	file_put(world, "baocao.journal", &whole);
 	assert_int_equal(start(world, NULL), 0);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
-	assert_verified(world);
+	assert_settled(world, 9);
 }
 
 static void a_missing_journal_of_a_store_that_was_not_stopped_is_told(void **state)
@@ -351,8 +337,7 @@ static void a_missing_journal_of_a_store_that_was_not_stopped_is_told(void **sta
 	char why[LIMIT_PLACE_BYTES] = "";
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	journal_lose(world);
 	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
 	assert_non_null(strstr(why, "baocao.journal"));
@@ -379,8 +364,7 @@ static void a_journal_of_another_store_is_as_good_as_none(void **state)
 	take_three(other);
 	journal = file_take(other, "baocao.journal");
 	world_free(other);
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	file_put(world, "baocao.journal", &journal);
 	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
 }
@@ -412,8 +396,7 @@ static void a_restored_store_takes_what_fits_of_its_journal(void **state)
 {
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	damage(world, FIRST + 1, RECORD_HEAD + 100);
 	start_restored(world);
 	assert_int_equal(intake_seq(world->intake), FIRST);
@@ -426,17 +409,14 @@ static void a_restored_store_goes_on_without_what_did_not_fit(void **state)
 {
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	damage(world, FIRST + 1, RECORD_HEAD + 100);
 	start_restored(world);
 	world_reopen(world, STORE_BYTES);
 	take(world, WARD_101, 7, report_n("2022-05", 101, 2, 8));
 	world_close(world);
 	assert_int_equal(start(world, NULL), 0);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 8);
-	assert_verified(world);
+	assert_settled(world, 8);
 }
 
 static void a_store_that_was_stopped_needs_no_journal(void **state)
@@ -460,8 +440,7 @@ static void a_store_that_was_stopped_takes_nothing_twice(void **state)
 	take_three(world);
 	assert_int_equal(intake_stop(world->intake), 0);
 	before = world_hash(world);
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
+	restart(world);
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_unchanged(world, &before);
 }
@@ -512,9 +491,7 @@ static void what_lies_in_both_segments_is_settled_in_order(void **state)
 	struct world *world = *state;
 
 	start_with_both_segments(world);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 10);
-	assert_verified(world);
+	assert_settled(world, 10);
 }
 
 static void a_conflict_is_found_in_either_segment(void **state)
@@ -552,9 +529,7 @@ static void a_start_after_a_settle_takes_what_came_meanwhile(void **state)
 	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
 	world_close(world);
 	assert_int_equal(start(world, NULL), 0);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 5);
-	assert_verified(world);
+	assert_settled(world, 5);
 }
 
 /* Another world's record of entry FIRST + 1, behind an entry FIRST that reports such a number. */
@@ -608,8 +583,7 @@ static void a_journal_that_another_has_signed_is_not_taken(void **state)
 	char why[LIMIT_PLACE_BYTES] = "";
 	struct world *world = *state;
 
-	take_three(world);
-	world_close(world);
+	end_with_three(world);
 	sign_otherwise(world, FIRST + 2);
 	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
 	assert_non_null(strstr(why, "entry 7 is not signed by this node"));
@@ -644,11 +618,8 @@ static void what_the_tables_have_no_room_for_is_there_in_a_larger_map(void **sta
 	world_reopen(world, SMALL_MAP_BYTES);
 	taken = fill(world);
 	assert_true(intake_is_behind(world->intake));
-	world_close(world);
-	world_open(world, STORE_BYTES, false);
-	assert_int_equal(intake_settle(world->intake), 0);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), taken);
-	assert_verified(world);
+	restart(world);
+	assert_settled(world, taken);
 	world_free(world);
 }
 
