@@ -279,7 +279,7 @@ int intake_answer(struct intake *intake, const struct slot *slots, size_t count,
 	for (size_t i = 0; i < count && r == 0; i++) {
 		if (i > 0 && slots[i].connection != slots[i - 1].connection) {
 			r = answers_send(intake, reply, data);
-			give_turn(intake, false);
+			give_turn(intake);
 		}
 		if (r == 0) {
 			r = answer_one(intake, &slots[i], failure, &proofs, reply, data);

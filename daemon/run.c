@@ -7,7 +7,8 @@
 enum {
 	AT_ONCE_MESSAGES =
 		16,        /* are written without another thread: it would take longer to wake it */
-	LOOK_BYTES = 8192, /* of messages taken between two looks at what else there is to do */
+	LOOK_BYTES = 4096, /* of messages taken between two looks at what else there is to do */
+	TURN_US = 100,     /* between two turns of the caller's */
 };
 
 /* Answers the run and forgets it. r is what became of it. */
@@ -79,7 +80,17 @@ int run_land(struct intake *intake)
 void wait_for(const struct intake *intake, const struct worker *worker)
 {
 	while (intake->meanwhile && !worker_is_done(worker)) {
-		give_turn(intake, true);
+		intake->meanwhile(intake->run->caller.data, true);
+	}
+}
+
+void give_turn(struct intake *intake)
+{
+	int64_t now_us = intake->meanwhile ? monotonic_us() : 0;
+
+	if (intake->meanwhile && now_us - intake->turn_us >= TURN_US) {
+		intake->meanwhile(intake->run->caller.data, false);
+		intake->turn_us = now_us;
 	}
 }
 
@@ -130,7 +141,7 @@ static int look(struct intake *intake)
 	if (flying && !flying->needs_tables && worker_is_done(intake->writer)) {
 		r = run_land(intake);
 	}
-	give_turn(intake, false);
+	give_turn(intake);
 	return r;
 }
 

@@ -343,7 +343,7 @@ static int add_checks(struct intake *intake, struct bytes body)
 
 static void between_checks(void *data)
 {
-	give_turn(data, false);
+	give_turn(data);
 }
 
 int intake_check(struct intake *intake, const struct slot *slots, size_t count)
