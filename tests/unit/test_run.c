@@ -400,6 +400,25 @@ static void a_rollup_sees_what_is_under_way(void **state)
 	assert_verified(scene->world);
 }
 
+/* A start numbers what the journal has from the tables on, and must come to the same. */
+static void a_rollup_without_room_leaves_no_gap_in_the_changes(void **state)
+{
+	const struct cell_spec cell = {
+		.unit = 201, .value_count = 1, .values = { { .state = VALUE_NUMBER, .number = 8 } }
+	};
+	struct scene *scene = *state;
+
+	take(scene, WARD_101, 1, first_report());
+	played.commit_outcome = STORE_E_FULL;
+	queue_rollup(&scene->first->run, NODE_20, rollup_of(NODE_20, 5, 1, &cell, 1));
+	begin(scene, scene->first);
+	assert_int_equal(scene->first->r, INTAKE_E_FULL);
+	played.commit_outcome = 0;
+	take(scene, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	assert_true(intake_is_behind(scene->world->intake));
+	assert_settled(scene, 7);
+}
+
 static void a_run_that_cannot_be_written_is_answered_so(void **state)
 {
 	struct scene *scene = *state;
@@ -630,6 +649,7 @@ int main(void)
 		TEST(a_publication_sees_what_is_under_way),
 		TEST(a_publication_that_is_only_tried_leaves_what_is_under_way),
 		TEST(a_rollup_sees_what_is_under_way),
+		TEST(a_rollup_without_room_leaves_no_gap_in_the_changes),
 		TEST(a_run_that_cannot_be_written_is_answered_so),
 		TEST(a_run_that_cannot_be_flushed_is_answered_so),
 		TEST(a_run_that_finds_the_disk_full_is_answered_so),
