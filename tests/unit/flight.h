@@ -2,12 +2,14 @@
  * flight.h - runs that are under way while others are taken, for the tests of run.c and settle.c.
  *
  * The write of the journal and the commit in the background can be made to wait until the intake
- * waits for them, and to fail; what includes this is linked with --wrap (CMakeLists.txt).
+ * waits for them, and to fail; what includes this is linked with --wrap (CMakeLists.txt). LMDB is a library
+ * of its own: it finds pwrite and writev here, because they stand in the program.
  */
 #pragma once
 
 #include "tests/unit/fixture.h"
 
+#include <dlfcn.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -19,6 +21,14 @@
 enum {
 	MANY = 20,             /* messages; few are on disk when they were begun */
 	STORE_BYTES = 8 << 20, /* an eighth is a segment of the journal */
+	PAGE_BYTES = 4096,     /* LMDB writes whole ones, and only a part of the first */
+};
+
+/* What a commit of the tables has no room for on the disk; the journal has its own, which was reserved. */
+enum lack {
+	LACK_NOTHING,
+	LACK_PAGES,
+	LACK_FIRST_PAGE, /* behind that LMDB does nothing more until it is opened again */
 };
 
 struct gate {
@@ -33,8 +43,11 @@ static struct {
 	int write_error, flush_error; /* of the journal */
 	int settle_outcome;           /* of the commit in the background, which is not made */
 	int commit_outcome;           /* the same of commits in the intake's own thread */
-	size_t settles;               /* that were begun in the background */
+	enum lack lack;
+	size_t settles; /* that were begun in the background */
 } played;
+
+static __thread bool commits; /* the tables, in this thread */
 
 ssize_t __real_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
 ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
@@ -68,17 +81,43 @@ int __wrap_fdatasync(int fd)
 	return played.flush_error ? -1 : __real_fdatasync(fd);
 }
 
+static inline bool lacks(enum lack what)
+{
+	errno = ENOSPC;
+	return commits && played.lack == what;
+}
+
+ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+	__typeof__(&pwrite) real = (__typeof__(&pwrite))dlsym(RTLD_NEXT, "pwrite");
+
+	return lacks(size % PAGE_BYTES ? LACK_FIRST_PAGE : LACK_PAGES)
+		       ? -1
+		       : real(fd, data, size, offset);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+	__typeof__(&writev) real = (__typeof__(&writev))dlsym(RTLD_NEXT, "writev");
+
+	return lacks(LACK_PAGES) ? -1 : real(fd, parts, count);
+}
+
 int __wrap_txn_commit(struct txn *txn)
 {
 	bool own = pthread_equal(pthread_self(), played.main);
 	int outcome = own ? played.commit_outcome : played.settle_outcome;
+	int r;
 
 	pass(&played.settle);
 	if (outcome) {
 		txn_abort(txn);
 		return outcome;
 	}
-	return __real_txn_commit(txn);
+	commits = true;
+	r = __real_txn_commit(txn);
+	commits = false;
+	return r;
 }
 
 void __wrap_worker_begin(struct worker *worker, worker_job_fn *job, void *data)
@@ -326,6 +365,14 @@ static inline void assert_conflict(struct flight *flight, uint64_t highest)
 
 	assert_int_equal(answer.code, REFUSED_ID_CONFLICT);
 	assert_int_equal(answer.highest, highest);
+}
+
+/* What a node does when its disk had no room, before it takes anything again (daemon/room.c). */
+static inline void open_again(struct scene *scene)
+{
+	intake_pause(scene->world->intake);
+	assert_int_equal(store_reopen(scene->world->store), 0);
+	assert_int_equal(intake_refresh(scene->world->intake), 0);
 }
 
 /* All of it is in the tables, with such a sum over all units. */

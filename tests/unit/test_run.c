@@ -541,14 +541,12 @@ static void a_settle_after_a_failure_writes_what_is_on_disk_and_no_more(void **s
 	assert_settled(scene, 3);
 }
 
-/* The disk was full, and has room again: what the node does then (daemon/room.c). */
+/* The disk was full, and has room again. */
 static void find_room(struct scene *scene)
 {
 	played.write_error = 0;
 	played.flush_error = 0;
-	intake_pause(scene->world->intake);
-	assert_int_equal(store_reopen(scene->world->store), 0);
-	assert_int_equal(intake_refresh(scene->world->intake), 0);
+	open_again(scene);
 }
 
 static void what_could_not_be_written_does_not_count(void **state)

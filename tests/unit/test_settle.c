@@ -218,6 +218,118 @@ static void what_found_no_room_is_there_after_a_start(void **state)
 	assert_settled(scene, 5);
 }
 
+/* What was taken is being written, other reports land meanwhile, and then the disk has no room for the tables. */
+static void settle_without_disk(struct scene *scene, enum lack lack)
+{
+	int r = 0;
+
+	played.lack = lack;
+	settle_held(scene);
+	queue_report(scene->second, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	run_second(scene);
+	sem_post(&played.settle.open);
+	while (r == 0) { /* what has landed has woken it as well */
+		wait_for_wake(scene);
+		r = intake_poll(scene->world->intake);
+	}
+	assert_int_equal(r, INTAKE_E_FULL);
+}
+
+static void assert_refused_as_full(struct scene *scene)
+{
+	struct report_spec spec = report_n("2022-05", 101, 2, 5);
+
+	queue_submit(scene->world, WARD_101, submission_of(WARD_101, 2, &spec, 1));
+	assert_int_equal(world_run(scene->world), INTAKE_E_FULL);
+	assert_int_equal(answer_of(scene->world, 0).code, REFUSED_STORE_FULL);
+}
+
+static void a_settle_without_disk_stops_other_writes(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_PAGES);
+	assert_true(store_disk_is_full(scene->world->store));
+}
+
+static void behind_a_settle_without_disk_reports_are_refused(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_PAGES);
+	assert_refused_as_full(scene);
+}
+
+/* It was opened again, and the disk has no room yet. */
+static void as_long_as_the_disk_has_no_room_reports_are_refused(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_PAGES);
+	for (int i = 0; i < 3; i++) {
+		open_again(scene);
+		assert_int_equal(intake_flush(scene->world->intake), INTAKE_E_FULL);
+		open_again(scene);
+		assert_refused_as_full(scene);
+	}
+}
+
+static void what_landed_beside_a_settle_without_disk_keeps_its_receipt(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_PAGES);
+	played.lack = LACK_NOTHING;
+	open_again(scene);
+	queue_report(scene->first, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	begin(scene, scene->first);
+	assert_same_receipt(&scene->first->run, &scene->second->run);
+}
+
+static void what_had_no_disk_is_settled_when_there_is_room(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_PAGES);
+	played.lack = LACK_NOTHING;
+	open_again(scene);
+	assert_settled(scene, 7);
+}
+
+static void what_had_no_disk_for_the_first_page_is_settled_when_there_is_room(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_FIRST_PAGE);
+	played.lack = LACK_NOTHING;
+	open_again(scene);
+	assert_settled(scene, 7);
+}
+
+static void what_had_no_disk_is_there_after_a_start(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_FIRST_PAGE);
+	played.lack = LACK_NOTHING;
+	world_reopen(scene->world, STORE_BYTES);
+	assert_settled(scene, 7);
+}
+
+/* As daemon/room.c: it tries a write first, then reports are taken, and go to the journal as before. */
+static void behind_a_settle_without_disk_it_goes_on_when_there_is_room(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_without_disk(scene, LACK_PAGES);
+	open_again(scene);
+	played.lack = LACK_NOTHING;
+	assert_int_equal(intake_flush(scene->world->intake), 0);
+	take(scene, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	assert_true(intake_is_behind(scene->world->intake));
+	assert_settled(scene, 9);
+}
+
 /* So large that a segment of the journal has room for one such run and not for two. */
 static void queue_large(struct scene *scene, struct flight *flight)
 {
@@ -490,6 +602,14 @@ int main(void)
 		TEST(after_a_settle_that_found_no_room_a_run_writes_the_tables),
 		TEST(what_came_while_a_settle_found_no_room_is_settled_behind_it),
 		TEST(what_found_no_room_is_there_after_a_start),
+		TEST(a_settle_without_disk_stops_other_writes),
+		TEST(behind_a_settle_without_disk_reports_are_refused),
+		TEST(as_long_as_the_disk_has_no_room_reports_are_refused),
+		TEST(what_landed_beside_a_settle_without_disk_keeps_its_receipt),
+		TEST(what_had_no_disk_is_settled_when_there_is_room),
+		TEST(what_had_no_disk_for_the_first_page_is_settled_when_there_is_room),
+		TEST(what_had_no_disk_is_there_after_a_start),
+		TEST(behind_a_settle_without_disk_it_goes_on_when_there_is_room),
 		TEST(a_full_store_opens_and_takes_nothing),
 		TEST(a_store_that_was_full_takes_reports_into_its_tables),
 		TEST(a_store_that_was_full_has_a_journal_behind_the_first_commit),
