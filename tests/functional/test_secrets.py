@@ -4,6 +4,7 @@
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import unittest
@@ -129,9 +130,11 @@ class Secrets(harness.NodeCase):
         notify = nodes.NotifySocket(os.path.join(daemon.folder, 'notify'))
         self.addCleanup(notify.close)
         os.chown(notify.path, user, user)
+        # The build may lie where that user may not go, as below /root.
+        program = shutil.copy(harness.BAOCAOD, self.folder)
         with open(daemon.log_path, 'wb') as log:
             process = subprocess.Popen(
-                [harness.BAOCAOD, '--config', daemon.settings_path], user=user, group=user,
+                [program, '--config', daemon.settings_path], user=user, group=user,
                 extra_groups=[], env={**os.environ, 'NOTIFY_SOCKET': notify.path}, stderr=log)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)

@@ -18,6 +18,8 @@ skip()
 [[ $(id -u) -eq 0 ]] || skip "booting a systemd needs root"
 command -v mmdebstrap >/dev/null || skip "there is no mmdebstrap"
 command -v systemd-nspawn >/dev/null || skip "there is no systemd-nspawn"
+# PrivateUsers= of the unit; nobody gets one below a chroot.
+unshare --user true 2>/dev/null || skip "no user namespace can be made here, which the unit asks for"
 
 # The guest gets a cgroup of its own, below that of the machine: v1 with a unified part, or v2.
 groups=()
