@@ -30,7 +30,7 @@ void journal_row_delete(struct txn *txn);
 struct replay {
 	struct journal *journal;
 	struct public_key node; /* who signed it */
-	struct peaks peaks;            /* of the ledger in the tables; moved to the journal's end */
+	struct peaks peaks;     /* of the ledger in the tables; moved to the journal's end */
 	struct instant instant;
 	char why[LIMIT_PLACE_BYTES];
 };
