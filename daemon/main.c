@@ -194,7 +194,11 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}
-	if (node_settings(options.config, options.check, print_line, NULL, &settings)) {
+	if (node_settings(options.config,
+		    options.check     ? NODE_CHECK
+		    : options.rebuild ? NODE_STORE
+				      : NODE_SERVE,
+		    print_line, NULL, &settings)) {
 		return EX_CONFIG;
 	}
 	r = options.check ? EX_OK : run(&options, &settings);

@@ -1,7 +1,9 @@
 /* node.c - makes a node from its settings, and ends it. What it does meanwhile is loop.c. */
 #include "daemon/loop.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -507,7 +509,34 @@ int node_init(const struct settings *settings, const struct public_key *operator
 	return 0;
 }
 
-int node_restored(const struct settings *settings)
+/*
+ * What root has made in the folder of the service's user is given to that user, who could not start otherwise. Returns
+ * r, or what went wrong behind a 0.
+ */
+static int hand_over(const struct settings *settings, int r)
+{
+	DIR *folder = geteuid() == 0 ? opendir(settings->state) : NULL;
+	const struct dirent *file;
+	struct stat owner;
+	int failed = 0;
+
+	if (!folder) {
+		return r;
+	}
+	if (fstat(dirfd(folder), &owner) < 0) {
+		failed = -errno;
+	}
+	while (failed == 0 && (file = readdir(folder))) {
+		if (file->d_name[0] != '.' && fchownat(dirfd(folder), file->d_name, owner.st_uid,
+						      owner.st_gid, AT_SYMLINK_NOFOLLOW) < 0) {
+			failed = -errno;
+		}
+	}
+	closedir(folder);
+	return r == 0 && failed ? fail_store(settings->state, failed) : r;
+}
+
+static int begin_life(const struct settings *settings)
 {
 	CLEANUP(store_closep) struct store *store = NULL;
 	CLEANUP(intake_freep) struct intake *intake = NULL;
@@ -546,7 +575,12 @@ int node_restored(const struct settings *settings)
 	return r;
 }
 
-int node_rebuild(const struct settings *settings)
+int node_restored(const struct settings *settings)
+{
+	return hand_over(settings, begin_life(settings));
+}
+
+static int rebuild(const struct settings *settings)
 {
 	CLEANUP(store_closep) struct store *store = NULL;
 	char why[LIMIT_PLACE_BYTES + 80];
@@ -574,4 +608,9 @@ int node_rebuild(const struct settings *settings)
 	default:
 		return fail_store(settings->state, r);
 	}
+}
+
+int node_rebuild(const struct settings *settings)
+{
+	return hand_over(settings, rebuild(settings));
 }

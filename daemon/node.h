@@ -13,15 +13,22 @@ enum {
 	NODE_E_STORE,      /* the store cannot be read or written */
 };
 
+/* What the settings of a node are read for. */
+enum node_use {
+	NODE_CHECK, /* to say what is wrong */
+	NODE_STORE, /* for its store alone, which needs no key */
+	NODE_SERVE,
+};
+
 /*
- * Reads a settings file and, unless it is only a check, fills what it leaves to the service manager's
- * environment (key, state). Errors go to report, a line each.
+ * Reads a settings file and fills what it leaves to the service manager's environment (state and key), as far as
+ * the use needs it. Errors go to report, a line each.
  *
  * Returns 0 with *ret to be given to settings_free, or NODE_E_CONFIG.
  */
 typedef void node_report_fn(void *data, const char *text);
-int node_settings(
-	const char *path, bool check, node_report_fn *report, void *data, struct settings *ret);
+int node_settings(const char *path, enum node_use use, node_report_fn *report, void *data,
+	struct settings *ret);
 
 /*
  * Opens everything and binds; nothing is served before node_run. 0 or an outcome above.

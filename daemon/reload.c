@@ -55,8 +55,8 @@ static int fill_path(const struct reading *reading, char **path, const char *var
 	return 0;
 }
 
-int node_settings(
-	const char *path, bool check, node_report_fn *report, void *data, struct settings *ret)
+int node_settings(const char *path, enum node_use use, node_report_fn *report, void *data,
+	struct settings *ret)
 {
 	struct reading reading = { path, report, data };
 	struct table_errors errors = { report_error, &reading, 0, false };
@@ -67,10 +67,12 @@ int node_settings(
 		snprintf(text, sizeof(text), "%s: %s", path, strerror(-r));
 		report(data, text);
 	}
-	if (r || check) {
+	if (r || use == NODE_CHECK) {
 		return r ? NODE_E_CONFIG : 0;
 	}
-	r = fill_path(&reading, &ret->key, "CREDENTIALS_DIRECTORY", "node.key", "key");
+	if (use == NODE_SERVE) {
+		r = fill_path(&reading, &ret->key, "CREDENTIALS_DIRECTORY", "node.key", "key");
+	}
 	if (r == 0) {
 		r = fill_path(&reading, &ret->state, "STATE_DIRECTORY", NULL, "state");
 	}
@@ -156,7 +158,7 @@ void node_reload(struct node *node)
 	struct settings settings;
 
 	notify_reloading();
-	if (node_settings(node->settings_path, false, report_file, NULL, &settings) == 0) {
+	if (node_settings(node->settings_path, NODE_SERVE, report_file, NULL, &settings) == 0) {
 		for (size_t i = 0; i < setting_row_count && !node->failed; i++) {
 			if (!setting_equal(&setting_rows[i], node->settings, &settings)) {
 				take_over(node, &setting_rows[i], &settings);

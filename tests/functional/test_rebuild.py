@@ -4,6 +4,7 @@
 import hashlib
 import os
 import shutil
+import unittest
 
 import harness
 from harness import CITY, DISTRICT_A, EXIT_CONFIG, PLAN, client, key_of, month_report, submit
@@ -81,6 +82,29 @@ class Rebuild(harness.NodeCase):
         done = city.run('--rebuild')
         self.assertEqual(done.returncode, EXIT_CONFIG)
         self.assertIn('another baocaod serves this store', done.stderr)
+
+    def test_it_needs_no_key(self):
+        city = self.node('keyless', CITY)
+        city.stop()
+        del city.settings['key']
+        city.write_settings()
+        done = city.run('--rebuild')
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    @unittest.skipIf(os.geteuid() != 0, 'only root can make files for another user')
+    def test_what_root_makes_belongs_to_whom_the_folder_belongs(self):
+        user = 54321
+        city = self.node('owned', CITY)
+        city.stop()
+        os.chown(city.state, user, user)
+        for option in ('--rebuild', '--restored'):
+            for name in ('lock', 'baocao.mdb-lock'):
+                os.unlink(os.path.join(city.state, name))
+            done = city.run(option)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for name in os.listdir(city.state):
+                status = os.lstat(os.path.join(city.state, name))
+                self.assertEqual((status.st_uid, status.st_gid), (user, user), (option, name))
 
     def test_a_damaged_ledger_is_named_and_nothing_is_changed(self):
         _, a = self.pair()
