@@ -12,7 +12,6 @@
 #include "tests/crash/shim.h"
 #include "tests/crash/workload.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -469,21 +468,13 @@ static int run_all(struct run *run, long stride, long only)
 	return bad > 0;
 }
 
-static int load_shim(const char *self, char **argv, struct shim_functions *ret)
+static struct shim_functions find_shim(void)
 {
-	ret->arm = (void (*)(const char *, int, long, int, bool))dlsym(RTLD_DEFAULT, "crash_arm");
-	ret->pause = (void (*)(bool))dlsym(RTLD_DEFAULT, "crash_pause");
-	ret->reached = (bool (*)(void))dlsym(RTLD_DEFAULT, "crash_reached");
-	if (ret->arm && ret->pause && ret->reached) {
-		return 0;
-	}
-	if (getenv("LD_PRELOAD")) {
-		fprintf(stderr, "fault: the shim cannot be loaded\n");
-		return 2;
-	}
-	setenv("LD_PRELOAD", SHIM, 1);
-	execv(self, argv);
-	return 2;
+	return (struct shim_functions){
+		(void (*)(const char *, int, long, int, bool))dlsym(RTLD_DEFAULT, "crash_arm"),
+		(void (*)(bool))dlsym(RTLD_DEFAULT, "crash_pause"),
+		(bool (*)(void))dlsym(RTLD_DEFAULT, "crash_reached"),
+	};
 }
 
 int main(int argc, char **argv)
@@ -508,10 +499,11 @@ int main(int argc, char **argv)
 		}
 	}
 	optind = 1;
-	r = load_shim("/proc/self/exe", argv, &run.shim);
+	r = shim_load(argv);
 	if (r) {
 		return r;
 	}
+	run.shim = find_shim();
 	assert_int_equal(sign_init(), 0);
 	run.shared = shared_memory(sizeof(*run.shared));
 	memory_folder(run.folder);

@@ -9,13 +9,16 @@
  * in a process of its own; every receipt that had gone out must be had again, byte for byte, the recount
  * must find no difference, and the next report must be taken.
  *
+ * That process logs what it writes as well: the image, then what the node does that starts on it, which takes
+ * reports and writes to the tables what the journal had. Of this log a second image is made in the same way, and
+ * must hold all that the first had to, and what was receipted between the two cuts.
+ *
  * --broken forgets all flushes, as a disk would that lies about them: then receipts must be lost, or
  * this program could not see a loss.
  */
 #include "tests/crash/shim.h"
 #include "tests/crash/workload.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -25,6 +28,9 @@ enum {
 	SECTOR = 512,
 	RECORDS_MAX = 20000,
 	NEXT_COUNTER = 1000000,
+	GENERATIONS = 2, /* of images */
+	STARTED_STEPS = 3,
+	STARTED_COUNTER = 500000, /* also the revisions: no report before has as many */
 };
 
 enum mode {
@@ -56,6 +62,21 @@ struct recording {
 struct image {
 	uint8_t *bytes;
 	uint64_t length;
+};
+
+struct promises {
+	struct promise list[PROMISES_MAX];
+	size_t count;
+};
+
+/* What does not change from image to image. */
+struct power {
+	void (*log)(const char *folder);
+	void (*mark)(const void *data, size_t size);
+	size_t (*taken)(const char **ret);
+	uint32_t seed;
+	char folder[64];
+	struct verdict *verdict;
 };
 
 /* A mark: u32 party, u32 body size, body, receipt; an empty one says that the store is made. */
@@ -117,35 +138,26 @@ static void take_reports(struct load *load, bool settles, void (*mark)(const voi
 	}
 }
 
-/* Runs with the shim loaded: writes the log to a file. */
-static int record(const char *folder, uint32_t seed, const char *path)
+/* In a process of its own: writes the log to a file. */
+static int record(const struct power *power, const char *folder, const char *path)
 {
-	void (*log)(const char *) = (void (*)(const char *))dlsym(RTLD_DEFAULT, "crash_log");
-	void (*mark)(const void *, size_t) =
-		(void (*)(const void *, size_t))dlsym(RTLD_DEFAULT, "crash_mark");
-	size_t (*taken)(const char **) =
-		(size_t(*)(const char **))dlsym(RTLD_DEFAULT, "crash_taken");
-	struct load load = { .seed = seed };
+	struct load load = { .seed = power->seed };
 	const char *bytes;
 	size_t size;
 
-	if (!log || !mark || !taken) {
-		fprintf(stderr, "power: the shim is not loaded\n");
-		return 2;
-	}
-	log(folder);
+	power->log(folder);
 	load.world = load_world_new(folder);
-	mark("", 0);
+	power->mark("", 0);
 	for (int i = 0; i < STEPS; i++) {
 		/* In between a segment of the journal is filled. */
-		take_reports(&load, i < STEPS / 4 || i >= STEPS * 3 / 4, mark);
+		take_reports(&load, i < STEPS / 4 || i >= STEPS * 3 / 4, power->mark);
 		if (i == STEPS / 4) { /* all sums are counted anew in one commit */
 			assert_int_equal(publish(load.world, PUBLICATION_UNITS, "units",
 						 UNITS_TEXT "## again\n"),
 				-1);
 		}
 	}
-	size = taken(&bytes);
+	size = power->taken(&bytes);
 	world_close(load.world);
 	return file_write_durably(path, (struct bytes){ (const uint8_t *)bytes, size }, 0600) == 0
 		       ? 0
@@ -175,20 +187,20 @@ static size_t steps_before(const struct recording *recording, size_t place)
 	return count;
 }
 
-static void index_log(const struct buffer *log, struct recording *ret)
+static void index_log(struct bytes log, struct recording *ret)
 {
 	size_t at = 0;
 
 	ret->steps = calloc(RECORDS_MAX, sizeof(*ret->steps));
 	assert_non_null(ret->steps);
-	while (at < log->size && ret->count < RECORDS_MAX) {
-		const struct crash_record *head = (const struct crash_record *)(log->data + at);
+	while (at < log.size && ret->count < RECORDS_MAX) {
+		const struct crash_record *head = (const struct crash_record *)(log.data + at);
 		struct step *step = &ret->steps[ret->count];
 		uint64_t end;
 
 		/* Records are not aligned; a copy is. */
 		step->record = memcpy(malloc(sizeof(*head)), head, sizeof(*head));
-		step->data = log->data + at + sizeof(*head);
+		step->data = log.data + at + sizeof(*head);
 		step->place = at;
 		assert_true(step->record->file < CRASH_FILES);
 		if (step->record->kind == CRASH_SYNC) {
@@ -203,7 +215,7 @@ static void index_log(const struct buffer *log, struct recording *ret)
 			ret->first = ret->count;
 		}
 	}
-	assert_int_equal(at, log->size);
+	assert_int_equal(at, log.size);
 	assert_true(ret->first > 0);
 }
 
@@ -264,7 +276,8 @@ static void make_image(const struct recording *recording, enum crash_file file, 
 	size_t synced = 0;
 	size_t from;
 
-	memset(ret->bytes, 0, recording->bytes[file]);
+	ret->bytes = calloc(1, recording->bytes[file] + 1);
+	assert_non_null(ret->bytes);
 	ret->length = 0;
 	for (size_t i = 0; i < cut && !recording->broken; i++) {
 		const struct step *step = &recording->steps[i];
@@ -307,88 +320,147 @@ static void write_image(const char *folder, enum crash_file file, const struct i
 	}
 }
 
-/* In a process of its own: fills verdict, whose text stays empty where all is well. */
-static void check_image(const struct recording *recording, size_t cut, const char *folder,
-	const struct image images[CRASH_FILES], struct verdict *verdict)
+/* What a node takes that has started on an image: later revisions than any before. */
+static struct load started_load(struct world *world, uint32_t seed)
 {
-	static struct promise promises[PROMISES_MAX];
-	struct world *world = load_world(folder);
-	size_t count = 0;
+	struct load load = { .world = world, .seed = seed, .counter = STARTED_COUNTER };
+
+	for (int i = 0; i < WARDS * MONTHS; i++) {
+		load.revisions[i / MONTHS][i % MONTHS] = STARTED_COUNTER;
+	}
+	return load;
+}
+
+static void go_on(const struct power *power, struct load *load)
+{
+	for (int i = 0; i < STARTED_STEPS; i++) {
+		take_reports(load, true, power->mark);
+	}
+}
+
+static bool try_cut(const struct power *power, const struct recording *recording, unsigned number,
+	int generation, struct promises *promises, uint32_t *seed);
+
+/* In a process of its own: fills verdict, whose text stays empty where all is well. */
+static void check_image(const struct power *power, const struct recording *recording,
+	const struct image images[CRASH_FILES], unsigned number, int generation,
+	struct promises *promises, uint32_t *seed)
+{
+	struct verdict *verdict = power->verdict;
+	struct world *world = load_world(power->folder);
+	struct load load = started_load(world, *seed);
+	struct recording own = { .broken = recording->broken };
+	const char *log;
+	size_t size;
 	int r;
 
+	power->log(power->folder);
 	for (int file = 0; file < CRASH_FILES; file++) {
-		write_image(folder, (enum crash_file)file, &images[file]);
+		write_image(power->folder, (enum crash_file)file, &images[file]);
 	}
-	for (size_t i = recording->first; i < cut; i++) {
-		if (recording->steps[i].record->kind == CRASH_MARK && count < PROMISES_MAX) {
-			promises[count++] = promise_of(&recording->steps[i]);
-		}
-	}
+	power->mark("", 0);
+	verdict->images++;
 	r = load_open(world);
 	if (r) {
 		snprintf(verdict->text, sizeof(verdict->text), "the store does not open: %d", r);
 		return;
 	}
-	if (promises_hold(world, promises, count, verdict) &&
-		store_is_whole(world, NEXT_COUNTER, verdict)) {
-		world_close(world);
+	if (generation < GENERATIONS &&
+		random_below(&load.seed, 2)) { /* behind what the journal had */
+		go_on(power, &load);
+	}
+	if (!promises_hold(world, promises->list, promises->count, verdict)) {
+		return;
+	}
+	if (generation < GENERATIONS) {
+		go_on(power, &load);
+	}
+	size = power->taken(&log);
+	if (!store_is_whole(world, NEXT_COUNTER, verdict)) {
+		return;
+	}
+	world_close(world);
+	if (generation < GENERATIONS) {
+		index_log((struct bytes){ (const uint8_t *)log, size }, &own);
+		try_cut(power, &own, number / (MODE_COUNT * MODE_COUNT), generation + 1, promises,
+			&load.seed);
 	}
 }
 
-/* One image, by its number. True where all is well. */
-static bool try_image(const struct recording *recording, uint32_t seed, unsigned number,
-	const char *folder, struct image images[CRASH_FILES], struct verdict *verdict)
+/* Cuts at a random place. True where all is well; else the words in verdict say where and how it was cut. */
+static bool try_cut(const struct power *power, const struct recording *recording, unsigned number,
+	int generation, struct promises *promises, uint32_t *seed)
 {
-	uint32_t state = (seed * 2654435761U) ^ (number * 2246822519U + 1);
 	enum mode modes[CRASH_FILES] = { (enum mode)(number % MODE_COUNT),
 		(enum mode)(number / MODE_COUNT % MODE_COUNT) };
-	size_t cut;
+	size_t cut = recording->first +
+		     random_below(seed, (uint32_t)(recording->count - recording->first));
+	struct image images[CRASH_FILES] = { 0 };
+	char why[sizeof(power->verdict->text)];
 	pid_t child;
 	int status = 0;
 
-	state = state ? state : 1;
-	random_next(&state);
-	cut = recording->first +
-	      random_below(&state, (uint32_t)(recording->count - recording->first));
 	for (int file = 0; file < CRASH_FILES; file++) {
-		make_image(
-			recording, (enum crash_file)file, cut, modes[file], &state, &images[file]);
+		make_image(recording, (enum crash_file)file, cut, modes[file], seed, &images[file]);
 	}
-	verdict->text[0] = '\0';
+	for (size_t i = recording->first; i < cut; i++) {
+		if (recording->steps[i].record->kind == CRASH_MARK &&
+			promises->count < PROMISES_MAX) {
+			promises->list[promises->count++] = promise_of(&recording->steps[i]);
+		}
+	}
 	fflush(NULL);
 	child = fork();
 	if (child == 0) {
-		check_image(recording, cut, folder, images, verdict);
+		check_image(power, recording, images, number, generation, promises, seed);
 		_exit(0);
 	}
 	assert_true(child > 0 && waitpid(child, &status, 0) == child);
+	for (int file = 0; file < CRASH_FILES; file++) {
+		free(images[file].bytes);
+	}
+	memcpy(why, power->verdict->text, sizeof(why));
 	if (WIFSIGNALED(status)) {
-		snprintf(verdict->text, sizeof(verdict->text), "signal %d", WTERMSIG(status));
+		snprintf(why, sizeof(why), "signal %d", WTERMSIG(status));
 	} else if (WEXITSTATUS(status) != 0) {
-		snprintf(verdict->text, sizeof(verdict->text), "it ended with %d",
-			WEXITSTATUS(status));
+		snprintf(why, sizeof(why), "it ended with %d", WEXITSTATUS(status));
 	}
-	if (verdict->text[0]) {
-		printf("image %u (cut %zu of %zu, %s, journal %s): %s\n", number, cut,
-			recording->count, mode_names[modes[CRASH_STORE]],
-			mode_names[modes[CRASH_JOURNAL]], verdict->text);
+	if (why[0]) {
+		snprintf(power->verdict->text, sizeof(power->verdict->text),
+			"cut %zu of %zu, %s, journal %s: %.180s", cut, recording->count,
+			mode_names[modes[CRASH_STORE]], mode_names[modes[CRASH_JOURNAL]], why);
 	}
-	return !verdict->text[0];
+	return !why[0];
 }
 
-static int run_record(const char *self, const char *shim, uint32_t seed, const char *path)
+/* One image, by its number, and one that is made of its start. True where all is well. */
+static bool try_image(const struct power *power, const struct recording *recording, unsigned number)
 {
-	char folder[64], number[16];
+	static struct promises promises;
+	uint32_t state = (power->seed * 2654435761U) ^ (number * 2246822519U + 1);
+	bool well;
+
+	state = state ? state : 1;
+	random_next(&state);
+	promises.count = 0;
+	power->verdict->text[0] = '\0';
+	well = try_cut(power, recording, number, 1, &promises, &state);
+	if (!well) {
+		printf("image %u: %s\n", number, power->verdict->text);
+	}
+	return well;
+}
+
+static int run_record(const struct power *power, const char *path)
+{
+	char folder[64];
 	pid_t child;
 	int status = 0;
 
 	memory_folder(folder);
-	snprintf(number, sizeof(number), "%u", seed);
 	child = fork();
 	if (child == 0) {
-		setenv("LD_PRELOAD", shim, 1);
-		execl(self, self, "--record", folder, "--seed", number, "--log", path, NULL);
-		_exit(2);
+		_exit(record(power, folder, path));
 	}
 	assert_true(child > 0 && waitpid(child, &status, 0) == child);
 	folder_remove(folder);
@@ -400,50 +472,47 @@ struct options {
 	long only; /* one image by its number, or -1 */
 	uint32_t seed;
 	bool broken;
-	const char *shim;
-	const char *record;
-	const char *log; /* where it is recorded, or one that was */
+	const char *log; /* one that was recorded before */
 };
 
-static int run(const struct options *options, const char *self)
+static int run(const struct options *options)
 {
 	CLEANUP(buffer_free) struct buffer log = { 0 };
 	struct recording recording = { .broken = options->broken };
-	struct image images[CRASH_FILES] = { 0 };
-	struct verdict *verdict = shared_memory(sizeof(*verdict));
+	struct power power = {
+		.log = (void (*)(const char *))dlsym(RTLD_DEFAULT, "crash_log"),
+		.mark = (void (*)(const void *, size_t))dlsym(RTLD_DEFAULT, "crash_mark"),
+		.taken = (size_t(*)(const char **))dlsym(RTLD_DEFAULT, "crash_taken"),
+		.seed = options->seed,
+		.verdict = shared_memory(sizeof(*power.verdict)),
+	};
 	unsigned bad = 0, tried = 0;
-	char folder[64], path[80];
+	char path[80];
 
-	memory_folder(folder);
-	snprintf(path, sizeof(path), "%s/log", folder);
-	if ((!options->log && run_record(self, options->shim, options->seed, path) != 0) ||
+	memory_folder(power.folder);
+	snprintf(path, sizeof(path), "%s/log", power.folder);
+	if ((!options->log && run_record(&power, path) != 0) ||
 		file_read(options->log ? options->log : path, (size_t)1 << 30, &log) != 0) {
 		fprintf(stderr, "power: no log was recorded\n");
-		folder_remove(folder);
+		folder_remove(power.folder);
 		return 2;
 	}
-	index_log(&log, &recording);
+	index_log(buffer_bytes(&log), &recording);
 	if (recording.count <= recording.first) {
 		fprintf(stderr, "power: the log has no record after the store was made\n");
-		folder_remove(folder);
+		folder_remove(power.folder);
 		return 2;
-	}
-	for (int file = 0; file < CRASH_FILES; file++) {
-		images[file].bytes = malloc(recording.bytes[file] + 1);
-		assert_non_null(images[file].bytes);
 	}
 	for (unsigned i = 0; i < options->images; i++) {
 		if (options->only < 0 || (unsigned)options->only == i) {
 			tried++;
-			bad += !try_image(&recording, options->seed, i, folder, images, verdict);
+			bad += !try_image(&power, &recording, i);
 		}
 	}
-	folder_remove(folder);
-	for (int file = 0; file < CRASH_FILES; file++) {
-		free(images[file].bytes);
-	}
-	printf("images: %u, receipts compared: %" PRIu64 ", bad images: %u, seed: %u\n", tried,
-		verdict->checked, bad, options->seed);
+	folder_remove(power.folder);
+	printf("images: %u and %" PRIu64 " of their starts, receipts compared: %" PRIu64
+	       ", bad images: %u, seed: %u\n",
+		tried, power.verdict->images - tried, power.verdict->checked, bad, options->seed);
 	if (bad > 0 && !options->broken) {
 		/* Threads write, so another recording may have another order. */
 		snprintf(path, sizeof(path), "/tmp/baocao-power-%u.log", options->seed);
@@ -461,13 +530,11 @@ int main(int argc, char **argv)
 		{ "image", required_argument, NULL, 'i' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "broken", no_argument, NULL, 'b' },
-		{ "shim", required_argument, NULL, 'p' },
-		{ "record", required_argument, NULL, 'r' },
 		{ "log", required_argument, NULL, 'l' },
 		{ 0 },
 	};
-	struct options options = { .images = 300, .only = -1, .shim = SHIM };
-	int option;
+	struct options options = { .images = 300, .only = -1 };
+	int option, r;
 
 	options.seed = (uint32_t)instant_now().ms;
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -484,12 +551,6 @@ int main(int argc, char **argv)
 		case 'b':
 			options.broken = true;
 			break;
-		case 'p':
-			options.shim = optarg;
-			break;
-		case 'r':
-			options.record = optarg;
-			break;
 		case 'l':
 			options.log = optarg;
 			break;
@@ -500,9 +561,9 @@ int main(int argc, char **argv)
 		}
 	}
 	options.seed = options.seed ? options.seed : 1;
-	if (sign_init() < 0) {
+	r = shim_load(argv);
+	if (r || sign_init() < 0) {
 		return 2;
 	}
-	return options.record ? record(options.record, options.seed, options.log)
-			      : run(&options, argv[0]);
+	return run(&options);
 }

@@ -140,6 +140,7 @@ __attribute__((constructor)) static void begin(void)
 void crash_log(const char *folder)
 {
 	snprintf(shim.folder, sizeof(shim.folder), "%s", folder);
+	shim.log_size = 0;
 	shim.log = mmap(NULL, LOG_BYTES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (shim.log == MAP_FAILED) {

@@ -39,7 +39,7 @@ struct crash_record {
 	uint64_t size;
 };
 
-/* Begins to log what is written to crash_files below the folder. */
+/* Begins a log of what is written to crash_files below the folder; that of before, if any, stays where it is. */
 void crash_log(const char *folder);
 void crash_mark(const void *data, size_t size);
 size_t crash_taken(const char **ret);
