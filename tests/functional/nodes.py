@@ -74,6 +74,7 @@ class NotifySocket:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         self.news, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._taken = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._take, daemon=True)
         self._thread.start()
 
@@ -82,6 +83,9 @@ class NotifySocket:
             lines = self.socket.recv(8192).decode().splitlines()
             if lines == ['CLOSE']:
                 return
+            if lines == ['TAKEN?']:
+                self._taken.release()
+                continue
             self.said += lines
             try:
                 os.write(self._writer, b'.')
@@ -109,14 +113,19 @@ class NotifySocket:
             if self.news not in ready:
                 return line in self.said
 
+    def _send(self, text):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(text, self.path)
+
     def status(self):
-        """The newest STATUS= line."""
+        """The newest STATUS= line of what was sent up to now, also by a process that has ended."""
+        self._send(b'TAKEN?')
+        self._taken.acquire()
         lines = [line for line in self.said if line.startswith('STATUS=')]
         return lines[-1][len('STATUS='):] if lines else ''
 
     def close(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b'CLOSE', self.path)
+        self._send(b'CLOSE')
         self._thread.join()
         self.socket.close()
         os.close(self.news)
