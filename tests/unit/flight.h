@@ -219,7 +219,8 @@ static inline void begin(struct scene *scene, struct flight *flight)
 		flight->messages[i].body = buffer_bytes(&flight->run.queue[i].body);
 	}
 	intake_begin(scene->world->intake, flight->messages, flight->run.queue_count,
-		scene->world->now, &(struct intake_caller){ flight_reply, flight_done, NULL, flight });
+		scene->world->now,
+		&(struct intake_caller){ flight_reply, flight_done, NULL, flight });
 }
 
 static inline struct scene *scene_new(size_t map_bytes)
