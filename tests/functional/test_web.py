@@ -447,11 +447,12 @@ class NonsenseFromTheNode(harness.NodeCase):
 
 
 @unittest.skipIf(MISSING, f'not installed: {" ".join(MISSING)}')
-@unittest.skipUnless(knows_localhost(),
-                     'the driver of the browser needs the name localhost, which /etc/hosts lacks')
 class Page(WebCase):
     @classmethod
     def setUpClass(cls):
+        if not knows_localhost():
+            raise unittest.SkipTest(
+                'the driver of the browser needs the name localhost, which /etc/hosts lacks')
         super().setUpClass()
         options = Options()
         options.binary_location = CHROMIUM
