@@ -175,15 +175,22 @@ static void sleep_aside(struct node *node, bool takes)
 void node_meanwhile(void *data, bool wait)
 {
 	struct node *node = data;
-	int64_t begun_us;
+	int64_t begun_us, ended_us;
 
 	if (wait) {
 		sleep_aside(node, node_takes_aside(node));
 	}
-	begun_us = monotonic_us();
-	for (int i = 0; i < ASIDE_MESSAGES && node_takes_aside(node) && take_one(node, true); i++) {
+	begun_us = ended_us = monotonic_us();
+	if (!wait && begun_us < node->aside_next_us) {
+		return;
 	}
-	node->aside_us += monotonic_us() - begun_us;
+	for (int i = 0; i < ASIDE_MESSAGES && ended_us - begun_us < (int64_t)LIMIT_TURN_MS * 1000 &&
+			node_takes_aside(node) && take_one(node, true);
+		i++) {
+		ended_us = monotonic_us();
+	}
+	node->aside_us += ended_us - begun_us;
+	node->aside_next_us = ended_us + (ended_us - begun_us);
 }
 
 enum {

@@ -102,6 +102,7 @@ struct node {
 	bool in_hand;                /* a message waits for what was gathered before it */
 	bool woken;                  /* by the intake, while a commit was begun */
 	int64_t aside_us;            /* since start: what was taken aside has cost */
+	int64_t aside_next_us; /* until then the run has its turn: as long as what it gave way to */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
 	bool events_due;

@@ -5,10 +5,13 @@
 #include "daemon/loop.h"
 #include "daemon/monitor.h"
 #include "daemon/transport.h"
+#include "tests/unit/clock.h"
 
 enum {
 	CONNECTIONS = LIMIT_TURN_HANDSHAKES + 40,
 	MESSAGES = 2,
+	QUESTIONS = 20,
+	QUESTION_MS = LIMIT_TURN_MS / 2 + 5, /* two are longer than a turn */
 };
 
 /* What the loop does, in its order. */
@@ -16,6 +19,7 @@ static struct {
 	unsigned keys;             /* of connections, looked up so far */
 	unsigned before[MESSAGES]; /* how many when each message got its turn */
 	unsigned messages;
+	unsigned questions; /* taken aside, of so many ms each */
 } seen;
 
 int __wrap_transport_probe(void *context, void *router, const struct key_pair *pair,
@@ -23,6 +27,7 @@ int __wrap_transport_probe(void *context, void *router, const struct key_pair *p
 const struct catalog_key *__wrap_catalog_key_by_curve(
 	const struct catalog *catalog, const uint8_t curve[32]);
 void __wrap_node_take(struct node *node, struct peer *from);
+void __wrap_node_take_aside(struct node *node, struct peer *from);
 
 int __wrap_transport_probe(void *context, void *router, const struct key_pair *pair,
 	uint8_t key[32], void (*answer_zap)(void *data), void *data)
@@ -52,6 +57,14 @@ void __wrap_node_take(struct node *node, struct peer *from)
 	node->stopping = seen.messages == MESSAGES;
 }
 
+void __wrap_node_take_aside(struct node *node, struct peer *from)
+{
+	(void)node;
+	(void)from;
+	seen.questions++;
+	test_clock.passed_ms += QUESTION_MS;
+}
+
 /* A socket inside this process, for as many messages as come. */
 static void *socket_of(void *context, int type)
 {
@@ -77,22 +90,33 @@ static void ask_for_a_key(void *socket)
 	assert_int_equal(zmq_send(socket, key, sizeof(key), 0), sizeof(key));
 }
 
-static void many_connections_at_once_let_messages_have_their_turn(void **state)
-{
-	struct world *world = *state;
-	const struct rate_options unlimited = { 0 };
-	struct settings settings = {
-		.state = world->folder, .map_bytes = MAP_BYTES, .batch_messages = 1
-	};
-	void *context = zmq_ctx_new();
-	void *handshakes = socket_of(context, ZMQ_DEALER);
-	void *peer = socket_of(context, ZMQ_DEALER);
-	struct node *node = calloc(1, sizeof(*node));
+struct fixture {
+	struct world *world;
+	struct settings settings;
+	struct node *node;
+	void *handshakes; /* as libzmq, at the other end of node->zap */
+	void *peer;
+};
 
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct node *node = calloc(1, sizeof(*node));
+	const struct rate_options unlimited = { 0 };
+	void *context = zmq_ctx_new();
+
+	assert_non_null(fixture);
 	assert_non_null(node);
-	node->settings = &settings;
-	node->store = world->store;
-	node->intake = world->intake;
+	fixture->world = world_new();
+	fixture->settings = (struct settings){
+		.state = fixture->world->folder, .map_bytes = MAP_BYTES, .batch_messages = 1
+	};
+	fixture->handshakes = socket_of(context, ZMQ_DEALER);
+	fixture->peer = socket_of(context, ZMQ_DEALER);
+	fixture->node = node;
+	node->settings = &fixture->settings;
+	node->store = fixture->world->store;
+	node->intake = fixture->world->intake;
 	node->gathering = &node->gatherings[0];
 	node->context = context;
 	node->zap = socket_of(context, ZMQ_REP);
@@ -105,38 +129,75 @@ static void many_connections_at_once_let_messages_have_their_turn(void **state)
 	assert_int_equal(rate_new(&unlimited, &node->rate), 0);
 	assert_int_equal(zmq_bind(node->zap, "inproc://zap"), 0);
 	assert_int_equal(zmq_bind(node->router, "inproc://router"), 0);
-	assert_int_equal(zmq_connect(handshakes, "inproc://zap"), 0);
-	assert_int_equal(zmq_connect(peer, "inproc://router"), 0);
-	for (int i = 0; i < CONNECTIONS; i++) {
-		ask_for_a_key(handshakes);
-	}
-	for (int i = 0; i < MESSAGES; i++) {
-		assert_int_equal(zmq_send(peer, "x", 1, 0), 1);
-	}
-	seen.keys = 0; /* the keys of the world were looked up too, once */
-	assert_int_equal(node_run(node), 0);
-	assert_int_equal(seen.messages, MESSAGES);
-	assert_int_equal(seen.before[0], LIMIT_TURN_HANDSHAKES);
-	assert_int_equal(seen.before[1], CONNECTIONS); /* the rest had waited for this turn */
+	assert_int_equal(zmq_connect(fixture->handshakes, "inproc://zap"), 0);
+	assert_int_equal(zmq_connect(fixture->peer, "inproc://router"), 0);
+	memset(&seen, 0, sizeof(seen)); /* the keys of the world were looked up too, once */
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
 	monitor_close(node->monitor, node->router);
 	zmq_close(node->router);
 	zmq_close(node->zap);
-	zmq_close(handshakes);
-	zmq_close(peer);
-	zmq_ctx_term(context);
+	zmq_close(fixture->handshakes);
+	zmq_close(fixture->peer);
+	zmq_ctx_term(node->context);
 	close(node->signals);
 	close(node->recount.done);
 	writer_free(&node->reply);
 	rate_free(node->rate);
 	free(node);
+	world_free(fixture->world);
+	free(fixture);
+	return 0;
 }
+
+static void many_connections_at_once_let_messages_have_their_turn(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < CONNECTIONS; i++) {
+		ask_for_a_key(fixture->handshakes);
+	}
+	for (int i = 0; i < MESSAGES; i++) {
+		assert_int_equal(zmq_send(fixture->peer, "x", 1, 0), 1);
+	}
+	assert_int_equal(node_run(fixture->node), 0);
+	assert_int_equal(seen.messages, MESSAGES);
+	assert_int_equal(seen.before[0], LIMIT_TURN_HANDSHAKES);
+	assert_int_equal(seen.before[1], CONNECTIONS); /* the rest had waited for this turn */
+}
+
+static void a_run_has_as_much_time_as_what_it_gives_way_to(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < QUESTIONS; i++) {
+		assert_int_equal(zmq_send(fixture->peer, "x", 1, 0), 1);
+	}
+	node_meanwhile(fixture->node, false);
+	assert_int_equal(seen.questions, 2);
+	node_meanwhile(fixture->node, false);
+	assert_int_equal(seen.questions, 2);
+	test_clock.passed_ms += 3 * QUESTION_MS;
+	node_meanwhile(fixture->node, false);
+	assert_int_equal(seen.questions, 4);
+	node_meanwhile(fixture->node, true); /* then the run has nothing to do */
+	assert_int_equal(seen.questions, 6);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			many_connections_at_once_let_messages_have_their_turn, world_set_up,
-			world_tear_down),
+		TEST(many_connections_at_once_let_messages_have_their_turn),
+		TEST(a_run_has_as_much_time_as_what_it_gives_way_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
