@@ -132,8 +132,8 @@ static bool goes_to_journal(
 	return !intake->full && !intake->stale && journal_has_room(intake->journal, bytes);
 }
 
-/* Between messages: the run before may have landed, and the caller has its turn. 0, or what became of that run. */
-static int look(struct intake *intake)
+/* Between messages: the run before may have landed, and the caller has its turn. Is what this one builds on still there? */
+static bool look(struct intake *intake)
 {
 	const struct run *flying = intake->flying;
 	int r = 0;
@@ -142,7 +142,7 @@ static int look(struct intake *intake)
 		r = run_land(intake);
 	}
 	give_turn(intake);
-	return r;
+	return r == 0 && !intake->stale;
 }
 
 /*
@@ -163,8 +163,8 @@ static int take_all(struct intake *intake, struct run *run)
 		bytes += slot->message->body.size;
 		if (bytes >= LOOK_BYTES) {
 			bytes = 0;
-			if (look(intake) != 0) {
-				return -ECANCELED; /* what this run builds on is not on disk */
+			if (!look(intake)) {
+				return -ECANCELED;
 			}
 		}
 		slot->first = run->outcome_count;
@@ -261,7 +261,10 @@ static int take_journal(struct intake *intake, struct run *run, struct instant n
 	return r;
 }
 
-/* Takes a run of reports: folds it on what is held, and sends it off behind the one before. 0, INTAKE_E_FULL, -errno. */
+/*
+ * Takes a run of reports: folds it on what is held, and sends it off behind the one before. 0, INTAKE_E_FULL, -errno;
+ * -ESTALE where there was no memory for what that one has changed: it is on disk, and has to be read again first.
+ */
 static int run_journal(struct intake *intake, struct run *run, struct instant now)
 {
 	int r;
@@ -274,8 +277,8 @@ static int run_journal(struct intake *intake, struct run *run, struct instant no
 		view_drop(intake);
 	}
 	run_land(intake);
-	if (intake->landed) {
-		return intake->landed;
+	if (intake->landed || intake->stale) {
+		return intake->landed ? intake->landed : -ESTALE;
 	}
 	if (r == 0 && batch_count(run->batch) > 0) {
 		r = open_view(intake); /* what landed may have been written to the tables */
@@ -402,13 +405,11 @@ void intake_begin(struct intake *intake, struct intake_message *messages, size_t
 	run->caller = *caller;
 	slots_fill(run->slots, messages, count);
 	intake->meanwhile = caller->meanwhile;
-	if (goes_to_journal(intake, messages, count)) {
-		r = run_journal(intake, run, now);
-	} else {
-		intake->meanwhile = NULL;
+	r = goes_to_journal(intake, messages, count) ? run_journal(intake, run, now) : -ESTALE;
+	intake->meanwhile = NULL;
+	if (r == -ESTALE) {
 		r = run_tables(intake, run, now);
 	}
-	intake->meanwhile = NULL;
 	if (r < 0 && store_disk_is_full(intake->store)) {
 		r = INTAKE_E_FULL; /* LMDB lets nobody read until it is opened again */
 	}

@@ -121,7 +121,7 @@ static int write_now(struct intake *intake, bool stop)
 
 int settle_for(struct intake *intake, const struct run *run)
 {
-	if (!run->needs_tables || !intake_is_behind(intake)) {
+	if (!run->needs_tables || !intake_is_behind(intake) || intake->stale) {
 		return 0;
 	}
 	settle_wait(intake);

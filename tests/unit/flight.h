@@ -15,6 +15,7 @@
 #include <semaphore.h>
 #include <sys/uio.h>
 
+#include "daemon/held.h"
 #include "daemon/journal.h"
 #include "daemon/worker.h"
 
@@ -44,7 +45,8 @@ static struct {
 	int settle_outcome;           /* of the commit in the background, which is not made */
 	int commit_outcome;           /* the same of commits in the intake's own thread */
 	enum lack lack;
-	size_t settles; /* that were begun in the background */
+	size_t settles;  /* that were begun in the background */
+	bool land_fails; /* once: there is no memory for what has landed */
 } played;
 
 static __thread bool commits; /* the tables, in this thread */
@@ -59,6 +61,8 @@ void __real_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
 void __wrap_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
 int __real_worker_end(struct worker *worker);
 int __wrap_worker_end(struct worker *worker);
+bool __real_held_land(struct held *held);
+bool __wrap_held_land(struct held *held);
 
 /* In a thread of a worker; the intake's own waits for nobody here. */
 static inline void pass(struct gate *gate)
@@ -139,6 +143,16 @@ int __wrap_worker_end(struct worker *worker)
 		sem_post(&gate->open);
 	}
 	return __real_worker_end(worker);
+}
+
+bool __wrap_held_land(struct held *held)
+{
+	if (played.land_fails) {
+		played.land_fails = false;
+		held_crash(held);
+		return false;
+	}
+	return __real_held_land(held);
 }
 
 /* A run, with a queue and answers of its own; the store and the intake are another's. */

@@ -167,6 +167,35 @@ static void a_run_folds_on_what_has_landed_unseen(void **state)
 	assert_settled(scene, 5);
 }
 
+/* Some of what it builds on is missing: it must not go on from there, whether it has read that or not. */
+static void a_run_goes_on_from_what_there_was_no_memory_for(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_first_held(scene);
+	played.land_fails = true;
+	run_second(scene);
+	assert_false(played.land_fails);
+	assert_receipt(scene->first, 0, WARD_101, 1, first_report());
+	assert_settled(scene, 3);
+}
+
+/* The tables are not to have what is left of it, either, for a receipt. */
+static void a_repeat_beside_what_there_was_no_memory_for_writes_nothing(void **state)
+{
+	struct scene *scene = *state;
+
+	take(scene, WARD_101, 1, first_report());
+	queue_report(scene->first, WARD_101, 1, first_report());
+	queue_report(scene->first, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	queue_many(scene, scene->first);
+	begin(scene, scene->first);
+	played.land_fails = true;
+	assert_int_equal(intake_finish(scene->world->intake), 0);
+	assert_false(played.land_fails);
+	assert_settled(scene, 5);
+}
+
 static void both_of_two_runs_get_receipts_that_verify(void **state)
 {
 	const struct report_spec correction = report_n("2022-05", 101, 2, 5);
@@ -627,6 +656,8 @@ int main(void)
 		TEST(a_run_under_way_when_the_node_ends_is_there_after_a_start),
 		TEST(a_run_folds_on_what_is_under_way),
 		TEST(a_run_folds_on_what_has_landed_unseen),
+		TEST(a_run_goes_on_from_what_there_was_no_memory_for),
+		TEST(a_repeat_beside_what_there_was_no_memory_for_writes_nothing),
 		TEST(both_of_two_runs_get_receipts_that_verify),
 		TEST(a_run_is_under_way_when_the_one_before_has_been_answered),
 		TEST(a_run_of_nothing_but_refusals_is_answered_behind_the_one_before),
