@@ -338,6 +338,7 @@ void node_collect(struct node *node)
 
 void node_finish(struct node *node)
 {
+	node->in_hand = true; /* what came aside now would get no answer */
 	node_flush(node);
 	intake_finish(node->intake);
 	take_outcome(node, intake_stop(node->intake));

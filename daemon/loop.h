@@ -99,9 +99,9 @@ struct node {
 	int trouble;                 /* of a commit: INTAKE_E_FULL, -errno */
 	struct peer late;            /* came while a commit was begun, and has to wait for that */
 	bool is_late;                /* is there one? */
-	bool in_hand;                /* a message waits for what was gathered before it */
-	bool woken;                  /* by the intake, while a commit was begun */
-	int64_t aside_us;            /* since start: what was taken aside has cost */
+	bool in_hand;          /* a message, or the stop, waits for what was gathered before it */
+	bool woken;            /* by the intake, while a commit was begun */
+	int64_t aside_us;      /* since start: what was taken aside has cost */
 	int64_t aside_next_us; /* until then the run has its turn: as long as what it gave way to */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;

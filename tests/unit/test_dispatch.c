@@ -378,6 +378,22 @@ static void nothing_passes_a_message_that_waits(void **state)
 	assert_true(node_takes_aside(fixture->node));
 }
 
+/* Nobody would take it then. */
+static void a_stop_takes_no_more(void **state)
+{
+	struct fixture *fixture = *state;
+
+	begin_some(fixture);
+	answers_aside = 0;
+	for (uint64_t counter = 41; counter <= 140; counter++) {
+		take_submit(fixture, counter, 1, 0);
+	}
+	aside = nothing_is_taken_aside;
+	node_finish(fixture->node);
+	assert_int_equal(answers_aside, 1);
+	assert_int_equal(answers, 140);
+}
+
 static struct fixture *aside_fixture;
 
 /* One of the reports that come while a commit is taken, with another still under way. */
@@ -623,6 +639,7 @@ int main(void)
 		TEST(a_question_of_figures_sees_what_is_held_back),
 		TEST(a_question_of_figures_is_answered_while_a_commit_is_taken),
 		TEST(nothing_passes_a_message_that_waits),
+		TEST(a_stop_takes_no_more),
 		TEST(what_comes_while_a_commit_is_taken_is_for_the_one_behind_it),
 		TEST(questions_to_a_full_store_try_to_write_it_once_in_a_while),
 		TEST(a_full_store_still_answers_about_figures),
