@@ -180,6 +180,20 @@ static void a_run_goes_on_from_what_there_was_no_memory_for(void **state)
 	assert_settled(scene, 3);
 }
 
+static void a_run_ends_early_where_there_is_no_memory_for_what_lands_meanwhile(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_first_unseen(scene);
+	played.land_fails = true;
+	for (int i = 0; i < 4; i++) { /* it has looked then */
+		queue_many(scene, scene->second);
+	}
+	run_second(scene);
+	assert_false(played.land_fails);
+	assert_settled(scene, 3);
+}
+
 /* The tables are not to have what is left of it, either, for a receipt. */
 static void a_repeat_beside_what_there_was_no_memory_for_writes_nothing(void **state)
 {
@@ -657,6 +671,7 @@ int main(void)
 		TEST(a_run_folds_on_what_is_under_way),
 		TEST(a_run_folds_on_what_has_landed_unseen),
 		TEST(a_run_goes_on_from_what_there_was_no_memory_for),
+		TEST(a_run_ends_early_where_there_is_no_memory_for_what_lands_meanwhile),
 		TEST(a_repeat_beside_what_there_was_no_memory_for_writes_nothing),
 		TEST(both_of_two_runs_get_receipts_that_verify),
 		TEST(a_run_is_under_way_when_the_one_before_has_been_answered),
