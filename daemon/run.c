@@ -224,6 +224,9 @@ static int send_off(struct intake *intake, struct run *run)
 	move_on(intake, run);
 	intake->stale = false; /* whoever folds on it waits for its landing */
 	intake->flying = run;
+	if (worker_is_busy(intake->settler)) {
+		store_write_back(intake->store);
+	}
 	run->at_once = run->count <= AT_ONCE_MESSAGES;
 	if (run->at_once) {
 		run_land(intake);

@@ -465,6 +465,15 @@ static int take_reader(const char *line, void *data)
 	return 0;
 }
 
+void store_write_back(struct store *store)
+{
+	mdb_filehandle_t fd;
+
+	if (mdb_env_get_fd(store->env, &fd) == 0) {
+		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+}
+
 int store_check_readers(struct store *store, uint64_t growth_bytes, int *ret_pid)
 {
 	struct oldest oldest = { 0 };

@@ -94,6 +94,11 @@ void store_remove(const char *folder);
 const char *table_name(enum store_table table);
 const char *store_folder(const struct store *store);
 size_t store_map_bytes(const struct store *store);
+/*
+ * Starts what a commit of another thread has written so far on its way to the disk, and waits for none of it: the flush at its
+ * end then has less to do, and a flush of another file does not wait behind all of it.
+ */
+void store_write_back(struct store *store);
 /* Bytes of the map in use and in all. */
 void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes);
 /*

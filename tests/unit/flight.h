@@ -45,7 +45,8 @@ static struct {
 	int settle_outcome;           /* of the commit in the background, which is not made */
 	int commit_outcome;           /* the same of commits in the intake's own thread */
 	enum lack lack;
-	size_t settles;  /* that were begun in the background */
+	size_t settles; /* that were begun in the background */
+	size_t write_backs;
 	bool land_fails; /* once: there is no memory for what has landed */
 } played;
 
@@ -61,6 +62,8 @@ void __real_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
 void __wrap_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
 int __real_worker_end(struct worker *worker);
 int __wrap_worker_end(struct worker *worker);
+void __real_store_write_back(struct store *store);
+void __wrap_store_write_back(struct store *store);
 bool __real_held_land(struct held *held);
 bool __wrap_held_land(struct held *held);
 
@@ -143,6 +146,12 @@ int __wrap_worker_end(struct worker *worker)
 		sem_post(&gate->open);
 	}
 	return __real_worker_end(worker);
+}
+
+void __wrap_store_write_back(struct store *store)
+{
+	played.write_backs++;
+	__real_store_write_back(store);
 }
 
 bool __wrap_held_land(struct held *held)

@@ -18,6 +18,24 @@ static void tables_are_written_in_the_background(void **state)
 	assert_false(world_own(scene->world, "2022-05", 101, &own));
 }
 
+/* So that a flush of the journal does not wait for all of it. */
+static void what_is_written_in_the_background_is_sent_on_its_way_by_each_run(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	assert_int_equal(played.write_backs, 0);
+	for (uint32_t i = 1; i <= 3; i++) {
+		take(scene, WARD_102, i, report_n("2022-05", 102, i, i));
+		assert_int_equal(played.write_backs, i);
+	}
+	played.settle.closed = false;
+	sem_post(&played.settle.open);
+	assert_int_equal(intake_settle(scene->world->intake), 0);
+	take(scene, WARD_102, 4, report_n("2022-05", 102, 4, 4));
+	assert_int_equal(played.write_backs, 3);
+}
+
 static void a_run_under_way_lands_before_tables_are_written(void **state)
 {
 	struct scene *scene = *state;
@@ -584,6 +602,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(tables_are_written_in_the_background),
+		TEST(what_is_written_in_the_background_is_sent_on_its_way_by_each_run),
 		TEST(a_run_under_way_lands_before_tables_are_written),
 		TEST(a_poll_after_the_eventfd_ends_a_settle),
 		TEST(a_poll_leaves_a_settle_that_has_not_ended),
