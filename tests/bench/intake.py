@@ -93,8 +93,9 @@ class Group:
         self.engines = {}
         if 'plain' in wanted:
             self.engines['R'] = Engine(bench.programs, 'log', quiet)
+            self.engines['R, two I/O threads'] = Engine(bench.programs, 'log', quiet, 'two')
         if set(wanted) & {'curve', 'signed', 'bundles'}:
-            self.engines['CURVE echo'] = Engine(bench.programs, 'echo', quiet, curve=True)
+            self.engines['CURVE echo'] = Engine(bench.programs, 'echo', quiet, 'curve')
         self.engines['echo'] = Engine(bench.programs, 'echo', (1, 1, 0))
         self.peers = {}
         if bench.peers and 'plain' in wanted and not sizes[2]:
@@ -223,7 +224,8 @@ class Group:
     def against(self, mode):
         bounds = {'plain': 'R', 'curve': 'CURVE echo', 'signed': 'CURVE echo and checking',
                   'bundles': 'curve'}
-        return [self.name(bounds[mode]), *(self.name(peer) for peer in self.peers if mode == 'plain')]
+        more = ['R, two I/O threads', *self.peers] if mode == 'plain' else []
+        return [self.name(bounds[mode]), *map(self.name, more)]
 
     def show_closed(self):
         for what in self.peers:
@@ -231,6 +233,7 @@ class Group:
                 self.results.show(self.name(what, detail))
         echo = self.name('CURVE echo')
         self.results.show(self.name('R'), *map(self.name, self.peers))
+        self.results.show(self.name('R, two I/O threads'))
         self.results.show(echo)
         for more in ('checking', 'folding'):
             self.results.show(self.name(f'CURVE echo and {more}'), echo)
