@@ -22,7 +22,6 @@
 
 enum {
 	OWN_DESCRIPTORS = 64, /* the store, sockets of our own, a recount */
-	IO_THREADS = 2,       /* of ZeroMQ: one reads what has come while the other encrypts */
 };
 
 static int fail_config(const char *what, const char *why)
@@ -247,7 +246,6 @@ static int open_sockets(struct node *node)
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
 	zmq_ctx_set(node->context, ZMQ_MAX_SOCKETS, 1023);
-	zmq_ctx_set(node->context, ZMQ_IO_THREADS, IO_THREADS);
 	node->zap = zmq_socket(node->context, ZMQ_REP);
 	node->router = zmq_socket(node->context, ZMQ_ROUTER);
 	if (!node->zap || !node->router || !configure_router(node) ||
