@@ -93,9 +93,8 @@ class Group:
         self.engines = {}
         if 'plain' in wanted:
             self.engines['R'] = Engine(bench.programs, 'log', quiet)
-            self.engines['R, two I/O threads'] = Engine(bench.programs, 'log', quiet, 'two')
         if set(wanted) & {'curve', 'signed', 'bundles'}:
-            self.engines['CURVE echo'] = Engine(bench.programs, 'echo', quiet, 'curve')
+            self.engines['CURVE echo'] = Engine(bench.programs, 'echo', quiet, curve=True)
         self.engines['echo'] = Engine(bench.programs, 'echo', (1, 1, 0))
         self.peers = {}
         if bench.peers and 'plain' in wanted and not sizes[2]:
@@ -224,8 +223,7 @@ class Group:
     def against(self, mode):
         bounds = {'plain': 'R', 'curve': 'CURVE echo', 'signed': 'CURVE echo and checking',
                   'bundles': 'curve'}
-        more = ['R, two I/O threads', *self.peers] if mode == 'plain' else []
-        return [self.name(bounds[mode]), *map(self.name, more)]
+        return [self.name(bounds[mode]), *(self.name(peer) for peer in self.peers if mode == 'plain')]
 
     def show_closed(self):
         for what in self.peers:
@@ -233,7 +231,6 @@ class Group:
                 self.results.show(self.name(what, detail))
         echo = self.name('CURVE echo')
         self.results.show(self.name('R'), *map(self.name, self.peers))
-        self.results.show(self.name('R, two I/O threads'))
         self.results.show(echo)
         for more in ('checking', 'folding'):
             self.results.show(self.name(f'CURVE echo and {more}'), echo)

@@ -122,18 +122,18 @@ class Served:
 class Engine(Served):
     """A yardstick: `echo` sends back, `log` appends and flushes."""
 
-    def __init__(self, programs, kind, shape, way='plain'):
-        """way: plain; curve, encrypted; two, plain with two I/O threads of ZeroMQ."""
-        super().__init__(programs, f'{kind} {way}', 'load' if way == 'curve' else 'load-plain', ['--echo'], shape)
+    def __init__(self, programs, kind, shape, curve=False):
+        super().__init__(programs, f'{kind} {"curve" if curve else "plain"}',
+                         'load' if curve else 'load-plain', ['--echo'], shape)
         self.kind = kind
-        self.way = way
+        self.curve = curve
 
     def start(self):
         self.folder = tempfile.mkdtemp(dir=self.programs.parent)
         self.port = free_port()
         self.server = Process(
-            [self.programs.path('yardstick'), 'engine', self.kind, self.port, self.folder, self.way],
-            log=self.programs.log)
+            [self.programs.path('yardstick'), 'engine', self.kind, self.port, self.folder,
+             *(['curve'] if self.curve else [])], log=self.programs.log)
         self.connect()
 
 

@@ -102,7 +102,7 @@ def read_wire(bench, nodes, mode):
     results = bench.results
     title = 'without encryption' if mode == 'plain' else 'with CURVE'
     results.head(f'read, over the wire, {title}')
-    echo = Engine(bench.programs, 'echo', (1, 1, 0), 'plain' if mode == 'plain' else 'curve')
+    echo = Engine(bench.programs, 'echo', (1, 1, 0), curve=mode != 'plain')
     trip = f'yardstick E, {title}'
     with served(nodes, mode):
         try:

@@ -363,9 +363,6 @@ static int engine_run(char **argv)
 	uint8_t secret[KEY_SIZE];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (argv[3] && strcmp(argv[3], "two") == 0) {
-		zmq_ctx_set(context, ZMQ_IO_THREADS, 2);
-	}
 	engine.socket = zmq_socket(context, ZMQ_ROUTER);
 	zmq_setsockopt(engine.socket, ZMQ_SNDHWM, &high, sizeof(high));
 	zmq_setsockopt(engine.socket, ZMQ_RCVHWM, &high, sizeof(high));
