@@ -25,7 +25,7 @@ MEASURED = {  # name here: (row of the benchmark, unit, what it is)
     'catch_up': ('catch-up @10^6', 'a second', 'cells that a parent takes from a child'),
     'cell': ('catch-up stored @10^6', 'bytes', 'disk of a cell at a node above'),
     'memory': ('intake deadline curve 64x16 memory', 'MB', 'memory of a node with 64 clients'),
-    'memory_idle': ('intake deadline curve 64x16+idle memory', 'MB', 'the same with 10,000 more connections'),
+    'connection': ('connections 10000 memory each', 'kB', 'memory of a connection more'),
     'recount': ('recount @10^6', 'a second', 'reports of a ledger recounted, signatures apart'),
     'checked': ('signatures checked', 'a second', 'signatures checked by one core'),
     'start': ('start @10^7', 'ms', 'from the start of a killed node to its first receipt'),
@@ -137,8 +137,6 @@ def tables(figures):
     yield from table(('what', 'median', 'row of `./dev bench --tsv`'), (
         (what, short(measured[name], unit), f'`{row}`')
         for name, (row, unit, what) in MEASURED.items()))
-    each = (measured['memory_idle'] - measured['memory']) / 10000 * 1000
-    yield f'So a connection takes {short(each, "kB")} of memory.\n'
     yield '## What is assumed\n'
     yield from table(('assumed', 'what'), (
         (f'{value:,g}', what) for value, what in ASSUMED.values()))
