@@ -339,6 +339,14 @@ static void comes_aside(struct node *node)
 	assert_true(node_takes_aside(node));
 }
 
+/* Enough for a run that looks what else there is to do. */
+static void gather_more(struct fixture *fixture)
+{
+	for (uint64_t counter = 41; counter <= 140; counter++) {
+		take_submit(fixture, counter, 1, 0);
+	}
+}
+
 static void a_question_of_figures_is_answered_while_a_commit_is_taken(void **state)
 {
 	struct fixture *fixture = *state;
@@ -348,9 +356,7 @@ static void a_question_of_figures_is_answered_while_a_commit_is_taken(void **sta
 	memcpy(aside_user, fixture->user, sizeof(aside_user));
 	answers_aside = 0;
 	aside = comes_aside;
-	for (uint64_t counter = 41; counter <= 140; counter++) {
-		take_submit(fixture, counter, 1, 0);
-	}
+	gather_more(fixture);
 	node_flush(node);
 	assert_null(aside);
 	assert_int_equal(answers_aside, 1);
@@ -369,9 +375,7 @@ static void nothing_passes_a_message_that_waits(void **state)
 
 	begin_some(fixture);
 	answers_aside = 0;
-	for (uint64_t counter = 41; counter <= 140; counter++) {
-		take_submit(fixture, counter, 1, 0);
-	}
+	gather_more(fixture);
 	aside = nothing_is_taken_aside;
 	ask(fixture, MESSAGE_PUBLISH, 1, MESSAGE_REFUSED);
 	assert_int_equal(answers_aside, 1);
@@ -385,9 +389,7 @@ static void a_stop_takes_no_more(void **state)
 
 	begin_some(fixture);
 	answers_aside = 0;
-	for (uint64_t counter = 41; counter <= 140; counter++) {
-		take_submit(fixture, counter, 1, 0);
-	}
+	gather_more(fixture);
 	aside = nothing_is_taken_aside;
 	node_finish(fixture->node);
 	assert_int_equal(answers_aside, 1);
@@ -416,9 +418,7 @@ static void what_comes_while_a_commit_is_taken_is_for_the_one_behind_it(void **s
 	answers = 0;
 	aside_fixture = fixture;
 	aside = report_comes_aside;
-	for (uint64_t counter = 41; counter <= 140; counter++) {
-		take_submit(fixture, counter, 1, 0);
-	}
+	gather_more(fixture);
 	node_flush(node);
 	assert_null(aside);
 	assert_int_equal(node->gathering->count, 1);

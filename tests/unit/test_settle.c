@@ -302,24 +302,22 @@ static void what_landed_beside_a_settle_without_disk_keeps_its_receipt(void **st
 	assert_same_receipt(&scene->first->run, &scene->second->run);
 }
 
-static void what_had_no_disk_is_settled_when_there_is_room(void **state)
+static void assert_settled_with_room_again(struct scene *scene, enum lack lack)
 {
-	struct scene *scene = *state;
-
-	settle_without_disk(scene, LACK_PAGES);
+	settle_without_disk(scene, lack);
 	played.lack = LACK_NOTHING;
 	open_again(scene);
 	assert_settled(scene, 7);
 }
 
+static void what_had_no_disk_is_settled_when_there_is_room(void **state)
+{
+	assert_settled_with_room_again(*state, LACK_PAGES);
+}
+
 static void what_had_no_disk_for_the_first_page_is_settled_when_there_is_room(void **state)
 {
-	struct scene *scene = *state;
-
-	settle_without_disk(scene, LACK_FIRST_PAGE);
-	played.lack = LACK_NOTHING;
-	open_again(scene);
-	assert_settled(scene, 7);
+	assert_settled_with_room_again(*state, LACK_FIRST_PAGE);
 }
 
 static void what_had_no_disk_is_there_after_a_start(void **state)
