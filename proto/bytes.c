@@ -116,14 +116,25 @@ bool bytes_from_hex(const char *text, uint8_t *ret, size_t size)
 	return true;
 }
 
-/* Are the eight bytes there ASCII without NUL? Most text is. */
-static bool is_plain(const uint8_t *at)
+/* Are its eight bytes ASCII without NUL? */
+static bool is_plain(uint64_t word)
 {
 	const uint64_t high = UINT64_C(0x8080808080808080);
-	uint64_t word;
 
-	memcpy(&word, at, sizeof(word));
 	return ((word | (word - UINT64_C(0x0101010101010101))) & high) == 0;
+}
+
+/* The same of text: most is. */
+static bool is_plain_text(struct bytes text)
+{
+	const uint8_t *at = text.data, *last;
+
+	if (text.size < 8) {
+		return is_plain(bytes_short(text) | UINT64_C(0x0101010101010101) << 8 * text.size);
+	}
+	for (last = at + text.size - 8; at < last && is_plain(load64(at)); at += 8) {
+	}
+	return at >= last && is_plain(load64(last)); /* which may overlap the one before it */
 }
 
 bool bytes_is_utf8(struct bytes bytes)
@@ -131,8 +142,11 @@ bool bytes_is_utf8(struct bytes bytes)
 	const uint8_t *at = bytes.data;
 	const uint8_t *end = bytes_end(bytes);
 
+	if (is_plain_text(bytes)) {
+		return true;
+	}
 	while (at < end) {
-		if (end - at >= 8 && is_plain(at)) {
+		if (end - at >= 8 && is_plain(load64(at))) {
 			at += 8;
 			continue;
 		}

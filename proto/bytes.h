@@ -45,6 +45,34 @@ static inline bool bytes_equal_text(struct bytes a, const char *text)
 	return bytes_equal(a, bytes_of(text));
 }
 
+static inline uint64_t load64(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static inline uint32_t load32(const uint8_t *at)
+{
+	uint32_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* Fewer than eight bytes as a number, the first in its lowest byte; zeros where there are none. */
+static inline uint64_t bytes_short(struct bytes bytes)
+{
+	const uint8_t *at = bytes.data;
+	size_t last = bytes.size - 1, middle = bytes.size / 2;
+
+	if (bytes.size >= 4) {
+		return load32(at) | (uint64_t)load32(at + bytes.size - 4) << 8 * (bytes.size - 4);
+	}
+	return bytes.size == 0 ? 0 : at[0] | at[middle] << 8 * middle | at[last] << 8 * last;
+}
+
 static inline struct bytes buffer_bytes(const struct buffer *buffer)
 {
 	return (struct bytes){ buffer->data, buffer->size };

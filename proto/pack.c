@@ -142,31 +142,19 @@ void key_set_init(struct key_set *set, uint32_t count)
 	memset(set->keys, 0, slots * sizeof(set->keys[0]));
 }
 
-static uint64_t load(const uint8_t *at, size_t size)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, at, size);
-	return word;
-}
-
 /* By words, the last of which may overlap the one before it. */
 static uint32_t key_hash(struct bytes key)
 {
 	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-	const uint8_t *at = key.data;
-	size_t left = key.size;
 	uint64_t hash = key.size;
 
-	for (; left > 8; at += 8, left -= 8) {
-		hash = (hash ^ load(at, 8)) * odd;
-	}
-	if (key.size >= 8) {
-		hash ^= load(at + left - 8, 8);
-	} else if (left >= 4) {
-		hash ^= load(at, 4) << 32 | load(at + left - 4, 4);
-	} else if (left > 0) {
-		hash ^= (uint64_t)(at[0] << 16 | at[left / 2] << 8 | at[left - 1]) << 8;
+	if (key.size < 8) {
+		hash ^= bytes_short(key) << 8;
+	} else {
+		for (size_t at = 0; at + 8 < key.size; at += 8) {
+			hash = (hash ^ load64(key.data + at)) * odd;
+		}
+		hash ^= load64(key.data + key.size - 8);
 	}
 	return (uint32_t)(hash * odd >> 32);
 }

@@ -22,6 +22,37 @@ static void utf8_is_told_from_what_is_none(void **state)
 	assert_false(bytes_is_utf8((struct bytes){ (const uint8_t *)"a\0b", 3 }));
 }
 
+static void a_byte_that_is_not_ascii_is_seen_wherever_it_stands(void **state)
+{
+	(void)state;
+	for (size_t size = 1; size < 40; size++) {
+		for (size_t at = 0; at < size; at++) {
+			uint8_t *text = malloc(size);
+
+			memset(text, 'a', size);
+			assert_true(bytes_is_utf8((struct bytes){ text, size }));
+			text[at] = 0;
+			assert_false(bytes_is_utf8((struct bytes){ text, size }));
+			text[at] = 0x80;
+			assert_false(bytes_is_utf8((struct bytes){ text, size }));
+			free(text);
+		}
+	}
+}
+
+static void fewer_than_eight_bytes_are_a_number(void **state)
+{
+	static const uint64_t numbers[] = { 0, 0x1, 0x201, 0x30201, 0x4030201, 0x504030201,
+		0x60504030201, 0x7060504030201 };
+
+	(void)state;
+	for (size_t size = 0; size < ARRAY_SIZE(numbers); size++) {
+		assert_int_equal(bytes_short((struct bytes){
+					 (const uint8_t[]){ 1, 2, 3, 4, 5, 6, 7 }, size }),
+			numbers[size]);
+	}
+}
+
 static void hexadecimal_is_read_exactly(void **state)
 {
 	uint8_t data[3] = { 0 };
@@ -114,6 +145,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(utf8_is_told_from_what_is_none),
+		cmocka_unit_test(a_byte_that_is_not_ascii_is_seen_wherever_it_stands),
+		cmocka_unit_test(fewer_than_eight_bytes_are_a_number),
 		cmocka_unit_test(hexadecimal_is_read_exactly),
 		cmocka_unit_test(text_that_does_not_fit_is_cut_and_told),
 		cmocka_unit_test(a_buffer_grows_by_what_is_appended),
