@@ -7,7 +7,7 @@
 
 #include "proto/limits.h"
 
-static const uint8_t zeros[64];
+const uint8_t reader_zeros[64];
 
 struct head {
 	enum pack_type type;
@@ -316,16 +316,6 @@ int64_t reader_int_any(struct reader *reader)
 	return take(reader, PACK_INT, "an integer was expected", &head) ? head.integer : 0;
 }
 
-int64_t reader_int_between(struct reader *reader, int64_t min, int64_t max)
-{
-	int64_t value = reader_int(reader);
-
-	if (!reader->error && (value < min || value > max)) {
-		reader_fail(reader, "an integer out of its range");
-	}
-	return reader->error ? min : value;
-}
-
 bool reader_bool(struct reader *reader)
 {
 	struct head head;
@@ -343,7 +333,7 @@ void reader_nil(struct reader *reader)
 static struct bytes take_bytes(struct reader *reader, enum pack_type type, const char *wanted)
 {
 	struct head head;
-	struct bytes bytes = { zeros, 0 };
+	struct bytes bytes = { reader_zeros, 0 };
 
 	if (!take(reader, type, wanted, &head)) {
 		return bytes;
@@ -362,35 +352,9 @@ struct bytes reader_str_any(struct reader *reader)
 	return take_bytes(reader, PACK_STR, "a string was expected");
 }
 
-struct bytes reader_text(struct reader *reader)
+struct bytes reader_bin_any(struct reader *reader)
 {
-	struct bytes text = reader_str(reader);
-
-	if (!bytes_is_utf8(text)) {
-		reader_fail(reader, "text that is not UTF-8");
-	}
-	return text;
-}
-
-struct bytes reader_bin(struct reader *reader)
-{
-	const uint8_t *at = reader->at;
-
-	if (reader->end - at >= 2 && at[0] == 0xc4 && at[1] <= reader->end - at - 2) {
-		reader->at += 2 + at[1];
-		return (struct bytes){ at + 2, at[1] };
-	}
 	return take_bytes(reader, PACK_BIN, "a bin was expected");
-}
-
-const uint8_t *reader_bin_exact(struct reader *reader, size_t size)
-{
-	struct bytes bytes = reader_bin(reader);
-
-	if (!reader->error && bytes.size != size) {
-		reader_fail(reader, "a bin of another size was expected");
-	}
-	return reader->error ? zeros : bytes.data;
 }
 
 static uint32_t take_count(struct reader *reader, enum pack_type type, const char *wanted)
@@ -412,13 +376,6 @@ uint32_t reader_array_any(struct reader *reader)
 	return take_count(reader, PACK_ARRAY, "an array was expected");
 }
 
-void reader_array_exact(struct reader *reader, uint32_t count)
-{
-	if (reader_array(reader) != count && !reader->error) {
-		reader_fail(reader, "an array of another length was expected");
-	}
-}
-
 uint32_t reader_map(struct reader *reader)
 {
 	return take_count(reader, PACK_MAP, "a map was expected");
@@ -426,7 +383,7 @@ uint32_t reader_map(struct reader *reader)
 
 struct pack_item reader_item(struct reader *reader)
 {
-	struct pack_item item = { PACK_END, 0, { zeros, 0 } };
+	struct pack_item item = { PACK_END, 0, { reader_zeros, 0 } };
 	struct head head;
 	const char *error;
 
@@ -490,7 +447,7 @@ struct bytes reader_raw(struct reader *reader)
 	const uint8_t *start = reader->at;
 
 	reader_skip(reader);
-	return reader->error ? (struct bytes){ zeros, 0 }
+	return reader->error ? (struct bytes){ reader_zeros, 0 }
 			     : (struct bytes){ start, (size_t)(reader->at - start) };
 }
 

@@ -39,17 +39,12 @@ const char *pack_check(struct bytes bytes);
 struct reader reader_make(struct bytes bytes);
 enum pack_type reader_peek(const struct reader *reader);
 int64_t reader_int_any(struct reader *reader); /* what reader_int does not do in line */
-int64_t reader_int_between(struct reader *reader, int64_t min, int64_t max);
 bool reader_bool(struct reader *reader);
 void reader_nil(struct reader *reader);
 struct bytes reader_str_any(struct reader *reader); /* what reader_str does not do in line */
-struct bytes reader_text(struct reader *reader);    /* a string that is UTF-8 */
-struct bytes reader_bin(struct reader *reader);
-/* A bin of exactly size bytes; on error a pointer to zeros of at least 64 bytes. */
-const uint8_t *reader_bin_exact(struct reader *reader, size_t size);
-uint32_t reader_array_any(struct reader *reader); /* what reader_array does not do in line */
-void reader_array_exact(struct reader *reader, uint32_t count);
-uint32_t reader_map(struct reader *reader); /* the number of key-value pairs that follow */
+struct bytes reader_bin_any(struct reader *reader); /* what reader_bin does not do in line */
+uint32_t reader_array_any(struct reader *reader);   /* what reader_array does not do in line */
+uint32_t reader_map(struct reader *reader);         /* the number of key-value pairs that follow */
 /*
  * One head of any type: an integer's or boolean's number, the bytes of text or bin, how many
  * elements of an array or map follow. PACK_END after an error, also of this very head.
@@ -70,6 +65,8 @@ static inline bool reader_ok(const struct reader *reader)
 {
 	return reader->error == NULL;
 }
+
+extern const uint8_t reader_zeros[64]; /* what bytes that cannot be read are */
 
 /* An integer of up to five bytes without a sign, as most are. False: nothing was read. */
 static inline bool reader_small(struct reader *reader, int64_t *ret)
@@ -106,6 +103,16 @@ static inline int64_t reader_int(struct reader *reader)
 	return reader_small(reader, &value) ? value : reader_int_any(reader);
 }
 
+static inline int64_t reader_int_between(struct reader *reader, int64_t min, int64_t max)
+{
+	int64_t value = reader_int(reader);
+
+	if (!reader->error && (value < min || value > max)) {
+		reader_fail(reader, "an integer out of its range");
+	}
+	return reader->error ? min : value;
+}
+
 /* The number of elements that follow. */
 static inline uint32_t reader_array(struct reader *reader)
 {
@@ -116,6 +123,13 @@ static inline uint32_t reader_array(struct reader *reader)
 		return *at & 0x0f;
 	}
 	return reader_array_any(reader);
+}
+
+static inline void reader_array_exact(struct reader *reader, uint32_t count)
+{
+	if (reader_array(reader) != count && !reader->error) {
+		reader_fail(reader, "an array of another length was expected");
+	}
 }
 
 static inline struct bytes reader_str(struct reader *reader)
@@ -129,6 +143,39 @@ static inline struct bytes reader_str(struct reader *reader)
 		return text;
 	}
 	return reader_str_any(reader);
+}
+
+/* A string that is UTF-8. */
+static inline struct bytes reader_text(struct reader *reader)
+{
+	struct bytes text = reader_str(reader);
+
+	if (!bytes_is_utf8(text)) {
+		reader_fail(reader, "text that is not UTF-8");
+	}
+	return text;
+}
+
+static inline struct bytes reader_bin(struct reader *reader)
+{
+	const uint8_t *at = reader->at;
+
+	if (reader->end - at >= 2 && at[0] == 0xc4 && at[1] <= reader->end - at - 2) {
+		reader->at += 2 + at[1];
+		return (struct bytes){ at + 2, at[1] };
+	}
+	return reader_bin_any(reader);
+}
+
+/* A bin of exactly size bytes; on error a pointer to zeros of at least 64 bytes. */
+static inline const uint8_t *reader_bin_exact(struct reader *reader, size_t size)
+{
+	struct bytes bytes = reader_bin(reader);
+
+	if (!reader->error && bytes.size != size) {
+		reader_fail(reader, "a bin of another size was expected");
+	}
+	return reader->error ? reader_zeros : bytes.data;
 }
 
 /* The keys seen in one map, to find one that is there twice; its memory is the caller's. */
