@@ -145,12 +145,12 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count);
 /*
  * Checks the signatures of all submissions in messages that are not refused yet, before the first
- * is taken. 0 or -errno.
+ * is taken, and refuses a submit or review whose body is none. 0 or -errno.
  */
-int intake_check(struct intake *intake, const struct slot *slots, size_t count);
+int intake_check(struct intake *intake, struct slot *slots, size_t count);
 /*
  * Takes one message: judges, folds, and appends what counts to the batch. 0; 1 when it is refused
- * after it may have changed something: the run must start again without it; -EBADMSG for a body
+ * after it may have changed something: the run must start again without it; -EBADMSG for another body
  * that is not one of its type; -EUCLEAN where a record that it needs is damaged; -errno.
  */
 int intake_take(struct intake *intake, const struct intake_message *message);

@@ -318,10 +318,11 @@ static int is_to_be_checked(struct intake *intake, struct bytes bytes, struct pu
 	return r < 0 ? r : seq == 0;
 }
 
+/* Of a body that is a submit. 0 or -errno. */
 static int add_checks(struct intake *intake, struct bytes body)
 {
 	struct reader reader = reader_make(body);
-	uint32_t count = submit_check(body) ? reader_array(&reader) : 0;
+	uint32_t count = reader_array(&reader);
 	int r = 0;
 
 	for (uint32_t i = 0; i < count && r == 0; i++) {
@@ -346,7 +347,7 @@ static void between_checks(void *data)
 	give_turn(data);
 }
 
-int intake_check(struct intake *intake, const struct slot *slots, size_t count)
+int intake_check(struct intake *intake, struct slot *slots, size_t count)
 {
 	int r = 0;
 
@@ -355,24 +356,23 @@ int intake_check(struct intake *intake, const struct slot *slots, size_t count)
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct intake_message *message = slots[i].message;
 
-		if (!slots[i].refused &&
-			(message->type == MESSAGE_SUBMIT || message->type == MESSAGE_REVIEW)) {
-			r = add_checks(intake, message->body);
+		if (slots[i].refused ||
+			(message->type != MESSAGE_SUBMIT && message->type != MESSAGE_REVIEW)) {
+			continue;
 		}
+		slots[i].refused = !submit_check(message->body);
+		r = slots[i].refused ? 0 : add_checks(intake, message->body);
 	}
 	checks_run(intake->checks, between_checks, intake);
 	return r;
 }
 
-/* [[bytes, signature, attempts], …] */
+/* [[bytes, signature, attempts], …], as intake_check has made sure. */
 static int take_submit(struct intake *intake, const struct intake_message *message)
 {
 	struct reader reader = reader_make(message->body);
 	uint32_t count = reader_array(&reader);
 
-	if (!submit_check(message->body)) {
-		return -EBADMSG;
-	}
 	for (uint32_t i = 0; i < count; i++) {
 		struct problems problems;
 		struct outcome *outcome;
