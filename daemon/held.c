@@ -7,15 +7,22 @@ enum {
 	SLOTS_FIRST = 1 << 10,
 	SLOTS_KEPT = 1 << 18, /* when it is emptied */
 	BLOCK_BYTES = 1 << 18,
+	BLOCKS_KEPT = 16, /* that no layer uses */
+	AHEAD = 4,        /* slots fetched before they are needed */
+};
+
+/* What a record is found by. */
+struct name {
+	uint64_t words[HELD_KEY_MAX / sizeof(uint64_t)]; /* the key, and zeros behind it */
+	uint8_t table;
+	uint8_t size;
 };
 
 struct slot {
+	struct name name;
 	uint8_t *value; /* in a block; NULL: the slot is free */
 	uint32_t size;
 	uint32_t room; /* of the value */
-	uint8_t table;
-	uint8_t key_size;
-	uint8_t key[HELD_KEY_MAX];
 };
 
 struct block {
@@ -34,6 +41,8 @@ struct layer {
 
 struct held {
 	struct layer layers[HELD_LAYERS];
+	struct block *spare; /* for the next commit: memory that is in use already */
+	size_t spare_count;
 };
 
 int held_new(struct held **ret)
@@ -59,6 +68,7 @@ void held_free(struct held *held)
 			free_blocks(held->layers[i].blocks);
 			free(held->layers[i].slots);
 		}
+		free_blocks(held->spare);
 		free(held);
 	}
 }
@@ -68,7 +78,7 @@ void held_freep(struct held **held)
 	held_free(*held);
 }
 
-static void layer_clear(struct layer *layer)
+static void layer_clear(struct held *held, struct layer *layer)
 {
 	if (layer->slot_count > SLOTS_KEPT) { /* as a start needs for all that a journal can have */
 		free(layer->slots);
@@ -77,11 +87,17 @@ static void layer_clear(struct layer *layer)
 	} else if (layer->count > 0) {
 		memset(layer->slots, 0, layer->slot_count * sizeof(*layer->slots));
 	}
-	if (layer->blocks) { /* one is kept */
-		free_blocks(layer->blocks->next);
-		layer->blocks->next = NULL;
-		layer->block_count = 1;
+	while (layer->blocks && held->spare_count < BLOCKS_KEPT) {
+		struct block *block = layer->blocks;
+
+		layer->blocks = block->next;
+		block->next = held->spare;
+		held->spare = block;
+		held->spare_count++;
 	}
+	free_blocks(layer->blocks);
+	layer->blocks = NULL;
+	layer->block_count = 0;
 	layer->used = 0;
 	layer->count = 0;
 }
@@ -89,7 +105,7 @@ static void layer_clear(struct layer *layer)
 void held_clear(struct held *held)
 {
 	for (int i = 0; i < HELD_LAYERS; i++) {
-		layer_clear(&held->layers[i]);
+		layer_clear(held, &held->layers[i]);
 	}
 }
 
@@ -123,41 +139,72 @@ void held_freeze(struct held *held)
 
 void held_thaw(struct held *held)
 {
-	layer_clear(&held->layers[HELD_FROZEN]);
+	layer_clear(held, &held->layers[HELD_FROZEN]);
 }
 
-static uint64_t hash_of(enum store_table table, struct bytes key)
+static struct name name_of(enum store_table table, struct bytes key)
 {
-	uint64_t parts[2] = { 0 };
+	struct name name = { .table = (uint8_t)table, .size = (uint8_t)key.size };
 
-	memcpy(parts, key.data, key.size);
-	parts[0] = (parts[0] ^ (uint64_t)table) * UINT64_C(0x9e3779b97f4a7c15);
-	parts[1] = (parts[1] ^ parts[0] >> 29) * UINT64_C(0xff51afd7ed558ccd);
-	return parts[0] ^ parts[1] ^ parts[1] >> 32;
+	memcpy(name.words, key.data, key.size);
+	return name;
+}
+
+static struct bytes name_key(const struct name *name)
+{
+	return (struct bytes){ (const uint8_t *)name->words, name->size };
+}
+
+static bool name_equal(const struct name *a, const struct name *b)
+{
+	return a->words[0] == b->words[0] && a->words[1] == b->words[1] && a->table == b->table &&
+	       a->size == b->size;
+}
+
+static uint64_t hash_of(const struct name *name)
+{
+	uint64_t first = (name->words[0] ^ name->table) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t second = (name->words[1] ^ first >> 29) * UINT64_C(0xff51afd7ed558ccd);
+
+	return first ^ second ^ second >> 32;
+}
+
+static struct slot *slot_at(const struct layer *layer, uint64_t hash)
+{
+	return &layer->slots[hash & (layer->slot_count - 1)];
 }
 
 /* Its slot, or the free one where it is to stand. */
-static struct slot *slot_find(const struct layer *layer, enum store_table table, struct bytes key)
+static struct slot *slot_find(const struct layer *layer, const struct name *name, uint64_t hash)
 {
-	for (uint64_t at = hash_of(table, key);; at++) {
-		struct slot *slot = &layer->slots[at & (layer->slot_count - 1)];
+	struct slot *slot = slot_at(layer, hash);
 
-		if (!slot->value || (slot->table == table && slot->key_size == key.size &&
-					    memcmp(slot->key, key.data, key.size) == 0)) {
-			return slot;
-		}
+	while (slot->value && !name_equal(&slot->name, name)) {
+		slot = slot_at(layer, ++hash);
 	}
+	return slot;
 }
 
 bool held_get(const struct held *held, enum held_layer from, enum store_table table,
 	struct bytes key, struct bytes *ret)
 {
-	const struct slot *slot = NULL;
+	struct name name;
+	uint64_t hash;
 
-	for (int i = from; i < HELD_LAYERS && key.size <= HELD_KEY_MAX; i++) {
+	if (key.size > HELD_KEY_MAX) {
+		return false;
+	}
+	name = name_of(table, key);
+	hash = hash_of(&name);
+	for (int i = from; i < HELD_LAYERS; i++) { /* each in memory far from the other */
+		if (held->layers[i].count > 0) {
+			__builtin_prefetch(slot_at(&held->layers[i], hash));
+		}
+	}
+	for (int i = from; i < HELD_LAYERS; i++) {
 		const struct layer *layer = &held->layers[i];
+		const struct slot *slot = layer->count > 0 ? slot_find(layer, &name, hash) : NULL;
 
-		slot = layer->count > 0 ? slot_find(layer, table, key) : NULL;
 		if (slot && slot->value) {
 			*ret = (struct bytes){ slot->value, slot->size };
 			return true;
@@ -180,24 +227,27 @@ static bool slots_grow(struct layer *layer)
 	layer->slot_count = slot_count;
 	for (size_t i = 0; i < old_count; i++) {
 		if (old[i].value) {
-			*slot_find(layer, old[i].table,
-				(struct bytes){ old[i].key, old[i].key_size }) = old[i];
+			*slot_find(layer, &old[i].name, hash_of(&old[i].name)) = old[i];
 		}
 	}
 	free(old);
 	return true;
 }
 
-static uint8_t *take_room(struct layer *layer, size_t size)
+static uint8_t *take_room(struct held *held, struct layer *layer, size_t size)
 {
 	if (size > BLOCK_BYTES) {
 		return NULL;
 	}
 	if (!layer->blocks || layer->used + size > BLOCK_BYTES) {
-		struct block *block = malloc(sizeof(*block));
+		struct block *block = held->spare ? held->spare : malloc(sizeof(*block));
 
 		if (!block) {
 			return NULL;
+		}
+		if (block == held->spare) {
+			held->spare = block->next;
+			held->spare_count--;
 		}
 		block->next = layer->blocks;
 		layer->blocks = block;
@@ -209,25 +259,22 @@ static uint8_t *take_room(struct layer *layer, size_t size)
 }
 
 static bool layer_put(
-	struct layer *layer, enum store_table table, struct bytes key, struct bytes value)
+	struct held *held, struct layer *layer, const struct name *name, struct bytes value)
 {
 	struct slot *slot;
 	uint8_t *room;
 
-	if (key.size > HELD_KEY_MAX ||
-		(2 * (layer->count + 1) > layer->slot_count && !slots_grow(layer))) {
+	if (2 * (layer->count + 1) > layer->slot_count && !slots_grow(layer)) {
 		return false;
 	}
-	slot = slot_find(layer, table, key);
+	slot = slot_find(layer, name, hash_of(name));
 	if (!slot->value || slot->room < value.size) {
-		room = take_room(layer, value.size);
+		room = take_room(held, layer, value.size);
 		if (!room) {
 			return false;
 		}
 		if (!slot->value) {
-			slot->table = (uint8_t)table;
-			slot->key_size = (uint8_t)key.size;
-			memcpy(slot->key, key.data, key.size);
+			slot->name = *name;
 			layer->count++;
 		}
 		slot->value = room;
@@ -240,31 +287,40 @@ static bool layer_put(
 
 bool held_put(struct held *held, enum store_table table, struct bytes key, struct bytes value)
 {
-	return layer_put(&held->layers[HELD_FLYING], table, key, value);
+	struct name name;
+
+	if (key.size > HELD_KEY_MAX) {
+		return false;
+	}
+	name = name_of(table, key);
+	return layer_put(held, &held->layers[HELD_FLYING], &name, value);
 }
 
 bool held_land(struct held *held)
 {
-	struct layer *layer = &held->layers[HELD_FLYING];
+	struct layer *from = &held->layers[HELD_FLYING], *to = &held->layers[HELD_FRESH];
 	bool ok = true;
 
-	for (size_t i = 0, left = layer->count; ok && left > 0; i++) {
-		const struct slot *slot = &layer->slots[i];
+	for (size_t i = 0, left = from->count; ok && left > 0; i++) {
+		const struct slot *slot = &from->slots[i];
+		const struct slot *ahead = &from->slots[(i + AHEAD) & (from->slot_count - 1)];
 
+		if (ahead->value && to->count > 0) {
+			__builtin_prefetch(slot_at(to, hash_of(&ahead->name)));
+		}
 		if (slot->value) {
-			ok = layer_put(&held->layers[HELD_FRESH], (enum store_table)slot->table,
-				(struct bytes){ slot->key, slot->key_size },
-				(struct bytes){ slot->value, slot->size });
+			ok = layer_put(
+				held, to, &slot->name, (struct bytes){ slot->value, slot->size });
 			left--;
 		}
 	}
-	layer_clear(layer);
+	layer_clear(held, from);
 	return ok;
 }
 
 void held_crash(struct held *held)
 {
-	layer_clear(&held->layers[HELD_FLYING]);
+	layer_clear(held, &held->layers[HELD_FLYING]);
 }
 
 static int compare(const void *a, const void *b)
@@ -290,8 +346,8 @@ struct held_record *held_sorted(const struct held *held, enum held_layer layer)
 		const struct slot *slot = &from->slots[i];
 
 		if (slot->value) {
-			records[count++] = (struct held_record){ (enum store_table)slot->table,
-				{ slot->key, slot->key_size }, { slot->value, slot->size } };
+			records[count++] = (struct held_record){ (enum store_table)slot->name.table,
+				name_key(&slot->name), { slot->value, slot->size } };
 		}
 	}
 	if (records) {
