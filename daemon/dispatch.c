@@ -281,7 +281,7 @@ static void begin(struct node *node, struct gathering *gathering)
 	struct definition definition = { .node = node };
 	struct intake_caller caller = { peer_answer, gathering_done, node_meanwhile, node };
 	size_t count = gathering->count, weight = gathering->weight;
-	int64_t begun_us = monotonic_us(), aside_us = node->aside_us, ended_us;
+	int64_t begun_us = monotonic_us(), aside_us = node->aside_us;
 
 	if (intake_is_alone(gathering->messages[0].type)) {
 		intake_finish(node->intake); /* so that what is new is its own */
@@ -290,13 +290,14 @@ static void begin(struct node *node, struct gathering *gathering)
 			&definition };
 	}
 	intake_begin(node->intake, gathering->messages, count, node_now(node), &caller);
-	ended_us = monotonic_us();
+	node->seen_us = monotonic_us();
 	begun_us += node->aside_us - aside_us; /* that was others' */
 	for (size_t i = 0; i < count; i++) {
 		const struct peer *peer = &gathering->peers[i];
 
 		rate_charge(node->rate, &peer->key,
-			(ended_us - begun_us) * (int64_t)peer->weight / (int64_t)weight, ended_us);
+			(node->seen_us - begun_us) * (int64_t)peer->weight / (int64_t)weight,
+			node->seen_us);
 	}
 }
 
@@ -408,11 +409,11 @@ static void glance(struct peer *peer, int64_t *ret_type, int64_t *ret_request)
 /* Does the key have to wait? Says so before the message has cost anything more. */
 static bool is_too_soon(struct node *node, struct peer *peer)
 {
-	int64_t wait_ms =
-		rate_take(node->rate, &peer->key, zmq_msg_size(&peer->body), monotonic_us());
-	int64_t type, request;
+	int64_t wait_ms, type, request;
 	char text[96];
 
+	node->seen_us = monotonic_us();
+	wait_ms = rate_take(node->rate, &peer->key, zmq_msg_size(&peer->body), node->seen_us);
 	if (wait_ms > 0) {
 		glance(peer, &type, &request);
 		snprintf(text, sizeof(text),
@@ -479,8 +480,6 @@ static bool dispatch(struct node *node, struct peer *peer)
 	}
 	if (handler_of(envelope.type)) {
 		int64_t begun_us = monotonic_us();
-		int64_t ended_us;
-
 		bool ready = make_ready(node, envelope.type);
 
 		key = key_of(node, peer); /* the catalog may have been read again */
@@ -489,8 +488,8 @@ static bool dispatch(struct node *node, struct peer *peer)
 			return false;
 		}
 		handler_of(envelope.type)(node, peer, key, &envelope);
-		ended_us = monotonic_us();
-		rate_charge(node->rate, &peer->key, ended_us - begun_us, ended_us);
+		node->seen_us = monotonic_us();
+		rate_charge(node->rate, &peer->key, node->seen_us - begun_us, node->seen_us);
 		return false;
 	}
 	queue(node, key, &envelope);

@@ -149,7 +149,7 @@ static bool take_messages(struct node *node)
 	bool more = true;
 
 	for (int64_t i = 0; more && i < node->settings->batch_messages && !node->failed &&
-			    monotonic_us() < until_us;
+			    node->seen_us < until_us;
 		i++) {
 		more = take_one(node, false);
 	}

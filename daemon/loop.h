@@ -96,9 +96,10 @@ struct node {
 	/* One under way to the disk, one that is taken, and one for what comes meanwhile. */
 	struct gathering gatherings[3];
 	struct gathering *gathering; /* takes the next message */
-	int trouble;                 /* of a commit: INTAKE_E_FULL, -errno */
-	struct peer late;            /* came while a commit was begun, and has to wait for that */
-	bool is_late;                /* is there one? */
+	int64_t seen_us;       /* when the last message was looked at, or what it asked for done */
+	int trouble;           /* of a commit: INTAKE_E_FULL, -errno */
+	struct peer late;      /* came while a commit was begun, and has to wait for that */
+	bool is_late;          /* is there one? */
 	bool in_hand;          /* a message, or the stop, waits for what was gathered before it */
 	bool woken;            /* by the intake, while a commit was begun */
 	int64_t aside_us;      /* since start: what was taken aside has cost */
