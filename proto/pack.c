@@ -456,21 +456,28 @@ bool reader_done(const struct reader *reader)
 	return !reader->error && reader->at == reader->end;
 }
 
+/* Not in line: it is seldom needed. */
+__attribute__((noinline)) static bool writer_grow(struct writer *writer, size_t size)
+{
+	size_t alloc = 2 * writer->buffer.alloc + size + 256;
+	char *data = realloc(writer->buffer.data, alloc);
+
+	if (!data) {
+		writer->failed = true;
+		return false;
+	}
+	writer->buffer.data = data;
+	writer->buffer.alloc = alloc;
+	return true;
+}
+
 /* Room for size more bytes, which are counted as written; NULL where there is no memory. */
-static char *writer_take(struct writer *writer, size_t size)
+static inline char *writer_take(struct writer *writer, size_t size)
 {
 	msgpack_sbuffer *buffer = &writer->buffer;
 
-	if (size > buffer->alloc - buffer->size) {
-		size_t alloc = 2 * buffer->alloc + size + 256;
-		char *data = realloc(buffer->data, alloc);
-
-		if (!data) {
-			writer->failed = true;
-			return NULL;
-		}
-		buffer->data = data;
-		buffer->alloc = alloc;
+	if (size > buffer->alloc - buffer->size && !writer_grow(writer, size)) {
+		return NULL;
 	}
 	buffer->size += size;
 	return buffer->data + buffer->size - size;
@@ -519,14 +526,20 @@ void writer_int(struct writer *writer, int64_t value)
 {
 	if (value >= 0 && value < 128) {
 		write_byte(writer, (int)value);
-	} else if (value >= 128 && value <= UINT16_MAX) { /* so are most of the others */
-		size_t size = value <= UINT8_MAX ? 2 : 3;
-		char *at = writer_take(writer, size);
+	} else if (value >= 128) {
+		int power = /* of two: that many bytes */
+			value <= UINT8_MAX    ? 0
+			: value <= UINT16_MAX ? 1
+			: value <= UINT32_MAX ? 2
+					      : 3;
+		char *at = writer_take(writer, 1 + ((size_t)1 << power));
 
 		if (at) {
-			at[0] = (char)(size == 2 ? 0xcc : 0xcd);
-			at[1] = (char)(size == 2 ? value : value >> 8);
-			at[size - 1] = (char)value;
+			*at++ = (char)(0xcc + power);
+			for (int shift = 8 << power; shift > 0;) {
+				shift -= 8;
+				*at++ = (char)(value >> shift);
+			}
 		}
 	} else {
 		msgpack_pack_int64(&writer->packer, value);
