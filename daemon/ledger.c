@@ -30,7 +30,7 @@ _Static_assert(LIMIT_MESSAGE_BYTES < 1 << KIND_SHIFT, "a body's size fits below 
 _Static_assert(LIMIT_REPORTS_PER_SUBMISSION <= 256, "one less fits a byte");
 
 struct item {
-	size_t judgements_at; /* in batch->entries */
+	size_t judgements_at; /* in batch->judgements */
 	size_t judgement_count;
 	size_t body_at; /* in batch->entries */
 	size_t body_size;
@@ -42,6 +42,8 @@ struct batch {
 	struct peaks before;
 	struct instant instant;
 	struct buffer entries; /* that part of the record */
+	/* Of all entries once more: answers need nothing else, and the record is larger than the cache. */
+	struct buffer judgements;
 	struct writer statements;
 	struct item items[LIMIT_BATCH_ENTRIES];
 	struct hash leaves[LIMIT_BATCH_ENTRIES];
@@ -71,6 +73,7 @@ void batch_free(struct batch *batch)
 {
 	if (batch) {
 		buffer_free(&batch->entries);
+		buffer_free(&batch->judgements);
 		writer_free(&batch->statements);
 		free(batch);
 	}
@@ -88,6 +91,8 @@ void batch_reset(struct batch *batch, const struct peaks *before, struct instant
 	batch->count = 0;
 	batch->entries.size = 0;
 	batch->entries.failed = false;
+	batch->judgements.size = 0;
+	batch->judgements.failed = false;
 	writer_reset(&batch->statements);
 }
 
@@ -113,14 +118,15 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 	memcpy(head, &word, sizeof(word));
 	head[sizeof(word)] = (uint8_t)(statement->judgement_count - 1);
 	buffer_append(&batch->entries, head, sizeof(head));
-	item->judgements_at = batch->entries.size;
+	item->judgements_at = batch->judgements.size;
 	item->judgement_count = statement->judgement_count;
+	buffer_append(&batch->judgements, statement->judgements, statement->judgement_count);
 	buffer_append(&batch->entries, statement->judgements, statement->judgement_count);
 	buffer_append(&batch->entries, statement->signature.data, SIGNATURE_SIZE);
 	item->body_at = batch->entries.size;
 	item->body_size = body.size;
 	buffer_append(&batch->entries, body.data, body.size);
-	if (batch->entries.failed) {
+	if (batch->entries.failed || batch->judgements.failed) {
 		return -ENOMEM;
 	}
 	item->statement_at = batch->statements.buffer.size;
@@ -286,7 +292,7 @@ void batch_receipt_short(const struct batch *batch, uint32_t index, struct write
 	writer_int(writer, (int64_t)(batch->before.size + index + 1));
 	writer_array(writer, item->judgement_count);
 	for (size_t i = 0; i < item->judgement_count; i++) {
-		writer_int(writer, batch->entries.data[item->judgements_at + i]);
+		writer_int(writer, batch->judgements.data[item->judgements_at + i]);
 	}
 }
 

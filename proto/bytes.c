@@ -16,15 +16,15 @@ static bool buffer_reserve(struct buffer *buffer, size_t more)
 	if (buffer->failed) {
 		return false;
 	}
+	if (more <= buffer->capacity - buffer->size) {
+		return true;
+	}
 	if (more > SIZE_MAX / 2 - buffer->size) {
 		buffer->failed = true;
 		return false;
 	}
 	while (capacity < buffer->size + more) {
 		capacity *= 2;
-	}
-	if (capacity == buffer->capacity) {
-		return true;
 	}
 	data = realloc(buffer->data, capacity);
 	if (!data) {
