@@ -228,7 +228,10 @@ static int add_plan(struct catalog *catalog, const struct publication_record *re
 	entry->number = record->number;
 	entry->code = entry->plan->code;
 	entry->expected = calloc(entry->plan->form_count + 1, sizeof(struct expected *));
-	if (!entry->expected) {
+	entry->periods = calloc(entry->plan->form_count + 1, sizeof(*entry->periods));
+	if (!entry->expected || !entry->periods) {
+		free(entry->expected);
+		free(entry->periods);
 		plan_free(entry->plan);
 		return -ENOMEM;
 	}
@@ -310,6 +313,7 @@ void catalog_free(struct catalog *catalog)
 	if (catalog) {
 		for (size_t i = 0; i < catalog->plan_count; i++) {
 			expected_free(&catalog->plans[i]);
+			free(catalog->plans[i].periods);
 			plan_free(catalog->plans[i].plan);
 		}
 		units_free(catalog->units);
@@ -423,6 +427,25 @@ const struct catalog_plan *catalog_plan_by_number(const struct catalog *catalog,
 		}
 	}
 	return NULL;
+}
+
+const struct catalog_period *catalog_period(
+	const struct catalog_plan *plan, size_t form, struct bytes label)
+{
+	struct catalog_period *latest = &plan->periods[form];
+	const struct form *of = &plan->plan->forms[form];
+	struct period period;
+
+	if (latest->period.code > 0 && bytes_equal_text(label, latest->label)) {
+		return latest;
+	}
+	if (!form_period_parse(plan->plan, of, label, &period)) {
+		return NULL;
+	}
+	bytes_copy_text(label, latest->label, sizeof(latest->label));
+	latest->period = period;
+	latest->is_due = form_due(plan->plan, of, &period, &latest->due);
+	return latest;
 }
 
 const struct expected *catalog_expected(const struct catalog *catalog,

@@ -1,7 +1,7 @@
 /*
  * catalog.h - who and what a node knows: keys, units and plans in force, in memory.
  *
- * Immutable but for what catalog_expected remembers; loaded anew from the store after each publication. Everything in it comes from the
+ * Immutable but for what catalog_expected and catalog_period remember; loaded anew from the store after each publication. Everything in it comes from the
  * ledger, so two nodes that fold the same ledger have the same catalog.
  */
 #pragma once
@@ -35,11 +35,20 @@ struct catalog_key {
 	const char *name;
 };
 
+/* A period of a form. */
+struct catalog_period {
+	char label[PERIOD_LABEL_SIZE];
+	struct period period;
+	bool is_due; /* ever: at `due`; by the form's rule */
+	struct instant due;
+};
+
 struct catalog_plan {
 	uint32_t number; /* in keys of the store; by order of first publication */
 	const char *code;
 	struct plan *plan;
-	struct expected **expected; /* by form: a list of those made so far */
+	struct expected **expected;     /* by form: a list of those made so far */
+	struct catalog_period *periods; /* by form: the one found last, which is mostly the next */
 };
 
 struct publication_record {
@@ -82,6 +91,9 @@ size_t catalog_plan_count(const struct catalog *catalog);
 const struct catalog_plan *catalog_plan_at(const struct catalog *catalog, size_t index);
 const struct catalog_plan *catalog_plan_find(const struct catalog *catalog, struct bytes code);
 const struct catalog_plan *catalog_plan_by_number(const struct catalog *catalog, uint32_t number);
+/* The period of a form with that label, until the next is asked for; NULL if there is none. */
+const struct catalog_period *catalog_period(
+	const struct catalog_plan *plan, size_t form, struct bytes label);
 /* Who is expected for a form in one of its periods; NULL when there is no memory. */
 const struct expected *catalog_expected(const struct catalog *catalog,
 	const struct catalog_plan *plan, size_t form, const struct period *period);

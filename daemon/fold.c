@@ -82,6 +82,7 @@ enum judgement subject_find_form(const struct fold *fold, int64_t index, struct 
 	struct bytes form, struct bytes period, struct subject *ret, struct problems *problems)
 {
 	char text[LIMIT_CODE_BYTES + 1];
+	const struct catalog_period *found;
 	int at;
 
 	ret->plan = catalog_plan_find(fold->catalog, plan);
@@ -97,12 +98,16 @@ enum judgement subject_find_form(const struct fold *fold, int64_t index, struct 
 		return REFUSED_UNKNOWN_FORM;
 	}
 	ret->form = &ret->plan->plan->forms[at];
-	if (!form_period_parse(ret->plan->plan, ret->form, period, &ret->period)) {
+	found = catalog_period(ret->plan, (size_t)at, period);
+	if (!found) {
 		problems_add(problems, index, REFUSED_UNKNOWN_PERIOD,
 			"form '%s' of plan '%s' has no period '%s'", ret->form->code,
 			ret->plan->code, text_of(period, text));
 		return REFUSED_UNKNOWN_PERIOD;
 	}
+	ret->period = found->period;
+	ret->is_due = found->is_due;
+	ret->due = found->due;
 	ret->key.plan = ret->plan->number;
 	ret->key.form = (uint16_t)at;
 	ret->key.period = ret->period.code;
@@ -588,12 +593,12 @@ static enum judgement judge_revision(const struct report *report, int64_t index,
 enum timeliness subject_timeliness(
 	const struct subject *subject, int64_t extended_ms, int64_t received_ms)
 {
-	struct instant due = { extended_ms };
+	int64_t due_ms = extended_ms ? extended_ms : subject->due.ms;
 
-	if (!extended_ms && !form_due(subject->plan->plan, subject->form, &subject->period, &due)) {
+	if (!extended_ms && !subject->is_due) {
 		return TIMELINESS_UNSTATED;
 	}
-	return received_ms < due.ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
+	return received_ms < due_ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
 }
 
 /* Figures that were judged wait as pending until a reviewer accepts them. */

@@ -11,6 +11,8 @@ struct subject {
 	const struct catalog_plan *plan;
 	const struct form *form;
 	struct period period;
+	bool is_due;        /* as catalog_period says */
+	struct instant due; /* the same */
 	struct cell_key key;
 	const struct expected *expected;
 	size_t at;                        /* the unit's place in it */

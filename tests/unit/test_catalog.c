@@ -15,6 +15,32 @@ static void everything_published_is_in_it(void **state)
 	assert_null(catalog_plan_by_number(catalog, 2));
 }
 
+static void a_period_is_found_by_its_label_whatever_was_asked_for_before(void **state)
+{
+	struct world *world = *state;
+	const struct catalog_plan *plan =
+		catalog_plan_find(intake_catalog(world->intake), bytes_of("p"));
+	static const char *const labels[] = { "2022-02", "2022-02", "2022-03", "2022-02" };
+
+	assert_null(catalog_period(plan, 0, bytes_of("")));
+	for (size_t i = 0; i < ARRAY_SIZE(labels); i++) {
+		const struct catalog_period *found = catalog_period(plan, 0, bytes_of(labels[i]));
+		char label[PERIOD_LABEL_SIZE];
+		struct instant due;
+
+		assert_non_null(found);
+		period_label(found->period.code, label);
+		assert_string_equal(label, labels[i]);
+		assert_true(found->is_due);
+		assert_true(form_due(plan->plan, &plan->plan->forms[0], &found->period, &due));
+		assert_int_equal(found->due.ms, due.ms);
+		assert_null(catalog_period(plan, 0, bytes_of("2022")));
+		assert_null(catalog_period(plan, 0, bytes_of("2022-0")));
+		assert_non_null(catalog_period(plan, 1, bytes_of("2022")));
+		assert_false(catalog_period(plan, 1, bytes_of("2022"))->is_due);
+	}
+}
+
 static void keys_are_found_by_both_their_forms(void **state)
 {
 	struct world *world = *state;
@@ -116,6 +142,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(everything_published_is_in_it),
+		TEST(a_period_is_found_by_its_label_whatever_was_asked_for_before),
 		TEST(keys_are_found_by_both_their_forms),
 		TEST(a_thousand_keys_are_all_found),
 		cmocka_unit_test(each_mistake_of_a_key_table_is_told_with_its_line),
