@@ -159,10 +159,17 @@ static inline struct bytes reader_text(struct reader *reader)
 static inline struct bytes reader_bin(struct reader *reader)
 {
 	const uint8_t *at = reader->at;
+	ptrdiff_t left = reader->end - at;
 
-	if (reader->end - at >= 2 && at[0] == 0xc4 && at[1] <= reader->end - at - 2) {
+	if (left >= 2 && at[0] == 0xc4 && at[1] <= left - 2) {
 		reader->at += 2 + at[1];
 		return (struct bytes){ at + 2, at[1] };
+	}
+	if (left >= 3 && at[0] == 0xc5 && at[1] != 0 && (at[1] << 8 | at[2]) <= left - 3) {
+		struct bytes bytes = { at + 3, (size_t)(at[1] << 8 | at[2]) };
+
+		reader->at += 3 + bytes.size;
+		return bytes;
 	}
 	return reader_bin_any(reader);
 }

@@ -53,6 +53,40 @@ static void every_minimal_form_is_accepted(void **state)
 	assert_samples(samples, ARRAY_SIZE(samples));
 }
 
+static void a_bin_of_any_size_is_read_and_none_that_is_cut_or_too_long_a_form(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 255, 256, 257, 65535, 65536 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint8_t *data = calloc(1, sizes[i] + 1);
+		struct writer writer;
+		struct reader reader;
+		struct bytes bytes;
+
+		writer_init(&writer);
+		writer_bin(&writer, data, sizes[i]);
+		bytes = writer_bytes(&writer);
+		reader = reader_make(bytes);
+		assert_int_equal(reader_bin(&reader).size, sizes[i]);
+		assert_true(reader_done(&reader));
+		for (size_t cut = 0; cut < bytes.size; cut += cut < 6 ? 1 : bytes.size - 7) {
+			reader = reader_make((struct bytes){ bytes.data, cut });
+			assert_int_equal(reader_bin(&reader).size, 0);
+			assert_string_equal(reader.error, EARLY);
+		}
+		writer_free(&writer);
+		free(data);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		static const uint8_t longer[2][6] = { { 0xc5, 0, 3 }, { 0xc6, 0, 0, 0, 1 } };
+		struct reader reader = reader_make((struct bytes){ longer[i], sizeof(longer[i]) });
+
+		assert_int_equal(reader_bin(&reader).size, 0);
+		assert_string_equal(reader.error, LONG);
+	}
+}
+
 static void no_longer_form_is_accepted(void **state)
 {
 	static const struct sample samples[] = { { "cc00", LONG }, { "cc7f", LONG },
@@ -468,6 +502,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_minimal_form_is_accepted),
+		cmocka_unit_test(a_bin_of_any_size_is_read_and_none_that_is_cut_or_too_long_a_form),
 		cmocka_unit_test(no_longer_form_is_accepted),
 		cmocka_unit_test(floats_extensions_and_the_reserved_form_are_refused),
 		cmocka_unit_test(integers_beyond_63_bits_are_refused),
