@@ -6,7 +6,7 @@
 
 enum {
 	AT_ONCE_MESSAGES =
-		16,        /* are written without another thread: it would take longer to wake it */
+		64,        /* are written without another thread: it would take longer to wake it */
 	LOOK_BYTES = 4096, /* of messages taken between two looks at what else there is to do */
 	TURN_US = 100,     /* between two turns of the caller's */
 };

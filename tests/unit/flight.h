@@ -20,7 +20,7 @@
 #include "daemon/worker.h"
 
 enum {
-	MANY = 20,             /* messages; few are on disk when they were begun */
+	MANY = 70,             /* messages; few are on disk when they were begun */
 	STORE_BYTES = 8 << 20, /* an eighth is a segment of the journal */
 	PAGE_BYTES = 4096,     /* LMDB writes whole ones, and only a part of the first */
 };

@@ -245,7 +245,7 @@ static void begin_some(struct fixture *fixture)
 	world_reopen(fixture->world, MAP_BYTES);
 	fixture->node->store = fixture->world->store;
 	fixture->node->intake = fixture->world->intake;
-	for (uint64_t counter = 1; counter <= 40; counter++) {
+	for (uint64_t counter = 1; counter <= 80; counter++) {
 		take_submit(fixture, counter, 1, 0);
 	}
 	node_flush(fixture->node);
@@ -342,7 +342,7 @@ static void comes_aside(struct node *node)
 /* Enough for a run that looks what else there is to do. */
 static void gather_more(struct fixture *fixture)
 {
-	for (uint64_t counter = 41; counter <= 140; counter++) {
+	for (uint64_t counter = 81; counter <= 180; counter++) {
 		take_submit(fixture, counter, 1, 0);
 	}
 }
@@ -393,7 +393,7 @@ static void a_stop_takes_no_more(void **state)
 	aside = nothing_is_taken_aside;
 	node_finish(fixture->node);
 	assert_int_equal(answers_aside, 1);
-	assert_int_equal(answers, 140);
+	assert_int_equal(answers, 180);
 }
 
 static struct fixture *aside_fixture;
@@ -423,10 +423,10 @@ static void what_comes_while_a_commit_is_taken_is_for_the_one_behind_it(void **s
 	assert_null(aside);
 	assert_int_equal(node->gathering->count, 1);
 	assert_int_equal(intake_finish(node->intake), 0);
-	assert_int_equal(answers, 140);
+	assert_int_equal(answers, 180);
 	node_flush(node);
 	assert_int_equal(intake_finish(node->intake), 0);
-	assert_int_equal(answers, 141);
+	assert_int_equal(answers, 181);
 }
 
 /* Some reports in the journal, for which the tables have no room: the question that finds that out. */
