@@ -250,8 +250,8 @@ static int make_threads(struct intake *intake, size_t check_threads, bool hold)
 	if (intake->wake < 0) {
 		return -errno;
 	}
-	r = worker_new(intake->wake, &intake->writer);
-	return r ? r : worker_new(intake->wake, &intake->settler);
+	r = worker_new(intake->wake, false, &intake->writer);
+	return r ? r : worker_new(intake->wake, true, &intake->settler);
 }
 
 int intake_new(const struct intake_options *options, struct intake **ret)

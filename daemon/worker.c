@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/thread.h"
@@ -26,6 +27,7 @@ struct worker {
 	void *data;
 	int result;
 	int wake;
+	bool yields;
 };
 
 static void change(struct worker *worker, enum state state)
@@ -34,11 +36,24 @@ static void change(struct worker *worker, enum state state)
 	pthread_cond_signal(&worker->changed);
 }
 
+/* Of the calling thread alone: to Linux its 0 is a thread. */
+static void yield(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0) + WORKER_YIELD_NICE;
+
+	if (setpriority(PRIO_PROCESS, 0, nice) < 0) {
+		/* It works as well without, and others less. */
+	}
+}
+
 static void *run(void *data)
 {
 	struct worker *worker = data;
 	const uint64_t one = 1;
 
+	if (worker->yields) {
+		yield();
+	}
 	pthread_mutex_lock(&worker->mutex);
 	for (;;) {
 		while (worker->state != STATE_BEGUN && worker->state != STATE_STOPPING) {
@@ -59,7 +74,7 @@ static void *run(void *data)
 	return NULL;
 }
 
-int worker_new(int wake, struct worker **ret)
+int worker_new(int wake, bool yields, struct worker **ret)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int r;
@@ -68,6 +83,7 @@ int worker_new(int wake, struct worker **ret)
 		return -ENOMEM;
 	}
 	worker->wake = wake;
+	worker->yields = yields;
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->changed, NULL);
 	r = thread_new(run, worker, &worker->thread);

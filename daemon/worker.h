@@ -5,11 +5,20 @@
 
 struct worker; /* opaque; one owner */
 
+enum {
+	WORKER_YIELD_NICE = 10, /* a tenth of a processor that another wants too (sched(7)) */
+};
+
 /* Runs in the worker's thread; what it returns is for worker_end. */
 typedef int worker_job_fn(void *data);
 
-/* wake: an eventfd that is written when a job has finished; -1: none. 0 or -errno. */
-int worker_new(int wake, struct worker **ret);
+/*
+ * wake    an eventfd that is written when a job has finished; -1: none
+ * yields  its thread gives way to others: it is nicer than the owner's, where that may be set
+ *
+ * 0 or -errno.
+ */
+int worker_new(int wake, bool yields, struct worker **ret);
 /* Waits for a job under way. */
 void worker_free(struct worker *worker);
 /* The worker must be idle. What the owner has written before is seen by the job. */

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "daemon/held.h"
@@ -35,6 +36,7 @@ enum lack {
 struct gate {
 	bool closed; /* whoever comes waits */
 	sem_t open;  /* lets one pass */
+	int nice;    /* of the thread that came last, which was not the intake's own */
 };
 
 static struct {
@@ -70,7 +72,11 @@ bool __wrap_held_land(struct held *held);
 /* In a thread of a worker; the intake's own waits for nobody here. */
 static inline void pass(struct gate *gate)
 {
-	if (gate->closed && !pthread_equal(pthread_self(), played.main)) {
+	if (pthread_equal(pthread_self(), played.main)) {
+		return;
+	}
+	gate->nice = getpriority(PRIO_PROCESS, 0);
+	if (gate->closed) {
 		sem_wait(&gate->open);
 	}
 }

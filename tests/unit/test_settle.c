@@ -18,6 +18,22 @@ static void tables_are_written_in_the_background(void **state)
 	assert_false(world_own(scene->world, "2022-05", 101, &own));
 }
 
+/* Receipts wait for the journal, and hardly anything for the tables. */
+static void who_writes_the_tables_gives_way_and_who_writes_the_journal_does_not(void **state)
+{
+	struct scene *scene = *state;
+	int own = getpriority(PRIO_PROCESS, 0), most = 19;
+
+	played.write.nice = most; /* until it has come */
+	begin_first(scene);
+	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+	assert_int_equal(intake_settle(scene->world->intake), 0);
+	assert_int_equal(played.write.nice, own);
+	assert_int_equal(played.settle.nice,
+		own + WORKER_YIELD_NICE < most ? own + WORKER_YIELD_NICE : most);
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+}
+
 /* So that a flush of the journal does not wait for all of it. */
 static void what_is_written_in_the_background_is_sent_on_its_way_by_each_run(void **state)
 {
@@ -613,6 +629,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(tables_are_written_in_the_background),
+		TEST(who_writes_the_tables_gives_way_and_who_writes_the_journal_does_not),
 		TEST(what_is_written_in_the_background_is_sent_on_its_way_by_each_run),
 		TEST(a_run_under_way_lands_before_tables_are_written),
 		TEST(a_poll_after_the_eventfd_ends_a_settle),

@@ -63,7 +63,7 @@ static void read_lost_page_in_a_worker(void)
 {
 	struct worker *worker;
 
-	if (worker_new(-1, &worker) == 0) {
+	if (worker_new(-1, false, &worker) == 0) {
 		worker_begin(worker, read_page, page_lost());
 		worker_end(worker);
 	}

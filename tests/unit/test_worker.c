@@ -4,6 +4,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "daemon/worker.h"
 
@@ -11,7 +12,7 @@ static struct worker *worker_on(int wake)
 {
 	struct worker *worker = NULL;
 
-	assert_int_equal(worker_new(wake, &worker), 0);
+	assert_int_equal(worker_new(wake, false, &worker), 0);
 	return worker;
 }
 
@@ -98,6 +99,68 @@ static void a_new_worker_leaves_its_owner_the_signals(void **state)
 	(void)state;
 	assert_int_equal(tell_mask(&mask), 0);
 	assert_int_equal(sigismember(&mask, SIGTERM), 0);
+}
+
+static bool may_not_yield;
+
+int __real_setpriority(__priority_which_t which, id_t who, int nice);
+int __wrap_setpriority(__priority_which_t which, id_t who, int nice);
+
+int __wrap_setpriority(__priority_which_t which, id_t who, int nice)
+{
+	errno = EPERM;
+	return may_not_yield ? -1 : __real_setpriority(which, who, nice);
+}
+
+static int own_nice(void)
+{
+	return getpriority(PRIO_PROCESS, 0);
+}
+
+static int tell_nice(void *data)
+{
+	*(int *)data = own_nice();
+	return 0;
+}
+
+/* How nice the thread of such a worker is, which is no more then. */
+static int nice_of(bool yields)
+{
+	struct worker *worker = NULL;
+	int nice;
+
+	assert_int_equal(worker_new(-1, yields, &worker), 0);
+	worker_begin(worker, tell_nice, &nice);
+	assert_int_equal(worker_end(worker), 0);
+	worker_free(worker);
+	return nice;
+}
+
+static void a_worker_that_yields_is_nicer_than_its_owner(void **state)
+{
+	int own = own_nice(), most = 19;
+
+	(void)state;
+	assert_int_equal(
+		nice_of(true), own + WORKER_YIELD_NICE < most ? own + WORKER_YIELD_NICE : most);
+	assert_int_equal(own_nice(), own);
+}
+
+static void another_worker_is_as_nice_as_its_owner(void **state)
+{
+	(void)state;
+	assert_int_equal(nice_of(false), own_nice());
+}
+
+static void a_worker_that_may_not_yield_works_all_the_same(void **state)
+{
+	int nice;
+
+	(void)state;
+	may_not_yield = true;
+	nice = nice_of(true);
+	may_not_yield = false;
+	assert_int_equal(nice, own_nice());
 }
 
 /* A job that has begun, and ends when it is let go. */
@@ -373,6 +436,9 @@ int main(void)
 		TEST(all_jobs_run_in_one_thread),
 		TEST(a_worker_takes_no_signals),
 		TEST(a_new_worker_leaves_its_owner_the_signals),
+		cmocka_unit_test(a_worker_that_yields_is_nicer_than_its_owner),
+		cmocka_unit_test(another_worker_is_as_nice_as_its_owner),
+		cmocka_unit_test(a_worker_that_may_not_yield_works_all_the_same),
 		TEST(an_idle_worker_is_not_busy),
 		TEST(an_idle_worker_is_not_done),
 		TEST(a_worker_is_busy_and_not_done_while_its_job_runs),
