@@ -75,8 +75,9 @@ typedef void intake_done_fn(
 
 /*
  * Called again and again while a run of submissions and reviews is taken, and while something is waited for: then wait
- * says so, and it may sleep until intake_wake or something else of the caller's has come. What intake_held has may be read,
- * and messages be put aside; nothing of the intake may be begun, finished or settled.
+ * says so, and it may sleep until intake_wake or something else of the caller's has come. Otherwise how often it does
+ * anything is its own to say: it may be called every few microseconds. What intake_held has may be read, and messages be put
+ * aside; nothing of the intake may be begun, finished or settled.
  */
 typedef void intake_meanwhile_fn(void *data, bool wait);
 

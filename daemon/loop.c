@@ -26,6 +26,7 @@ enum {
 	EVENT_MS = 100,      /* at most ten events a second */
 	TURN_MS_MAX = 1000,  /* the loop turns at least this often */
 	ASIDE_MESSAGES = 64, /* taken at once while a commit is begun */
+	ASIDE_US = 100,      /* between two such turns at least: each takes a system call */
 };
 
 /* A frame that ZeroMQ sends from here and gives back; its bytes follow. */
@@ -175,22 +176,22 @@ static void sleep_aside(struct node *node, bool takes)
 void node_meanwhile(void *data, bool wait)
 {
 	struct node *node = data;
-	int64_t begun_us, ended_us;
+	int64_t begun_us, took_us = 0;
 
 	if (wait) {
 		sleep_aside(node, node_takes_aside(node));
 	}
-	begun_us = ended_us = monotonic_us();
+	begun_us = monotonic_us();
 	if (!wait && begun_us < node->aside_next_us) {
 		return;
 	}
-	for (int i = 0; i < ASIDE_MESSAGES && ended_us - begun_us < (int64_t)LIMIT_TURN_MS * 1000 &&
+	for (int i = 0; i < ASIDE_MESSAGES && took_us < (int64_t)LIMIT_TURN_MS * 1000 &&
 			node_takes_aside(node) && take_one(node, true);
 		i++) {
-		ended_us = monotonic_us();
+		took_us = monotonic_us() - begun_us;
 	}
-	node->aside_us += ended_us - begun_us;
-	node->aside_next_us = ended_us + (ended_us - begun_us);
+	node->aside_us += took_us;
+	node->aside_next_us = begun_us + took_us + (took_us > ASIDE_US ? took_us : ASIDE_US);
 }
 
 enum {

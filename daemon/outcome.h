@@ -74,7 +74,6 @@ struct intake {
 	struct run *run;                /* the one that is being taken, or answered */
 	struct run *flying;             /* the one that is under way to the disk; NULL: none */
 	intake_meanwhile_fn *meanwhile; /* of run, while it is taken; NULL: waits are waits */
-	int64_t turn_us;                /* when it had its last turn */
 	int landed;                     /* what became of the last that was */
 	struct worker *writer;          /* of the journal */
 	struct worker *settler;
@@ -137,7 +136,7 @@ int settle_for(struct intake *intake, const struct run *run);
 void settle_begin(struct intake *intake, bool anyhow);
 /* Waits for that thread; what became of it is for intake_poll to tell. */
 void settle_wait(struct intake *intake);
-/* The caller's turn, where it has any and the last was a moment ago: to look whether a message is there takes a system call. */
+/* The caller's turn, where it has any. */
 void give_turn(struct intake *intake);
 void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 

@@ -8,7 +8,6 @@ enum {
 	AT_ONCE_MESSAGES =
 		64,        /* are written without another thread: it would take longer to wake it */
 	LOOK_BYTES = 4096, /* of messages taken between two looks at what else there is to do */
-	TURN_US = 100,     /* between two turns of the caller's */
 };
 
 /* Answers the run and forgets it. r is what became of it. */
@@ -86,11 +85,8 @@ void wait_for(const struct intake *intake, const struct worker *worker)
 
 void give_turn(struct intake *intake)
 {
-	int64_t now_us = intake->meanwhile ? monotonic_us() : 0;
-
-	if (intake->meanwhile && now_us - intake->turn_us >= TURN_US) {
+	if (intake->meanwhile) {
 		intake->meanwhile(intake->run->caller.data, false);
-		intake->turn_us = now_us;
 	}
 }
 

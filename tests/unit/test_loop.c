@@ -12,6 +12,7 @@ enum {
 	MESSAGES = 2,
 	QUESTIONS = 20,
 	QUESTION_MS = LIMIT_TURN_MS / 2 + 5, /* two are longer than a turn */
+	MOMENT_US = 100,
 };
 
 /* What the loop does, in its order. */
@@ -191,6 +192,17 @@ static void a_run_has_as_much_time_as_what_it_gives_way_to(void **state)
 	assert_int_equal(seen.questions, 6);
 }
 
+/* To look costs a system call, and the intake gives a turn every few microseconds. */
+static void a_turn_in_which_nothing_came_is_not_followed_by_another_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t begun_us = monotonic_us();
+
+	node_meanwhile(fixture->node, false);
+	assert_in_range(
+		fixture->node->aside_next_us, begun_us + MOMENT_US, monotonic_us() + MOMENT_US);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -198,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(many_connections_at_once_let_messages_have_their_turn),
 		TEST(a_run_has_as_much_time_as_what_it_gives_way_to),
+		TEST(a_turn_in_which_nothing_came_is_not_followed_by_another_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
