@@ -24,6 +24,7 @@ enum row {
 	ROW_MAP_SIZE,
 	ROW_BATCH_MESSAGES,
 	ROW_CHECK_THREADS,
+	ROW_COMPRESS_DAYS,
 	ROW_RATE_MESSAGES,
 	ROW_RATE_BYTES,
 	ROW_RATE_WORK,
@@ -77,6 +78,10 @@ const struct setting_row setting_rows[] = {
 	[ROW_CHECK_THREADS] = {
 		"check_threads", SETTING_INTEGER, "4", 0, 64, FIELD(check_threads),
 		.meaning = "At most this many threads beside the main one check signatures; there are never more threads than processors.",
+	},
+	[ROW_COMPRESS_DAYS] = {
+		"compress_days", SETTING_INTEGER, "30", 0, 36500, true, FIELD(compress_days),
+		.meaning = "Records of the ledger that are older than this many days are compressed while the node has nothing else to do. Takes effect by a reload.",
 	},
 	[ROW_RATE_MESSAGES] = {
 		"rate.messages", SETTING_INTEGER, "10000", 0, 1000000, FIELD(rate_messages),

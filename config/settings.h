@@ -19,6 +19,7 @@ struct settings {
 	char *upstream_endpoint; /* "" = this node is the root */
 	char *upstream_key;      /* 64 hexadecimal digits */
 	int64_t map_bytes;       /* size of the LMDB map, bytes */
+	int64_t compress_days;   /* older records of the ledger are compressed */
 	int64_t batch_messages;  /* at most this many messages in one commit */
 	int64_t check_threads;   /* at most this many beside the loop's, for signatures */
 	int64_t rate_messages;   /* of one key a second; 0 = no limit */

@@ -733,11 +733,11 @@ static int show_checkpoint(struct forward *forward, struct txn *txn, int64_t now
 	if (r == 0 && size == forward->cosigned) {
 		return 0;
 	}
-	r = r < 0 ? r : ledger_batch(txn, size, &view);
 	proofs_init(&proofs, txn);
 	if (r == 0 && forward->witness_held > 0 && forward->witness_held < size) {
 		r = tree_consistency(&proofs.source, forward->witness_held, size, &path);
 	}
+	r = r < 0 ? r : ledger_batch(txn, size, &view);
 	if (r == -EBADMSG) { /* figures go up all the same */
 		forward->next_witness_ms = now_ms + WITNESS_REFUSED_MS;
 		snprintf(forward->witness, sizeof(forward->witness),

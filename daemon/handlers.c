@@ -209,6 +209,7 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 		return;
 	}
 	store_usage(node->store, &used, &bytes);
+	used -= txn_free_bytes(txn);
 	answer_begin(node, envelope->request);
 	writer_map(&node->reply, 19);
 	writer_str(&node->reply, "node");

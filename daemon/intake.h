@@ -137,6 +137,8 @@ bool intake_is_full(const struct intake *intake);
 int intake_settle_begin(struct intake *intake);
 /* Is that under way? */
 bool intake_is_settling(const struct intake *intake);
+/* Has some of the ledger's records compressed that are older than before, in the same background, where nothing else is to be written there. */
+void intake_compress_begin(struct intake *intake, struct instant before);
 /* Waits for all that is under way and writes it to the tables. 0, INTAKE_E_FULL: the journal keeps it; -errno: the process must stop. */
 int intake_settle(struct intake *intake);
 /* The same, and keeps the refusal counts: to see whether there is room. */

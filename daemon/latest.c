@@ -106,8 +106,25 @@ static int grow(struct latest *latest)
 	return 0;
 }
 
+static void release(struct latest *latest, struct body_copy *copy)
+{
+	if (copy && --copy->users == 0) {
+		latest->copied_bytes -= copy->size;
+		free(copy);
+	}
+}
+
+static void release_all(struct latest *latest)
+{
+	for (size_t i = 0; i < latest->count; i++) {
+		release(latest, latest->list[i].copy);
+	}
+	latest->count = 0;
+}
+
 void latest_free(struct latest *latest)
 {
+	release_all(latest);
 	free(latest->list);
 	free(latest->pending);
 	free(latest->by_what.slots);
@@ -116,7 +133,7 @@ void latest_free(struct latest *latest)
 
 void latest_clear(struct latest *latest)
 {
-	latest->count = 0;
+	release_all(latest);
 	if (latest->room > 0) {
 		memset(latest->by_what.slots, 0, latest->by_what.size * sizeof(uint64_t));
 		memset(latest->by_key.slots, 0, latest->by_key.size * sizeof(uint64_t));
@@ -179,6 +196,7 @@ int latest_add(struct latest *latest, const struct slice_report *report, const s
 	one = &latest->list[latest->count];
 	one->hash = report->hash;
 	one->version = 0;
+	one->copy = NULL;
 	one->key = *key;
 	one->main = *slot > 0 ? (uint32_t)*slot - 1 : (uint32_t)latest->count;
 	one->what_size = is_short ? (uint8_t)report->what_size : 0;
@@ -193,6 +211,32 @@ int latest_add(struct latest *latest, const struct slice_report *report, const s
 	latest->count++;
 	*ret = &latest->list[one->main];
 	return 0;
+}
+
+struct body_copy *latest_copy(struct latest *latest, const struct slice_report *report)
+{
+	struct body_copy *copy = malloc(sizeof(*copy) + report->body_size);
+
+	if (copy) {
+		copy->users = 0;
+		copy->size = report->body_size;
+		latest->copied_bytes += copy->size;
+		memcpy(copy->bytes, report->body, report->body_size);
+	}
+	return copy;
+}
+
+void latest_set_body(struct latest *latest, struct obligation *one,
+	const struct slice_report *report, struct body_copy *copy)
+{
+	if (copy) {
+		copy->users++;
+	}
+	release(latest, one->copy);
+	one->copy = copy;
+	one->body = copy ? copy->bytes : report->body;
+	one->body_size = report->body_size;
+	one->what = one->body + (report->what - report->body);
 }
 
 void latest_pend(struct latest *latest, const struct obligation *one)

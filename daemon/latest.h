@@ -13,11 +13,19 @@ enum {
 	LATEST_WHAT_BYTES = 50, /* longer names are looked up each time */
 };
 
+/* A submission's body that lay in a chunk, for all that it is the last of. */
+struct body_copy {
+	uint32_t users;
+	uint32_t size;
+	uint8_t bytes[];
+};
+
 struct obligation {
 	uint64_t hash;
 	uint64_t version; /* of its change; 0: nothing is to be written */
 	const uint8_t *body;
 	const uint8_t *what;
+	struct body_copy *copy; /* where they lie; NULL: in the ledger */
 	uint64_t seq;
 	int64_t received_ms;
 	uint32_t body_size;
@@ -48,6 +56,7 @@ struct latest {
 	size_t room;
 	struct turn *pending; /* of the list those that are to be written */
 	size_t pending_count;
+	size_t copied_bytes;
 	struct places by_what;
 	struct places by_key;
 };
@@ -62,6 +71,11 @@ struct obligation *latest_find(const struct latest *latest, const struct slice_r
 /* The obligation with that key, after latest_find has not found it. 0 or -ENOMEM. */
 int latest_add(struct latest *latest, const struct slice_report *report, const struct cell_key *key,
 	struct obligation **ret);
+/* The body is that of the report, in its place or in a copy; that of before is let go. */
+void latest_set_body(struct latest *latest, struct obligation *one,
+	const struct slice_report *report, struct body_copy *copy);
+/* A copy that nobody uses yet. NULL where there is no memory. */
+struct body_copy *latest_copy(struct latest *latest, const struct slice_report *report);
 /* Remembers that it is to be written. */
 void latest_pend(struct latest *latest, const struct obligation *one);
 void latest_sort_by_key(struct latest *latest);

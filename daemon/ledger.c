@@ -7,7 +7,7 @@
  *		u32 body_size | kind << 24   u8 judgement_count - 1   u8 judgements[]
  *		u8 signature[64]   u8 body[]
  *
- * codec is 0: the entries lie there as they are. The hash is that of everything before it, the note
+ * codec is 0; 1 is that of a chunk, which has several records (chunk.h). The hash is that of everything before it, the note
  * and the leaves of the entries; a leaf is the hash of a statement, which has the digest of the body
  * and everything else of an entry. So it costs no second walk over the bodies, and yet no bit can change.
  * statement and note are those of docs/protocol.md, "Receipts"; body is what was received.
@@ -17,8 +17,9 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "daemon/chunk.h"
+
 enum {
-	CODEC_PLAIN = 0,
 	HEAD_SIZE = 12, /* up to the hash */
 	KIND_SHIFT = 24,
 	ENTRY_HEAD_SIZE = 5,
@@ -436,11 +437,58 @@ static uint64_t key_seq(struct bytes key)
 	return key.size == 8 ? get_be64(key.data) : 0;
 }
 
+/* The records of a chunk, which the transaction keeps under the key of its row. 0, -EBADMSG; -ENOMEM: it fails. */
+static int chunk_open(struct txn *txn, uint64_t number, struct bytes row, struct bytes *ret)
+{
+	size_t size = chunk_size(row);
+	uint8_t *records;
+	int r = -EBADMSG;
+
+	if (txn_recall(txn, number, ret)) {
+		return 0;
+	}
+	if (size > 0) {
+		records = txn_keep(txn, number, size);
+		r = records ? chunk_read(row, records) : -ENOMEM;
+		*ret = (struct bytes){ records, size };
+	}
+	if (r == -EBADMSG && size > 0) {
+		memset(records, 0, size); /* nothing in it is a record */
+	} else if (r == -ENOMEM) {
+		txn_fail(txn, ENOMEM);
+	}
+	return r;
+}
+
+/* The batch that holds seq, or the last one before it, in a row whose key is number. 0, -EBADMSG, -ENOMEM. */
+static int row_batch(
+	struct txn *txn, uint64_t number, struct bytes row, uint64_t seq, struct batch_view *ret)
+{
+	struct bytes records, record;
+	int r;
+
+	if (row.size == 0 || row.data[0] != CODEC_CHUNK) {
+		return batch_view_read(number, row, ret) ? 0 : -EBADMSG;
+	}
+	r = chunk_open(txn, number, row, &records);
+	if (r < 0) {
+		return r;
+	}
+	ret->count = 0;
+	while (number <= seq && chunk_next(&records, &record)) {
+		if (!batch_view_read(number, record, ret)) {
+			return -EBADMSG;
+		}
+		number += ret->count;
+	}
+	return ret->count > 0 ? 0 : -EBADMSG;
+}
+
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	struct batch_view view;
-	struct bytes key, record;
+	struct bytes key, row;
 	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
 
 	if (r < 0) {
@@ -448,35 +496,113 @@ int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant)
 	}
 	*ret_seq = 0;
 	*ret_instant = (struct instant){ 0 };
-	if (!cursor_last(cursor, &key, &record)) {
+	if (!cursor_last(cursor, &key, &row)) {
 		return 0;
 	}
-	if (!batch_view_read(key_seq(key), record, &view)) {
-		return -EBADMSG;
+	r = row_batch(txn, key_seq(key), row, UINT64_MAX, &view);
+	if (r == 0) {
+		*ret_seq = view.first_seq + view.count - 1;
+		*ret_instant = view.instant;
 	}
-	*ret_seq = view.first_seq + view.count - 1;
-	*ret_instant = view.instant;
-	return 0;
+	return r;
 }
 
 int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	uint8_t wanted[8];
-	struct bytes key, record;
+	struct bytes key, row;
 	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
 
 	if (r < 0) {
 		return r;
 	}
 	put_be64(wanted, seq);
-	if (!cursor_seek_before(cursor, (struct bytes){ wanted, 8 }, &key, &record)) {
+	if (!cursor_seek_before(cursor, (struct bytes){ wanted, 8 }, &key, &row)) {
 		return -ENOENT;
 	}
-	if (!batch_view_read(key_seq(key), record, ret)) {
-		return -EBADMSG;
+	r = row_batch(txn, key_seq(key), row, seq, ret);
+	return r < 0                                                        ? r
+	       : seq >= ret->first_seq && seq - ret->first_seq < ret->count ? 0
+									    : -ENOENT;
+}
+
+int ledger_walk_open(struct txn *txn, struct ledger_walk *ret)
+{
+	*ret = (struct ledger_walk){ .txn = txn };
+	return cursor_open(txn, TABLE_LEDGER, &ret->cursor);
+}
+
+void ledger_walk_close(struct ledger_walk *walk)
+{
+	cursor_close(walk->cursor);
+	free(walk->records);
+}
+
+/* The first record of a row, or the row itself where it is none. False where there is no memory. */
+static bool walk_row(struct ledger_walk *walk, struct bytes key, struct bytes row,
+	uint64_t *ret_seq, struct bytes *ret_record)
+{
+	size_t size = chunk_size(row);
+	int r = 0;
+
+	free(walk->records);
+	walk->records = NULL;
+	walk->rest = (struct bytes){ 0 };
+	*ret_seq = key_seq(key);
+	*ret_record = row;
+	if (size > 0) {
+		walk->records = malloc(size);
+		r = walk->records ? chunk_read(row, walk->records) : -ENOMEM;
 	}
-	return seq >= ret->first_seq && seq - ret->first_seq < ret->count ? 0 : -ENOENT;
+	if (size > 0 && r == 0) {
+		walk->rest = (struct bytes){ walk->records, size };
+		chunk_next(&walk->rest, ret_record);
+	} else if (r == -ENOMEM) {
+		txn_fail(walk->txn, ENOMEM);
+	}
+	return r != -ENOMEM;
+}
+
+/* Entries of a record; 0 where it is none. */
+static uint32_t record_count(struct bytes record)
+{
+	struct batch_view view;
+
+	return batch_view_read(1, record, &view) ? view.count : 0;
+}
+
+bool ledger_walk_next(struct ledger_walk *walk, uint64_t *ret_seq, struct bytes *ret_record)
+{
+	struct bytes key, row;
+
+	if (walk->rest.size > 0) {
+		uint64_t seq = *ret_seq + record_count(*ret_record);
+
+		if (chunk_next(&walk->rest, ret_record)) {
+			*ret_seq = seq;
+			return true;
+		}
+	}
+	return cursor_next(walk->cursor, &key, &row) &&
+	       walk_row(walk, key, row, ret_seq, ret_record);
+}
+
+bool ledger_walk_from(
+	struct ledger_walk *walk, uint64_t seq, uint64_t *ret_seq, struct bytes *ret_record)
+{
+	uint8_t from[8];
+	struct bytes key, row;
+	bool more;
+
+	put_be64(from, seq);
+	more = (cursor_seek_before(walk->cursor, (struct bytes){ from, 8 }, &key, &row) ||
+		       cursor_first(walk->cursor, &key, &row)) &&
+	       walk_row(walk, key, row, ret_seq, ret_record);
+	while (more && *ret_seq < seq) {
+		more = ledger_walk_next(walk, ret_seq, ret_record);
+	}
+	return more;
 }
 
 /* Of a batch that holds it. */
@@ -595,29 +721,21 @@ int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uin
 	ledger_back_fn *fn, void *data)
 {
 	CLEANUP(freep) struct place *places = malloc(LIMIT_BATCH_ENTRIES * sizeof(*places));
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	struct batch_view view;
-	struct bytes key, record;
-	uint64_t looked = 0;
-	bool found;
-	int r = places ? cursor_open(txn, TABLE_LEDGER, &cursor) : -ENOMEM;
+	struct instant instant;
+	uint64_t looked = 0, seq;
+	int r = places ? ledger_last(txn, &seq, &instant) : -ENOMEM;
 
-	if (r < 0) {
-		return r;
-	}
-	found = cursor_last(cursor, &key, &record);
-	while (r == 0 && found) {
-		uint8_t before[8];
-
-		if (!batch_view_read(key_seq(key), record, &view) || view.first_seq == 0) {
-			return -EBADMSG;
-		}
-		if (view.instant.ms <= until.ms) {
+	while (r == 0 && seq > 0) {
+		r = ledger_batch(txn, seq, &view);
+		if (r == 0 && view.instant.ms <= until.ms) {
 			looked += view.count;
 			r = looked <= max ? batch_back(&view, kind, places, fn, data) : 1;
 		}
-		put_be64(before, view.first_seq - 1);
-		found = cursor_seek_before(cursor, (struct bytes){ before, 8 }, &key, &record);
+		if (r == 0 && view.first_seq == 0) {
+			r = -EBADMSG;
+		}
+		seq = view.first_seq - 1;
 	}
-	return r < 0 ? r : 0;
+	return r == -ENOENT ? -EBADMSG : r < 0 ? r : 0;
 }

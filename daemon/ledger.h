@@ -105,6 +105,11 @@ bool ledger_tree_hold(struct held *held, const struct growth *growth);
 void ledger_put(struct txn *txn, uint64_t first_seq, struct bytes record);
 bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct hash *ret);
 
+/*
+ * Records that the table has in chunks are read all the same. What is read of one is valid until the transaction ends, or TXN_KEPT other
+ * chunks were read in it.
+ */
+
 /* The highest sequence and the instant of the last batch; 0 in an empty ledger. */
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant);
 /* The batch that holds seq: 0, or -ENOENT, or -EBADMSG where the record is damaged. */
@@ -115,11 +120,27 @@ int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret);
 int record_entry(uint64_t first_seq, struct bytes record, uint64_t seq, struct entry *ret);
 /* Does the record that holds seq have its hash? NULL, or what does not hold. */
 const char *ledger_check(struct txn *txn, uint64_t seq);
+/* Walks the records in their order; of a row that is damaged the row itself comes, which is no record. Where there is no memory the transaction fails. */
+struct ledger_walk {
+	struct txn *txn;
+	struct cursor *cursor;
+	uint8_t *records; /* of a chunk; NULL: the record lies in the table */
+	struct bytes rest;
+};
+
+int ledger_walk_open(struct txn *txn, struct ledger_walk *ret); /* 0 or -errno, as cursor_open */
+void ledger_walk_close(struct ledger_walk *walk);
+/* The first record that begins at seq or behind it; it is valid until the next call. */
+bool ledger_walk_from(
+	struct ledger_walk *walk, uint64_t seq, uint64_t *ret_seq, struct bytes *ret_record);
+/* The next one; ret_seq and ret_record have that before. */
+bool ledger_walk_next(struct ledger_walk *walk, uint64_t *ret_seq, struct bytes *ret_record);
+
 typedef bool ledger_back_fn(void *data, const struct entry *entry);
 /*
  * Calls back for the entries of one kind not later than until, newest first, until fn says false or
- * max entries of any kind were looked at; batches later than until do not count. Pointers borrow
- * from txn. 0 or -errno, -EBADMSG where a record is damaged.
+ * max entries of any kind were looked at; batches later than until do not count. Pointers are valid
+ * for the call. 0 or -errno, -EBADMSG where a record is damaged.
  */
 int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uint64_t max,
 	ledger_back_fn *fn, void *data);

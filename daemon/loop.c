@@ -415,6 +415,15 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 	return wait > 0 ? (long)wait : 0;
 }
 
+/* Old records become smaller, while there is nothing else to write. */
+static void compress(struct node *node)
+{
+	struct instant before = node_now(node);
+
+	before.ms -= node->settings->compress_days * 24 * 3600 * 1000;
+	intake_compress_begin(node->intake, before);
+}
+
 static int step_forward(struct node *node, int64_t now_ms)
 {
 	int r;
@@ -543,6 +552,7 @@ int node_run(struct node *node)
 		if (now_ms >= status_at) {
 			room_step(node, now_ms);
 			update_status(node);
+			compress(node);
 			status_at = now_ms + TURN_MS_MAX;
 		}
 		if (items[POLL_SIGNALS].revents) {

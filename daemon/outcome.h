@@ -100,6 +100,10 @@ struct intake {
 		uint64_t size;
 		uint64_t refusals[JUDGEMENT_COUNT];
 	} settling;
+	struct {
+		bool begun; /* the settler does that, and does not write what is held back */
+		struct instant before;
+	} compressing;
 	char why[LIMIT_PLACE_BYTES];
 	struct writer reply;
 	struct writer receipt;

@@ -108,20 +108,22 @@ int proofs_receipt(struct proofs *proofs, uint64_t seq, struct writer *writer)
 	struct entry entry;
 	int r = ledger_batch(proofs->txn, seq, &view);
 
-	if (r == 0) {
-		r = ledger_entry(proofs->txn, seq, &entry);
-	}
+	writer_init(&statement);
 	if (r == 0) {
 		r = tree_inclusion(
 			&proofs->source, seq - 1, view.first_seq + view.count - 1, &path);
 	}
-	if (r < 0) {
-		return r;
+	if (r == 0) { /* again: the path was made of other records */
+		r = ledger_batch(proofs->txn, seq, &view);
 	}
-	writer_init(&statement);
-	statement_write(&statement, &entry.statement);
-	receipt_write(writer, view.note, writer_bytes(&statement), &path);
-	r = statement.failed ? -ENOMEM : 0;
+	if (r == 0) {
+		r = ledger_entry(proofs->txn, seq, &entry);
+	}
+	if (r == 0) {
+		statement_write(&statement, &entry.statement);
+		receipt_write(writer, view.note, writer_bytes(&statement), &path);
+		r = statement.failed ? -ENOMEM : 0;
+	}
 	writer_free(&statement);
 	return r;
 }

@@ -254,11 +254,7 @@ struct acts {
 	const char *form;
 	char period[PERIOD_LABEL_SIZE];
 	uint32_t unit;
-	struct {
-		struct act act;
-		struct instant instant;
-		struct public_key sender;
-	} found[LIMIT_REPORT_ACTS];
+	struct writer rows; /* [kind, revision, instant, sender, reason, until] of each */
 	size_t count;
 };
 
@@ -290,9 +286,15 @@ static bool acts_take(void *data, const struct entry *entry)
 		}
 	}
 	while (count > 0 && acts->count < LIMIT_REPORT_ACTS) {
-		acts->found[acts->count].act = list[--count];
-		acts->found[acts->count].instant = entry->statement.instant;
-		acts->found[acts->count].sender = entry->statement.sender;
+		const struct act *act = &list[--count];
+
+		writer_array(&acts->rows, 6);
+		writer_int(&acts->rows, act->kind);
+		writer_int(&acts->rows, act->revision);
+		writer_int(&acts->rows, entry->statement.instant.ms);
+		writer_bin(&acts->rows, entry->statement.sender.data, KEY_SIZE);
+		writer_str_bytes(&acts->rows, act->reason);
+		writer_int(&acts->rows, act->until.ms);
 		acts->count++;
 	}
 	return acts->count < LIMIT_REPORT_ACTS;
@@ -317,6 +319,7 @@ static int write_acts(const struct query *query, const struct catalog_plan *plan
 	struct instant until = query->ledger ? query->now : (struct instant){ INT64_MAX };
 	int r = 0;
 
+	writer_init(&acts.rows);
 	period_label(period->code, acts.period);
 	if (own_is_acted_on(own)) {
 		r = ledger_back(query->ledger ? query->ledger : query->txn, ENTRY_REVIEW, until,
@@ -324,15 +327,9 @@ static int write_acts(const struct query *query, const struct catalog_plan *plan
 	}
 	writer_str(writer, "acts");
 	writer_array(writer, acts.count);
-	for (size_t i = 0; i < acts.count; i++) {
-		writer_array(writer, 6);
-		writer_int(writer, acts.found[i].act.kind);
-		writer_int(writer, acts.found[i].act.revision);
-		writer_int(writer, acts.found[i].instant.ms);
-		writer_bin(writer, acts.found[i].sender.data, KEY_SIZE);
-		writer_str_bytes(writer, acts.found[i].act.reason);
-		writer_int(writer, acts.found[i].act.until.ms);
-	}
+	writer_raw(writer, writer_bytes(&acts.rows));
+	r = acts.rows.failed && r == 0 ? -ENOMEM : r;
+	writer_free(&acts.rows);
 	return r;
 }
 

@@ -23,6 +23,7 @@
 
 enum {
 	WRITE_TURN = 128, /* obligations whose records are in memory at one time */
+	COPIED_BYTES = 256, /* of submissions that were in chunks, for each obligation that is kept */
 	IDS_SHARE = 8,    /* ids are written after this part of the obligations that are kept */
 	DIGESTS = 1024,
 	FETCH_SENDER = 12, /* submissions ahead */
@@ -170,6 +171,8 @@ static int add_obligation(struct rebuild *rebuild, const struct slice_report *re
 static int take_commit(struct rebuild *rebuild, const struct slice *slice, size_t *at, size_t end)
 {
 	uint64_t first_change = rebuild->fold.next_change;
+	struct body_copy *copy = NULL; /* of the entry before */
+	uint32_t copied = UINT32_MAX;
 	int r = 0;
 
 	for (; r == 0 && *at < end; (*at)++) {
@@ -189,9 +192,15 @@ static int take_commit(struct rebuild *rebuild, const struct slice *slice, size_
 		if (one->version < first_change) {
 			one->version = rebuild->fold.next_change++;
 		}
-		one->body = report->body;
-		one->body_size = report->body_size;
-		one->what = report->what;
+		if (entry->passes && report->entry != copied) {
+			copy = latest_copy(&rebuild->latest, report);
+			copied = report->entry;
+		}
+		if (entry->passes && !copy) {
+			return -ENOMEM;
+		}
+		latest_set_body(
+			&rebuild->latest, one, report, entry->passes ? copy : NULL);
 		one->seq = entry->seq;
 		one->received_ms = entry->instant.ms;
 		one->timeliness = report->timeliness;
@@ -335,6 +344,8 @@ static int write_pending(struct rebuild *rebuild)
 	struct subject subject = { 0 };
 	int r = 0;
 
+	/* A copy that was let go may have given its place to another. */
+	memset(rebuild->digests, 0, rebuild->latest.pending_count ? sizeof(rebuild->digests) : 0);
 	rebuild->fold.judged = true;
 	latest_sort_by_key(&rebuild->latest);
 	for (size_t i = 0; r == 0 && i < rebuild->latest.pending_count; i++) {
@@ -407,7 +418,9 @@ static int take_slice(struct rebuild *rebuild, const struct slice *slice)
 	}
 	for (size_t i = 0; r == 0 && i < slice->commit_count; i++) {
 		r = take_commit(rebuild, slice, &at, slice->commits[i]);
-		if (r == 0 && rebuild->latest.count >= rebuild->kept) {
+		if (r == 0 && (rebuild->latest.count >= rebuild->kept ||
+				      rebuild->latest.copied_bytes >=
+						rebuild->kept * COPIED_BYTES)) {
 			r = write_pending(rebuild);
 			latest_clear(&rebuild->latest);
 		}

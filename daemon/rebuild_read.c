@@ -20,6 +20,9 @@ enum {
 struct slices {
 	struct txn *txn;
 	uint64_t next_seq;
+	/* The record that was read last, and where it begins. */
+	uint64_t seq;
+	struct bytes record;
 	struct slice ring[SLICES];
 	pthread_t thread;
 	bool is_running;
@@ -105,8 +108,8 @@ static void report_pass(struct reader *reader, bool is_last, struct slice_report
 	}
 }
 
-static const char *submission_pass(
-	struct slice *slice, const struct raw_entry *raw, uint64_t seq, struct instant instant)
+static const char *submission_pass(struct slice *slice, const struct raw_entry *raw, uint64_t seq,
+	struct instant instant, bool passes)
 {
 	static const uint8_t head[SENDER_AT + 1] = "\x96\xb1"
 						   "baocao-submission"
@@ -126,6 +129,7 @@ static const char *submission_pass(
 		.counter = (uint64_t)reader_int_between(&reader, 1, INT64_MAX),
 		.seq = seq,
 		.instant = instant,
+		.passes = passes,
 	};
 	int_pass(&reader);
 	count = reader_array(&reader);
@@ -161,7 +165,7 @@ static void fetch_ahead(const uint8_t *at)
 }
 
 /* Takes the commit into the slice, or what is wrong with it; is_other where it is to be folded as it came. */
-static const char *commit_pass(struct slice *slice, struct batch_view view)
+static const char *commit_pass(struct slice *slice, struct batch_view view, bool passes)
 {
 	size_t reports = slice->report_count, entries = slice->entry_count;
 	const struct batch_view whole = view;
@@ -194,7 +198,7 @@ static const char *commit_pass(struct slice *slice, struct batch_view view)
 			slice->error = -ENOMEM;
 			return NULL;
 		}
-		why = submission_pass(slice, &raw, whole.first_seq + i, whole.instant);
+		why = submission_pass(slice, &raw, whole.first_seq + i, whole.instant, passes);
 	}
 	if (!why && view.entries.size > 0) {
 		why = "bytes after the last entry";
@@ -209,41 +213,73 @@ static bool slice_is_full(const struct slice *slice)
 	       slice->report_count >= SLICE_REPORTS || slice->commit_count >= SLICE_COMMITS;
 }
 
-static void slice_make(struct slices *slices, struct cursor *cursor, struct slice *slice)
+static void chunks_free(struct slice *slice)
+{
+	for (size_t i = 0; i < slice->chunk_count; i++) {
+		free(slice->chunks[i]);
+	}
+	slice->chunk_count = 0;
+}
+
+/* The slice takes over the chunk that the walk has come to the end of. False where there is no memory. */
+static bool chunk_take(struct slice *slice, struct ledger_walk *walk)
+{
+	if (!walk->records) {
+		return true;
+	}
+	if (!room_make(&slice->chunks, &slice->chunk_room, slice->chunk_count + 1,
+		    sizeof(*slice->chunks))) {
+		return false;
+	}
+	slice->chunks[slice->chunk_count++] = walk->records;
+	walk->records = NULL;
+	return true;
+}
+
+static void slice_make(struct slices *slices, struct ledger_walk *walk, struct slice *slice)
 {
 	struct batch_view view;
-	struct bytes key, record;
 
 	slice->report_count = 0;
 	slice->entry_count = 0;
 	slice->commit_count = 0;
 	slice->is_other = false;
+	chunks_free(slice);
 	while (!slice_is_full(slice)) {
-		bool found = slices->next_seq == 1 ? cursor_first(cursor, &key, &record)
-						   : cursor_next(cursor, &key, &record);
+		bool found;
 
 		slice->seq = slices->next_seq;
+		if (walk->rest.size == 0 && !chunk_take(slice, walk)) {
+			slice->error = -ENOMEM;
+			break;
+		}
+		found = slices->next_seq == 1
+				? ledger_walk_from(walk, 1, &slices->seq, &slices->record)
+				: ledger_walk_next(walk, &slices->seq, &slices->record);
 		if (!found) {
 			slice->is_last = true;
 			slice->error = txn_error(slices->txn);
 			slice->error = slice->error > 0 ? -EIO : slice->error;
-		} else if (key.size != 8 || get_be64(key.data) != slices->next_seq) {
+		} else if (slices->seq != slices->next_seq) {
 			slice->why = "it is missing";
-		} else if (!batch_view_read(slices->next_seq, record, &view)) {
+		} else if (!batch_view_read(slices->next_seq, slices->record, &view)) {
 			slice->why = "it is malformed";
 		} else {
-			slice->why = commit_pass(slice, view);
+			slice->why = commit_pass(slice, view, walk->records != NULL);
 			slices->next_seq += view.count;
 		}
 	}
 	slice->is_last |= slice->why || slice->error;
+	if (slice->is_last && !chunk_take(slice, walk)) {
+		slice->error = -ENOMEM;
+	}
 }
 
 static void *read_ledger(void *data)
 {
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	CLEANUP(ledger_walk_close) struct ledger_walk walk;
 	struct slices *slices = data;
-	int r = cursor_open(slices->txn, TABLE_LEDGER, &cursor);
+	int r = ledger_walk_open(slices->txn, &walk);
 	bool more = true;
 
 	while (more) {
@@ -259,7 +295,7 @@ static void *read_ledger(void *data)
 			break;
 		}
 		slice->error = r;
-		slice_make(slices, cursor, slice);
+		slice_make(slices, &walk, slice);
 		more = !slice->is_last;
 		pthread_mutex_lock(&slices->lock);
 		slices->made++;
@@ -309,6 +345,8 @@ void slices_free(struct slices *slices)
 		free(slices->ring[i].reports);
 		free(slices->ring[i].entries);
 		free(slices->ring[i].commits);
+		chunks_free(&slices->ring[i]);
+		free(slices->ring[i].chunks);
 	}
 	free(slices);
 }

@@ -23,6 +23,7 @@ struct slice_entry {
 	uint64_t counter;
 	uint64_t seq;
 	struct instant instant;
+	bool passes; /* its body lies in a chunk */
 };
 
 struct slice {
@@ -33,6 +34,9 @@ struct slice {
 	/* Commits of nothing but submissions: where the reports of each end. */
 	size_t *commits;
 	size_t commit_count, commit_room;
+	/* Chunks of the ledger that end in the slice; what lies in one goes with the slice. */
+	uint8_t **chunks;
+	size_t chunk_count, chunk_room;
 	bool is_other;           /* after them comes a commit that is to be folded as it came: */
 	struct batch_view other; /* this one */
 	bool is_last;

@@ -3,6 +3,7 @@
  * while reports are taken, or at once for who needs the tables.
  */
 #include "daemon/outcome.h"
+#include "daemon/compress.h"
 #include "daemon/replay.h"
 
 #include <errno.h>
@@ -70,11 +71,33 @@ static int settle_job(void *data)
 	return txn_commit(txn);
 }
 
+/* In the same thread, when it has nothing to write. */
+static int compress_job(void *data)
+{
+	struct intake *intake = data;
+	bool more;
+
+	return compress_step(intake->store, intake->compressing.before, &more);
+}
+
+void intake_compress_begin(struct intake *intake, struct instant before)
+{
+	if (intake->journal && !intake_is_behind(intake) && !worker_is_busy(intake->settler)) {
+		intake->compressing.begun = true;
+		intake->compressing.before = before;
+		worker_begin(intake->settler, compress_job, intake);
+	}
+}
+
 /* The thread has finished. 0, INTAKE_E_FULL, -errno. */
 static int settle_end(struct intake *intake)
 {
 	int r = intake_outcome(worker_end(intake->settler));
 
+	if (intake->compressing.begun) {
+		intake->compressing.begun = false;
+		return r == INTAKE_E_FULL ? 0 : r; /* nothing was to be kept: it is tried again */
+	}
 	if (r == 0) {
 		view_drop(intake);
 		held_thaw(intake->held);
@@ -155,8 +178,9 @@ static bool may_begin(const struct intake *intake)
 /* Is there as much of what nobody writes yet as there may be? */
 static bool is_due(const struct intake *intake)
 {
-	uint64_t begun =
-		worker_is_busy(intake->settler) ? intake->settling.size : intake->tables_size;
+	uint64_t begun = worker_is_busy(intake->settler) && !intake->compressing.begun
+				 ? intake->settling.size
+				 : intake->tables_size;
 
 	return journal_is_filling(intake->journal) ||
 	       held_bytes(intake->held) >= LIMIT_HELD_BYTES ||

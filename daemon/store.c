@@ -7,7 +7,7 @@
  * for want of space. LMDB says EIO for that as well (a short write), and after a failure at its meta
  * page it refuses everything: so the environment is opened again before the next write.
  *
- * table meta, key "format": one little-endian u32, STORE_FORMAT. It is written with the store and
+ * table meta, key "format": one little-endian u32, STORE_FORMAT or STORE_FORMAT_CHUNKS. It is written with the store and
  * read before anything else.
  */
 #include "daemon/store.h"
@@ -60,6 +60,12 @@ struct txn {
 	unsigned steps;           /* reads since the bounds were looked at */
 	int64_t until_us;         /* 0: no bound */
 	uint64_t used_bytes;      /* of the store at most; 0: no bound */
+	struct {
+		uint64_t number;
+		uint8_t *data; /* NULL: none */
+		size_t size;
+	} kept[TXN_KEPT];
+	unsigned kept_next; /* the oldest, which goes first */
 };
 
 enum {
@@ -133,7 +139,9 @@ static int check_format(struct store *store, MDB_txn *txn, bool create)
 	if (r == 0) {
 		memcpy(&format, value.mv_data, sizeof(format));
 	}
-	return r ? translate(r) : format == STORE_FORMAT ? 0 : STORE_E_FORMAT;
+	return r ? translate(r) : format == STORE_FORMAT || format == STORE_FORMAT_CHUNKS
+				     ? 0
+				     : STORE_E_FORMAT;
 }
 
 static int open_tables(struct store *store, bool create)
@@ -435,6 +443,28 @@ void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_by
 	*ret_bytes = info.me_mapsize;
 }
 
+uint64_t txn_free_bytes(struct txn *txn)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	MDB_stat stat;
+	uint64_t pages = 0;
+
+	/* Table 0 is LMDB's own: the number of a commit -> how many pages it freed, and which. */
+	if (mdb_cursor_open(txn->mdb, 0, &cursor)) {
+		return 0;
+	}
+	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+		size_t count;
+
+		memcpy(&count, value.mv_data, sizeof(count));
+		pages += count;
+	}
+	mdb_cursor_close(cursor);
+	mdb_env_stat(txn->store->env, &stat);
+	return pages * stat.ms_psize;
+}
+
 static uint64_t used_bytes(const struct store *store)
 {
 	uint64_t used, bytes;
@@ -576,6 +606,40 @@ static void remember(struct txn *txn, int mdb)
 	}
 }
 
+uint8_t *txn_keep(struct txn *txn, uint64_t number, size_t size)
+{
+	unsigned at = txn->kept_next;
+	uint8_t *data = malloc(size);
+
+	if (data) {
+		free(txn->kept[at].data);
+		txn->kept[at].number = number;
+		txn->kept[at].data = data;
+		txn->kept[at].size = size;
+		txn->kept_next = (at + 1) % TXN_KEPT;
+	}
+	return data;
+}
+
+bool txn_recall(const struct txn *txn, uint64_t number, struct bytes *ret)
+{
+	for (unsigned i = 0; i < TXN_KEPT; i++) {
+		if (txn->kept[i].data && txn->kept[i].number == number) {
+			*ret = (struct bytes){ txn->kept[i].data, txn->kept[i].size };
+			return true;
+		}
+	}
+	return false;
+}
+
+static void forget(struct txn *txn)
+{
+	for (unsigned i = 0; i < TXN_KEPT; i++) {
+		free(txn->kept[i].data);
+		txn->kept[i].data = NULL;
+	}
+}
+
 int txn_commit(struct txn *txn)
 {
 	int r;
@@ -587,6 +651,7 @@ int txn_commit(struct txn *txn)
 	}
 	r = txn->error;
 	__atomic_sub_fetch(&txn->store->open_txns, 1, __ATOMIC_RELEASE);
+	forget(txn);
 	free(txn);
 	return translate(r);
 }
@@ -599,6 +664,7 @@ void txn_abort(struct txn *txn)
 		return;
 	}
 	store = txn->store;
+	forget(txn);
 	if (!txn->write && !txn->error) { /* the snapshot goes, the reader's slot stays */
 		mdb_txn_reset(txn->mdb);
 		txn = __atomic_exchange_n(&store->idle, txn, __ATOMIC_ACQ_REL);

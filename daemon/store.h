@@ -28,8 +28,10 @@ enum store_table {
 	TABLE_COUNT,
 };
 
+/* Rows of table ledger are all records, or some are several in one, compressed (chunk.h). The second replaces the first with the first chunk. */
 enum {
 	STORE_FORMAT = 3,
+	STORE_FORMAT_CHUNKS = 4,
 };
 
 enum {
@@ -99,7 +101,7 @@ size_t store_map_bytes(const struct store *store);
  * end then has less to do, and a flush of another file does not wait behind all of it.
  */
 void store_write_back(struct store *store);
-/* Bytes of the map in use and in all. */
+/* Bytes of the map up to the last page that was ever used, and of all of it. */
 void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes);
 /*
  * Frees the slots of readers that died, and looks for another process that holds a snapshot: what
@@ -132,6 +134,18 @@ void txn_abortp(struct txn **txn);
 int txn_error(const struct txn *txn);
 /* Makes the transaction fail at commit with -error (an errno value). */
 void txn_fail(struct txn *txn, int error);
+
+/*
+ * Memory for what was made of a record, under a number of the caller's: until the transaction ends, or was asked for TXN_KEPT more. NULL where
+ * there is none.
+ */
+enum { TXN_KEPT = 8 };
+uint8_t *txn_keep(struct txn *txn, uint64_t number, size_t size);
+/* What was kept under that number. */
+bool txn_recall(const struct txn *txn, uint64_t number, struct bytes *ret);
+
+/* Bytes of pages in use by nothing, as the transaction sees them; they are used again. */
+uint64_t txn_free_bytes(struct txn *txn);
 
 /* The value stays valid until the next write in the transaction, or its end. */
 bool txn_get(struct txn *txn, enum store_table table, struct bytes key, struct bytes *ret);

@@ -268,18 +268,15 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 static int fold_slice(
 	struct verify *verify, struct txn *txn, const bool *stop, uint64_t *next, bool *ret_more)
 {
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	CLEANUP(ledger_walk_close) struct ledger_walk walk;
 	int64_t until_us = monotonic_us() + (int64_t)LIMIT_SNAPSHOT_MS * 1000;
-	struct bytes key, record;
-	uint8_t from[8];
-	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
+	struct bytes record;
+	uint64_t seq;
+	int r = ledger_walk_open(txn, &walk);
 
-	put_be64(from, *next);
 	*ret_more = false;
-	for (bool more = r == 0 && cursor_seek(cursor, (struct bytes){ from, 8 }, &key, &record);
-		r == 0 && more; more = cursor_next(cursor, &key, &record)) {
-		uint64_t seq = key.size == 8 ? get_be64(key.data) : 0;
-
+	for (bool more = r == 0 && ledger_walk_from(&walk, *next, &seq, &record); r == 0 && more;
+		more = ledger_walk_next(&walk, &seq, &record)) {
 		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 			return -ECANCELED;
 		}

@@ -61,6 +61,9 @@ enum {
 	LIMIT_HELD_ENTRIES   = 1 << 16,  /* whose changes are held back; then they are written */
 	LIMIT_HELD_BYTES     = 32 << 20, /* memory for them, the same */
 	LIMIT_JOURNAL_BYTES  = 32 << 20, /* one of the two segments of the journal; else an eighth of map_size */
+	LIMIT_CHUNK_BYTES    = 1 << 17,  /* of old records, from which on a chunk of them is full */
+	LIMIT_CHUNK_BYTES_MAX = 4 << 20, /* with the last record in it */
+	LIMIT_COMPRESS_BYTES = 4 << 20,  /* of old records, after which a commit compresses no more; one in a second */
 };
 
 /* Answers. */
@@ -113,7 +116,7 @@ enum {
 	LIMIT_AS_OF_MS        = 600 * 1000, /* a question as of a past instant; then it is refused as busy */
 	LIMIT_RECOUNT_TURN_MS = 3000,       /* others come first so long, if they were refused meanwhile */
 	LIMIT_GROWTH_SHARE    = 8,          /* a snapshot ends when the store grew by this part of the map */
-	LIMIT_REBUILD_KEPT    = 1 << 20,    /* obligations that a rebuild has in memory, 200 bytes each */
+	LIMIT_REBUILD_KEPT    = 1 << 20,    /* obligations that a rebuild has in memory, 200 bytes each; and 256 each of submissions out of chunks */
 	LIMIT_READERS_MS      = 1000,       /* between looks for who holds a snapshot */
 };
 

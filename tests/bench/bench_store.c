@@ -124,19 +124,20 @@ static void find(struct recount *recount, const struct submission *submission)
 static int walk(struct recount *recount, struct made *made)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	struct bytes key, record;
+	CLEANUP(ledger_walk_close) struct ledger_walk walk = { 0 };
+	struct bytes record;
+	uint64_t seq;
 	int r = txn_begin(made->store, false, &txn);
 
 	if (r == 0) {
-		r = cursor_open(txn, TABLE_LEDGER, &cursor);
+		r = ledger_walk_open(txn, &walk);
 	}
-	for (bool more = r == 0 && cursor_first(cursor, &key, &record); more;
-		more = cursor_next(cursor, &key, &record)) {
+	for (bool more = r == 0 && ledger_walk_from(&walk, 1, &seq, &record); more;
+		more = ledger_walk_next(&walk, &seq, &record)) {
 		struct batch_view view;
 		struct entry entry;
 
-		if (!batch_view_read(get_be64(key.data), record, &view)) {
+		if (!batch_view_read(seq, record, &view)) {
 			return -EBADMSG;
 		}
 		while (batch_view_next(&view, &entry)) {

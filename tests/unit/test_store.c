@@ -71,13 +71,80 @@ static struct bytes text(const char *words)
 
 static void a_store_of_a_newer_format_is_not_opened(void **state)
 {
-	uint32_t newer = STORE_FORMAT + 1;
+	uint32_t newer = STORE_FORMAT_CHUNKS + 1;
 	struct store *store = NULL;
 
 	make(*state);
 	put_meta(*state, "format", &newer, sizeof(newer));
 	assert_int_equal(open_at(*state, false, 1 << 20, &store), STORE_E_FORMAT);
 	assert_null(store);
+}
+
+static void a_store_with_chunks_is_opened(void **state)
+{
+	uint32_t chunks = STORE_FORMAT_CHUNKS;
+	struct store *store = NULL;
+
+	make(*state);
+	put_meta(*state, "format", &chunks, sizeof(chunks));
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	store_close(store);
+}
+
+/* What a transaction keeps, it keeps until it has ended or was asked for more. */
+static void a_transaction_keeps_the_last_of_what_was_made(void **state)
+{
+	struct store *store;
+	struct txn *txn;
+	struct bytes found;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	for (int i = 0; i < 2; i++) { /* the second goes on with the reader of the first */
+		assert_int_equal(txn_begin(store, false, &txn), 0);
+		assert_false(txn_recall(txn, 7, &found));
+		for (uint64_t number = 7; number < 7 + TXN_KEPT + 1; number++) {
+			uint8_t *made = txn_keep(txn, number, 2);
+
+			assert_non_null(made);
+			made[0] = made[1] = (uint8_t)number;
+		}
+		assert_false(txn_recall(txn, 7, &found));
+		for (uint64_t number = 8; number < 7 + TXN_KEPT + 1; number++) {
+			assert_true(txn_recall(txn, number, &found));
+			assert_int_equal(found.size, 2);
+			assert_int_equal(found.data[1], number);
+		}
+		txn_abort(txn);
+	}
+	store_close(store);
+}
+
+/* Bytes that are free grow by what is deleted, and nothing else does. */
+static void free_pages_are_counted(void **state)
+{
+	struct store *store;
+	uint8_t value[1 << 16] = { 1 };
+	uint64_t before, used, bytes, used_after;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(txn_begin(store, true, &txn), 0);
+		before = txn_free_bytes(txn);
+		if (i == 0) {
+			txn_put(txn, TABLE_LOCAL, text("a"), (struct bytes){ value, sizeof(value) });
+		} else {
+			store_usage(store, &used, &bytes);
+			txn_delete(txn, TABLE_LOCAL, text("a"));
+		}
+		assert_int_equal(txn_commit(txn), 0);
+	}
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_in_range(txn_free_bytes(txn) - before, sizeof(value), sizeof(value) + 16 * 4096);
+	store_usage(store, &used_after, &bytes);
+	assert_in_range(used_after, used, used + 16 * 4096);
+	txn_abort(txn);
+	store_close(store);
 }
 
 static void a_format_of_another_size_is_not_ours(void **state)
@@ -582,6 +649,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_store_of_a_newer_format_is_not_opened),
+		TEST(a_store_with_chunks_is_opened),
+		TEST(a_transaction_keeps_the_last_of_what_was_made),
+		TEST(free_pages_are_counted),
 		TEST(a_format_of_another_size_is_not_ours),
 		TEST(an_environment_of_something_else_is_not_ours),
 		TEST(a_file_that_is_no_store_is_not_opened),

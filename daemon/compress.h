@@ -1,0 +1,16 @@
+/*
+ * compress.h - puts old records of the ledger into chunks, a part at a time.
+ *
+ * Table local, key "compressed": u64, up to where that was done or was not worth it. A record that is kept as it is stays so.
+ */
+#pragma once
+
+#include "daemon/store.h"
+#include "proto/instant.h"
+
+
+/*
+ * Compresses in one commit what the table has of records that are older than before, from where the last one ended on; records that do not fill
+ * a chunk wait for more. *ret_more: there is more to do at once. 0, STORE_E_FULL: nothing was changed; -errno.
+ */
+int compress_step(struct store *store, struct instant before, bool *ret_more);

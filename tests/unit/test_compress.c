@@ -1,0 +1,529 @@
+/* Old records in chunks: what is read of them, what is left alone, and what is found where one is damaged. */
+#include "tests/unit/fixture.h"
+
+#include <inttypes.h>
+
+#include "daemon/chunk.h"
+#include "daemon/compress.h"
+#include "daemon/ledger.h"
+#include "daemon/proof.h"
+#include "daemon/rebuild.h"
+
+#define REVIEWER OTHER
+
+enum {
+	COMMITS = 700, /* some three chunks */
+	EACH = 3,      /* submissions */
+	REVIEWS = 7,   /* one commit of so many has a review instead */
+};
+
+static const enum party wards[] = { WARD_101, WARD_102, WARD_201, WARD_202 };
+static const uint32_t units[] = { 101, 102, 201, 202 };
+
+/* The bytes of submission number i. */
+static struct buffer report_of(uint64_t i)
+{
+	size_t ward = i % ARRAY_SIZE(wards);
+	struct report_spec spec =
+		report_n("2022-05", units[ward], 1 + (uint32_t)(i / ARRAY_SIZE(wards)), (int64_t)i);
+
+	return submission_of(wards[ward], i + 1, &spec, 1);
+}
+
+static void queue_report(struct world *world, uint64_t i)
+{
+	queue_submit(world, wards[i % ARRAY_SIZE(wards)], report_of(i));
+}
+
+static void queue_extension(struct world *world, uint64_t counter)
+{
+	struct key_pair pair = party_pair(REVIEWER);
+	struct signature signature;
+	struct writer bytes, body;
+
+	writer_init(&bytes);
+	writer_init(&body);
+	review_write_begin(&bytes, &pair.public, counter, at("2022-06-01"), 1);
+	act_write(&bytes, &(struct act){ .kind = ACT_EXTEND,
+				  .plan = bytes_of("p"),
+				  .form = bytes_of("m"),
+				  .period = bytes_of("2022-05"),
+				  .unit = 101,
+				  .until = { world->now.ms + (int64_t)counter * 86400000 },
+				  .reason = bytes_of("gia hạn") });
+	sign_bytes(&pair, writer_bytes(&bytes), &signature);
+	writer_array(&body, 1);
+	writer_array(&body, 3);
+	writer_bin(&body, bytes.buffer.data, bytes.buffer.size);
+	writer_bin(&body, signature.data, SIGNATURE_SIZE);
+	writer_int(&body, 0);
+	writer_free(&bytes);
+	world_queue(world, MESSAGE_REVIEW, REVIEWER, writer_take(&body));
+}
+
+/* A commit an hour. */
+static void fill(struct world *world, size_t commits, uint64_t *next)
+{
+	for (size_t i = 0; i < commits; i++) {
+		world->now.ms += 3600 * 1000;
+		for (size_t j = 0; j < EACH; j++) {
+			if (i % REVIEWS == 1 && j == 0) {
+				queue_extension(world, *next + 1);
+			}
+			queue_report(world, (*next)++);
+		}
+		assert_int_equal(world_run(world), 0);
+	}
+}
+
+/* Everything that anybody is told of the ledger: entries, receipts, its end, its reviews. */
+static bool add_entry(void *data, const struct entry *entry)
+{
+	struct buffer *all = data;
+
+	buffer_append(all, &entry->statement.seq, sizeof(entry->statement.seq));
+	buffer_append(all, entry->body.data, entry->body.size);
+	return true;
+}
+
+static void told_of(struct world *world, struct buffer *ret)
+{
+	struct instant last;
+	struct proofs proofs;
+	uint64_t seq;
+	struct txn *txn;
+
+	ret->size = 0;
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	proofs_init(&proofs, txn);
+	assert_int_equal(ledger_last(txn, &seq, &last), 0);
+	buffer_append(ret, &seq, sizeof(seq));
+	buffer_append(ret, &last, sizeof(last));
+	for (uint64_t i = 1; i <= seq; i++) {
+		struct entry entry;
+		struct writer writer;
+
+		assert_int_equal(ledger_entry(txn, i, &entry), 0);
+		assert_int_equal(entry.statement.seq, i);
+		add_entry(ret, &entry);
+		assert_null(ledger_check(txn, i));
+		if (i % 5 == 0) {
+			writer_init(&writer);
+			assert_int_equal(proofs_receipt(&proofs, i, &writer), 0);
+			buffer_append(ret, writer.buffer.data, writer.buffer.size);
+			writer_free(&writer);
+		}
+	}
+	assert_int_equal(ledger_back(txn, ENTRY_SUBMISSION, (struct instant){ last.ms - 5000000 },
+				 UINT64_MAX, add_entry, ret),
+		0);
+	assert_int_equal(
+		ledger_back(txn, ENTRY_REVIEW, (struct instant){ INT64_MAX }, 900, add_entry, ret),
+		0);
+	txn_abort(txn);
+}
+
+static struct world *filled(uint64_t *next)
+{
+	CLEANUP(buffer_free) struct buffer keys = { 0 };
+	struct world *world = world_new();
+	struct key_pair reviewer = party_pair(REVIEWER);
+	char hex[KEY_TEXT_SIZE];
+
+	public_key_format(&reviewer.public, hex);
+	buffer_printf(&keys,
+		"# key\nkey,unit,role,from,to,name\n%s,1,reviewer,2022-01-01,,reviewer\n", hex);
+	buffer_append(&keys, "", 1);
+	assert_int_equal(publish(world, PUBLICATION_KEYS, "more", (const char *)keys.data), -1);
+	*next = 0;
+	fill(world, COMMITS, next);
+	return world;
+}
+
+/* How many steps that took. */
+static size_t compress_all(struct world *world, struct instant before)
+{
+	size_t steps = 0;
+	bool more = true;
+
+	for (; more; steps++) {
+		assert_int_equal(compress_step(world->store, before, &more), 0);
+	}
+	return steps;
+}
+
+struct rows {
+	size_t plain, chunks;
+	uint64_t first_plain; /* the row's key; of those behind entry 100 */
+	uint64_t first_chunk;
+	uint64_t bytes;
+};
+
+static struct rows rows_of(struct world *world)
+{
+	struct rows rows = { 0 };
+	struct cursor *cursor;
+	struct bytes key, row;
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(cursor_open(txn, TABLE_LEDGER, &cursor), 0);
+	for (bool more = cursor_first(cursor, &key, &row); more;
+		more = cursor_next(cursor, &key, &row)) {
+		uint64_t seq = get_be64(key.data);
+		bool is_chunk = row.data[0] == CODEC_CHUNK;
+
+		rows.bytes += row.size;
+		rows.chunks += is_chunk;
+		rows.plain += !is_chunk;
+		if (is_chunk && !rows.first_chunk) {
+			rows.first_chunk = seq;
+		}
+		if (!is_chunk && !rows.first_plain && seq > 100) {
+			rows.first_plain = seq;
+		}
+	}
+	cursor_close(cursor);
+	txn_abort(txn);
+	return rows;
+}
+
+static const struct instant always = { INT64_MAX };
+
+static void what_is_compressed_reads_as_before(void **state)
+{
+	CLEANUP(buffer_free) struct buffer before = { 0 };
+	CLEANUP(buffer_free) struct buffer after = { 0 };
+	struct rebuild_result rebuilt;
+	struct rows plain, rows;
+	uint64_t next;
+	struct world *world = filled(&next);
+
+	(void)state;
+	told_of(world, &before);
+	plain = rows_of(world);
+	assert_int_equal(plain.chunks, 0);
+	compress_all(world, always);
+	rows = rows_of(world);
+	assert_in_range(rows.chunks, 2, 10);
+	assert_true(rows.plain > 0 && rows.plain < plain.plain / 2);
+	assert_true(rows.bytes < plain.bytes * 6 / 10);
+	told_of(world, &after);
+	assert_true(bytes_equal(buffer_bytes(&before), buffer_bytes(&after)));
+	assert_verified(world);
+	assert_int_equal(rebuild_run(world->store, 1 << 20, &rebuilt), 0);
+	assert_int_equal(rebuilt.entries, intake_seq(world->intake));
+	assert_verified(world);
+	/* The node goes on, and starts again, on it. */
+	fill(world, 10, &next);
+	world_reopen(world, MAP_BYTES);
+	fill(world, 10, &next);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* Nobody holds on to what an earlier chunk was read into: each entry once more, with others between. */
+static void entries_far_apart_are_read_in_turn(void **state)
+{
+	uint64_t next;
+	struct world *world = filled(&next);
+	struct txn *txn;
+
+	(void)state;
+	compress_all(world, always);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	for (uint64_t i = 0; i < next; i += 37) {
+		uint64_t at = i * 1103 % (intake_seq(world->intake) - 10) + 5;
+		struct entry entry, again;
+
+		assert_int_equal(ledger_entry(txn, at, &entry), 0);
+		assert_int_equal(ledger_entry(txn, at, &again), 0);
+		assert_true(entry.body.data == again.body.data); /* it was kept */
+		assert_int_equal(entry.statement.seq, at);
+	}
+	txn_abort(txn);
+	world_free(world);
+}
+
+static void what_is_not_old_stays_as_it_is(void **state)
+{
+	uint64_t next;
+	struct world *world = filled(&next);
+	struct instant half = { world->now.ms - (int64_t)COMMITS / 2 * 3600 * 1000 };
+	struct rows rows, more;
+	struct txn *txn;
+
+	(void)state;
+	compress_all(world, half);
+	rows = rows_of(world);
+	assert_true(rows.chunks > 0 && rows.plain > COMMITS / 2);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	for (uint64_t seq = rows.first_plain; seq <= intake_seq(world->intake); seq++) {
+		struct batch_view view;
+
+		assert_int_equal(ledger_batch(txn, seq, &view), 0);
+		assert_true(view.instant.ms < half.ms + 1000 * 3600 * 1000LL);
+	}
+	txn_abort(txn);
+	/* Nothing has become older: nothing is done. */
+	assert_int_equal(compress_all(world, half), 1);
+	assert_int_equal(rows_of(world).plain, rows.plain);
+	compress_all(world, always);
+	more = rows_of(world);
+	assert_true(more.chunks > rows.chunks && more.plain < rows.plain);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* A repeat of an old submission has its receipt, other bytes under its id are refused. */
+static void what_was_sent_long_ago_is_found_again(void **state)
+{
+	struct report_spec other = report_n("2022-05", 101, 9, 4711);
+	uint64_t next;
+	struct world *world = filled(&next);
+	uint64_t size = intake_seq(world->intake);
+
+	(void)state;
+	compress_all(world, always);
+	for (uint64_t i = 0; i < 300; i++) {
+		queue_report(world, i);
+	}
+	queue_submit(world, WARD_101, submission_of(WARD_101, 1, &other, 1));
+	assert_int_equal(world_run(world), 0);
+	for (size_t i = 0; i < 300; i++) {
+		assert_non_null(answer_of(world, i).receipt.data);
+	}
+	assert_int_equal(answer_of(world, 300).code, REFUSED_ID_CONFLICT);
+	assert_int_equal(intake_seq(world->intake), size);
+	world_free(world);
+}
+
+static void row_change(struct world *world, uint64_t seq, size_t at)
+{
+	CLEANUP(buffer_free) struct buffer copy = { 0 };
+	struct bytes row;
+	struct txn *txn;
+	uint8_t key[8];
+
+	put_be64(key, seq);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, &row));
+	copy = buffer_of(row);
+	copy.data[at < row.size ? at : row.size - 1] ^= 0x40;
+	txn_put(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, buffer_bytes(&copy));
+	assert_int_equal(txn_commit(txn), 0);
+}
+
+/* Wherever a bit changes in a chunk: the recount names the row, and what needs an entry of it says that it is damaged. */
+static void a_damaged_chunk_is_found(void **state)
+{
+	static const size_t places[] = { 0, 4, 7, 8, 9, 20, 1000, 5000, SIZE_MAX };
+	uint64_t next;
+	struct world *world = filled(&next);
+	uint64_t first;
+
+	(void)state;
+	compress_all(world, always);
+	first = rows_of(world).first_chunk;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct rebuild_result rebuilt;
+		struct verify_result result;
+		struct entry entry;
+		struct txn *txn;
+		char words[40];
+
+		row_change(world, first, places[i]);
+		world_verify(world, &result);
+		assert_true(result.differences > 0);
+		snprintf(words, sizeof(words), "batch at %" PRIu64, first);
+		assert_non_null(strstr(result.details[0], words));
+		assert_int_equal(rebuild_run(world->store, 1 << 20, &rebuilt), REBUILD_E_LEDGER);
+		assert_non_null(strstr(rebuilt.why, words));
+		assert_int_equal(txn_begin(world->store, false, &txn), 0);
+		for (uint64_t seq = first; seq < first + 3; seq++) {
+			assert_int_equal(ledger_entry(txn, seq, &entry), -EBADMSG);
+		}
+		assert_int_equal(txn_error(txn), 0);
+		txn_abort(txn);
+		queue_report(world, 100);
+		assert_int_equal(world_run(world), 0);
+		assert_int_equal(answer_of(world, 0).code, REFUSED_STORE_FAILED);
+		row_change(world, first, places[i]);
+	}
+	assert_verified(world);
+	world_free(world);
+}
+
+/* A record that is damaged before stays alone, so that it is found as it would have been. */
+static void what_is_damaged_is_passed_over(void **state)
+{
+	struct verify_result result;
+	uint64_t next, bad;
+	struct world *world = filled(&next);
+	struct rows rows;
+	char words[40];
+
+	(void)state;
+	bad = rows_of(world).first_plain + 60 * EACH;
+	for (uint64_t seq = bad;; bad = ++seq) {
+		struct batch_view view;
+		struct txn *txn;
+		bool is_first;
+
+		assert_int_equal(txn_begin(world->store, false, &txn), 0);
+		assert_int_equal(ledger_batch(txn, seq, &view), 0);
+		is_first = view.first_seq == seq;
+		txn_abort(txn);
+		if (is_first) {
+			break;
+		}
+	}
+	row_change(world, bad, 0);
+	compress_all(world, always);
+	rows = rows_of(world);
+	assert_true(rows.chunks >= 2);
+	assert_true(rows.first_chunk < bad);
+	world_verify(world, &result);
+	snprintf(words, sizeof(words), "batch at %" PRIu64, bad);
+	assert_non_null(strstr(result.details[0], words));
+	row_change(world, bad, 0);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* One commit that is too large for a chunk, with others on both sides. */
+static void what_is_too_large_stays(void **state)
+{
+	uint64_t next;
+	struct world *world = filled(&next);
+	CLEANUP(freep) char *note = calloc(1, LIMIT_TEXT_BYTES + 1);
+	uint64_t large = intake_seq(world->intake) + 1;
+	struct txn *txn;
+
+	(void)state;
+	memset(note, 'x', LIMIT_TEXT_BYTES);
+	for (uint32_t i = 0; i < LIMIT_BATCH_MESSAGES; i++) {
+		struct report_spec spec = report_n("2022-04", 101, i + 1, 1);
+
+		spec.note = note;
+		queue_submit(world, WARD_101, submission_of(WARD_101, 1 << 20 | i, &spec, 1));
+	}
+	assert_int_equal(world_run(world), 0);
+	fill(world, COMMITS / 2, &next);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_true(txn_count(txn, TABLE_LEDGER) > COMMITS);
+	txn_abort(txn);
+	compress_all(world, always);
+	assert_true(rows_of(world).first_plain == large);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* The background of a node that holds back does it, and gives way. */
+static void it_is_done_in_the_background(void **state)
+{
+	uint64_t next;
+	struct world *world = filled(&next);
+
+	(void)state;
+	world->hold = true;
+	world_reopen(world, MAP_BYTES);
+	for (size_t rounds = 0; rows_of(world).chunks < 2; rounds++) {
+		assert_true(rounds < 100);
+		assert_int_equal(intake_settle(world->intake), 0);
+		intake_compress_begin(world->intake, always);
+		assert_true(intake_is_settling(world->intake));
+		if (rounds % 2) { /* who needs the tables waits for it */
+			assert_int_equal(publish(world, PUBLICATION_PLAN, "p", PLAN_TEXT), -1);
+		} else {
+			fill(world, 1, &next);
+		}
+	}
+	/* What is held back comes first. */
+	assert_int_equal(intake_settle(world->intake), 0);
+	fill(world, 1, &next);
+	assert_true(intake_is_behind(world->intake));
+	intake_compress_begin(world->intake, always);
+	assert_false(intake_is_settling(world->intake));
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* One commit does so much and no more. */
+static void a_step_has_a_bound(void **state)
+{
+	uint64_t next = 0;
+	struct world *world = filled(&next);
+	bool more;
+
+	(void)state;
+	while (rows_of(world).bytes < 6 << 20) {
+		for (size_t i = 0; i < LIMIT_BATCH_MESSAGES / 2; i++) {
+			queue_report(world, next++);
+		}
+		assert_int_equal(world_run(world), 0);
+	}
+	assert_int_equal(compress_step(world->store, always, &more), 0);
+	assert_true(more);
+	assert_true(rows_of(world).plain > 2);
+	assert_in_range(compress_all(world, always), 1, 2);
+	assert_verified(world);
+	world_free(world);
+}
+
+static void a_chunk_comes_out_as_it_went_in(void **state)
+{
+	static const char *const records[] = { "one", "", "three", "a longer one a longer one" };
+	CLEANUP(buffer_free) struct buffer plain = { 0 };
+	CLEANUP(buffer_free) struct buffer row = { 0 };
+	uint8_t out[100];
+	struct bytes rest, record;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		if (*records[i]) {
+			chunk_add(&plain, bytes_of(records[i]));
+		}
+	}
+	assert_true(chunk_write(buffer_bytes(&plain), &row));
+	assert_int_equal(chunk_size(buffer_bytes(&row)), plain.size);
+	assert_int_equal(chunk_read(buffer_bytes(&row), out), 0);
+	rest = (struct bytes){ out, plain.size };
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		if (*records[i]) {
+			assert_true(chunk_next(&rest, &record));
+			assert_true(bytes_equal_text(record, records[i]));
+		}
+	}
+	assert_false(chunk_next(&rest, &record));
+	/* Cut short, or with a length that leads out of it. */
+	for (size_t size = 0; size < row.size; size++) {
+		struct bytes cut = { row.data, size };
+
+		assert_true(chunk_size(cut) == 0 || chunk_read(cut, out) == -EBADMSG);
+	}
+	rest = (struct bytes){ (const uint8_t *)"\xff\0\0\0abc", 7 };
+	assert_false(chunk_next(&rest, &record));
+	assert_int_equal(rest.size, 0);
+	rest = (struct bytes){ (const uint8_t *)"\0\0\0\0abc", 7 };
+	assert_false(chunk_next(&rest, &record));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_chunk_comes_out_as_it_went_in),
+		cmocka_unit_test(what_is_compressed_reads_as_before),
+		cmocka_unit_test(entries_far_apart_are_read_in_turn),
+		cmocka_unit_test(what_is_not_old_stays_as_it_is),
+		cmocka_unit_test(what_was_sent_long_ago_is_found_again),
+		cmocka_unit_test(a_damaged_chunk_is_found),
+		cmocka_unit_test(what_is_damaged_is_passed_over),
+		cmocka_unit_test(what_is_too_large_stays),
+		cmocka_unit_test(it_is_done_in_the_background),
+		cmocka_unit_test(a_step_has_a_bound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
