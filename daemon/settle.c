@@ -96,7 +96,8 @@ static int settle_end(struct intake *intake)
 
 	if (intake->compressing.begun) {
 		intake->compressing.begun = false;
-		return r == INTAKE_E_FULL ? 0 : r; /* nothing was to be kept: it is tried again */
+		/* Nothing was to be kept, and it is tried again. */
+		return r == INTAKE_E_FULL && !store_disk_is_full(intake->store) ? 0 : r;
 	}
 	if (r == 0) {
 		view_drop(intake);

@@ -20,7 +20,7 @@
 #include "daemon/node.h"
 
 enum {
-	COMMITS = 5,
+	COMMITS = 12, /* they fill a chunk */
 	NEXT_COUNTER = 1000000,
 	POINTS_MAX = 100000,
 	FILE_BYTES_MAX = CRASH_MAP_BYTES,
@@ -126,6 +126,7 @@ static int serve_commit(struct serving *serving, struct load *load)
 {
 	static struct intake_message messages[8];
 	struct world *world = serving->world;
+	char note[LIMIT_TEXT_BYTES + 1] = "";
 	bool changed;
 	int r;
 
@@ -134,6 +135,8 @@ static int serve_commit(struct serving *serving, struct load *load)
 		struct report_spec spec =
 			report_n("2022-03", 101, ++load->revisions[0][0], (uint32_t)i);
 
+		memset(note, 'x', LIMIT_TEXT_BYTES); /* so that they fill a chunk */
+		spec.note = note;
 		queue_submit(world, WARD_101, submission_of(WARD_101, ++load->counter, &spec, 1));
 		serving->bodies[i] = buffer_of(buffer_bytes(&world->queue[i].body));
 		messages[i] = world->queue[i].message;
@@ -168,6 +171,12 @@ static int serve(struct run *run)
 				       : intake_settle_begin(world->intake);
 			r = r == INTAKE_E_FULL ? make_room(world) : r;
 		}
+	}
+	if (r == 0) {
+		r = intake_settle(world->intake);
+		intake_compress_begin(world->intake, (struct instant){ INT64_MAX });
+		r = r == 0 ? intake_settle(world->intake) : r;
+		r = r == INTAKE_E_FULL ? make_room(world) : r;
 	}
 	if (r == 0) {
 		intake_stop(world->intake);

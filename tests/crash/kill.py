@@ -25,6 +25,7 @@ from harness import CITY, DISTRICT_A, DISTRICT_B, PLAN, Tool, client, key_of  # 
 MONTHS = [f'{year}-{month:02}' for year in (2022, 2023) for month in range(1, 13)]
 PATIENCE = 0.4  # seconds for an answer, then the same bytes again
 FLOW_SECONDS = 120
+AT_ONCE = {'compress_days': '0'}
 
 
 class Sender(threading.Thread):
@@ -202,9 +203,9 @@ def settled(session):
 class Tree:
     def __init__(self, folder, seed, forms):
         operator = key_of('operator')
-        self.city = harness.Daemon(folder, 'city', CITY, operator)
-        self.a = harness.Daemon(folder, 'a', DISTRICT_A, operator, self.city)
-        self.b = harness.Daemon(folder, 'b', DISTRICT_B, operator, self.city)
+        self.city = harness.Daemon(folder, 'city', CITY, operator, settings=AT_ONCE)
+        self.a = harness.Daemon(folder, 'a', DISTRICT_A, operator, self.city, settings=AT_ONCE)
+        self.b = harness.Daemon(folder, 'b', DISTRICT_B, operator, self.city, settings=AT_ONCE)
         self.daemons = [self.city, self.a, self.b]
         for daemon in self.daemons:
             daemon.init()

@@ -1,7 +1,7 @@
 /*
  * power.c - `./dev crash power`: pulls the plug of a node's disk, many times.
  *
- * A node takes random reports, and settles now after a commit, now after many, while shim.c logs each
+ * A node takes random reports, settles now after a commit, now after many, and compresses what is in its tables, while shim.c logs each
  * write and flush of its store and its journal, and where in that order a receipt went out. An image is
  * what a disk may hold if the power goes at one place of the log: of each file all that was flushed
  * before, and of the writes since then none, all, some, torn ones (in sectors of 512 bytes), or only the
@@ -128,6 +128,9 @@ static void take_reports(struct load *load, bool settles, void (*mark)(const voi
 		assert_int_equal(random_below(&load->seed, 2) ? intake_settle(world->intake)
 							      : intake_settle_begin(world->intake),
 			0);
+	}
+	if (settles && random_below(&load->seed, 3) == 0) { /* not while something is held back */
+		intake_compress_begin(world->intake, (struct instant){ INT64_MAX });
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct answer answer = answer_of(world, i);

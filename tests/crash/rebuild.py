@@ -132,7 +132,7 @@ def main():
     options = parser.parse_args()
     chance = random.Random(options.seed)
     folder = tempfile.mkdtemp(prefix='baocao-rebuild-')
-    daemon = harness.Daemon(folder, 'node', CITY, key_of('operator'), settings={'map_size': '16M'})
+    daemon = harness.Daemon(folder, 'node', CITY, key_of('operator'), settings={'map_size': '16M', 'compress_days': '0'})
     store, journal = (os.path.join(daemon.state, f'baocao.{end}') for end in ('mdb', 'journal'))
     counts, bad = {}, 0
     try:
