@@ -1,7 +1,7 @@
 /*
  * compress.h - puts old records of the ledger into chunks, a part at a time.
  *
- * Table local, key "compressed": u64, up to where that was done or was not worth it. A record that is kept as it is stays so.
+ * Table local, key "compressed": u64, up to where that was done or was not worth it.
  */
 #pragma once
 

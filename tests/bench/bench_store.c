@@ -3,6 +3,7 @@
  *
  *	bench_store make PARENT SENDERS MAP_BYTES PORT   a new one; prints its folder
  *	bench_store fill FOLDER MAP_BYTES deadline|spread SENDERS COUNT
+ *	bench_store compress FOLDER MAP_BYTES           all of its ledger, however new; prints what it takes then
  *	bench_store recount FOLDER MAP_BYTES RECEIPTS   is every receipted report there once?
  *
  * The folder has settings and key for a daemon. `fill` takes reports through the intake in this
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "daemon/compress.h"
 #include "tests/bench/made.h"
 #include "tests/bench/served.h"
 
@@ -60,6 +62,33 @@ static int fill(char **argv)
 	}
 	made_close(&made);
 	return r;
+}
+
+static int compress(char **argv)
+{
+	struct txn *txn = NULL;
+	struct made made;
+	uint64_t used, bytes;
+	bool more = true;
+	int r = made_open(&made, argv[0], strtoull(argv[1], NULL, 10));
+
+	if (r == 0) {
+		r = intake_settle(made.intake);
+	}
+	while (r == 0 && more) {
+		r = compress_step(made.store, (struct instant){ INT64_MAX }, &more);
+	}
+	if (r == 0) {
+		r = txn_begin(made.store, false, &txn);
+	}
+	if (r == 0) {
+		store_usage(made.store, &used, &bytes);
+		printf("{\"used\": %" PRIu64 ", \"entries\": %" PRIu64 "}\n",
+			used - txn_free_bytes(txn), intake_seq(made.intake));
+		txn_abort(txn);
+	}
+	made_close(&made);
+	return r > 0 ? -ENOSPC : r;
 }
 
 /* One client's: which of its messages were receipted, and which have been found. */
@@ -188,7 +217,8 @@ int main(int argc, char **argv)
 		const char *name;
 		int arguments;
 		int (*run)(char **);
-	} commands[] = { { "make", 4, make }, { "fill", 5, fill }, { "recount", 3, recount_run } };
+	} commands[] = { { "make", 4, make }, { "fill", 5, fill }, { "compress", 2, compress },
+		{ "recount", 3, recount_run } };
 	int r = sign_init();
 
 	for (size_t i = 0; r == 0 && argc > 1 && i < ARRAY_SIZE(commands); i++) {
@@ -200,6 +230,6 @@ int main(int argc, char **argv)
 			return r ? EX_SOFTWARE : EX_OK;
 		}
 	}
-	fputs("usage: bench_store make | fill | recount ARGUMENT...\n", stderr);
+	fputs("usage: bench_store make | fill | compress | recount ARGUMENT...\n", stderr);
 	return EX_USAGE;
 }

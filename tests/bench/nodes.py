@@ -185,6 +185,11 @@ class Node(Served):
         self.serve()
         self.connect()
 
+    def compress(self):
+        """All of its ledger, as if it were old, while no daemon has the store: bytes in use, and entries."""
+        found = self.programs.json('bench_store', 'compress', self.folder, self.map_bytes)
+        return found['used'], found['entries']
+
     def rebuild(self):
         """The state tables made anew, while no daemon has the store; how many entries."""
         done = subprocess.run(

@@ -46,6 +46,7 @@ def stores(bench):
             begun = time.monotonic()
             node.fill(count)
             bench.results.add(f'fill @{short(count)}', count / (time.monotonic() - begun), '1/s')
+        bench.results.add('signed bytes', SIGNED_BYTES, 'bytes')
         bench.results.head('stores')
         for size in nodes:
             bench.results.show(f'fill @{size}')
@@ -181,7 +182,6 @@ def growth(bench, nodes):
         for size, node in nodes.items():
             status = node.load.ask('status')
             results.add(f'growth stored @{size}', status['map_used'] / status['entries'], 'bytes')
-        results.add('signed bytes', SIGNED_BYTES, 'bytes')
         for _ in range(bench.rounds):
             flush = bench.flush_ms()
             for size, node in nodes.items():
@@ -231,9 +231,14 @@ def start(bench, nodes):
 
 def rebuild(bench, nodes):
     """The state tables made anew from the ledger, by a process of its own."""
+    bench.results.head('rebuild')
+    rebuilt(bench, nodes, '@{}', 'peer PostgreSQL rebuild')
+
+
+def rebuilt(bench, nodes, name, *peer):
     results = bench.results
-    results.head('rebuild')
     for size, node in nodes.items():
+        row = name.format(size)
         for _ in range(bench.rounds):
             work = bench.programs.json('yardstick', 'work', bench.seconds / 4)
             watch, begun, cpu = Watch(), time.monotonic(), os.times()
@@ -241,16 +246,27 @@ def rebuild(bench, nodes):
             seconds, after = time.monotonic() - begun, os.times()
             share = watch.other_share()
             cpu = after.children_user + after.children_system - cpu.children_user - cpu.children_system
-            results.add(f'rebuild W @{size}', work['reports_per_second'], '1/s', share)
-            results.add(f'rebuild @{size}', entries / seconds, '1/s', share)
-            results.add(f'rebuild cpu @{size}', cpu / entries * 1e6, 'us', share)
-        results.show(f'rebuild @{size}', f'rebuild W @{size}', 'peer PostgreSQL rebuild')
-        results.show(f'rebuild cpu @{size}')
+            results.add(f'rebuild W {row}', work['reports_per_second'], '1/s', share)
+            results.add(f'rebuild {row}', entries / seconds, '1/s', share)
+            results.add(f'rebuild cpu {row}', cpu / entries * 1e6, 'us', share)
+        results.show(f'rebuild {row}', f'rebuild W {row}', *peer)
+        results.show(f'rebuild cpu {row}')
     with served(nodes, 'plain'):
         for node in nodes.values():
             found = node.load.ask('verify')
             if found['differences']:
                 raise Failed(f'{found["differences"]} differences')
+
+
+def compress(bench, nodes):
+    """All of the ledger, as if it were old: what a report takes then, and a rebuild of it."""
+    results = bench.results
+    results.head('old records, compressed')
+    for size, node in nodes.items():
+        used, entries = node.compress()
+        results.add(f'compress stored @{size}', used / entries, 'bytes')
+        results.show(f'compress stored @{size}', 'signed bytes')
+    rebuilt(bench, nodes, 'compressed @{}')
 
 
 def recount(bench, nodes):
@@ -303,6 +319,6 @@ def postgres(bench):
         peer.stop()
 
 
-# What adds reports to the stores comes last.
+# What adds reports to the stores comes last, and then what changes how they are kept.
 ROWS = {'read': read, 'rebuild': rebuild, 'recount': recount, 'start': start, 'growth': growth,
-        'read during intake': read_during_intake}
+        'read during intake': read_during_intake, 'compress': compress}
