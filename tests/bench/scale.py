@@ -22,6 +22,7 @@ MEASURED = {  # name here: (row of the benchmark, unit, what it is)
     'bundles': ('intake deadline bundles 64x16', 'a second', 'reports taken, 100 under a signature'),
     'stored': ('intake deadline signed 64x16 stored', 'bytes', 'disk of a report at the node that takes it'),
     'stored_bundle': ('intake deadline bundles 64x16 stored', 'bytes', 'the same, 100 under a signature'),
+    'old': ('compress stored @10^7', 'bytes', 'the same of a report under its own signature, once its record is old and compressed'),
     'catch_up': ('catch-up @10^6', 'a second', 'cells that a parent takes from a child'),
     'cell': ('catch-up stored @10^6', 'bytes', 'disk of a cell at a node above'),
     'memory': ('intake deadline curve 64x16 memory', 'MB', 'memory of a node with 64 clients'),
@@ -105,6 +106,7 @@ class Model:
         self.node_load = self.node_peak / (self.rate * self.headroom)
         self.root_load = self.peak / (measured['catch_up'] * self.headroom)
         self.node_year = 365 * self.node_day * self.stored
+        self.old_year = MISSING if bundled else 365 * self.node_day * measured['old']
         self.root_year = 365 * day * measured['cell']
         self.node_net = self.node_peak * assumed['wire'] * 8
         self.root_net = self.peak * assumed['wire_cell'] * 8
@@ -151,15 +153,17 @@ def tables(figures):
           '-' if model.single else f'{model.root_load:.2%}'.replace('nan%', '?'), model.first())
          for model in models))
     yield from table(
-        ('load', 'disk a year: each node, root', 'a store of 1 TiB lasts', 'busiest network: each node, root',
+        ('load', 'disk a year: each node, root', 'each node, once old', 'a store of 1 TiB lasts', 'busiest network: each node, root',
          'machines of that size: nodes, root'),
         ((model.title,
           f'{short(model.node_year, "B")}, {"-" if model.single else short(model.root_year, "B")}',
+          short(model.old_year, 'B'),
           f'{duration(model.node_full * 86400)}, '
           f'{"-" if model.single else duration(model.root_full * 86400)}',
           f'{short(model.node_net, "bit/s")}, {"-" if model.single else short(model.root_net, "bit/s")}',
           f'{up(model.node_load)} each, {"-" if model.single else up(model.root_load)}')
          for model in models))
+    yield 'What bundles take once they are old is not measured.\n'
     yield '## What a month without a parent costs, and a recount\n'
     yield ('At most each report of the month is another cell; revisions of one obligation are one cell. '
            'Nothing else waits meanwhile: wards have receipts from their own node.\n')
