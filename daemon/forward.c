@@ -811,12 +811,14 @@ int64_t forward_timeout_ms(const struct forward *forward, int64_t now_ms)
 	return at > now_ms ? at - now_ms : 0;
 }
 
-int forward_status(const struct forward *forward, struct store *store, struct forward_status *ret)
+int forward_status(const struct forward *forward, struct store *store, uint64_t next_change,
+	struct forward_status *ret)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	struct bytes key, value;
 	uint8_t wanted[8];
+	uint64_t last;
 	int r = txn_begin(store, false, &txn);
 
 	if (r == 0) {
@@ -832,6 +834,8 @@ int forward_status(const struct forward *forward, struct store *store, struct fo
 		.witnessed = forward->witnessed,
 		.witness = forward->witness,
 	};
+	last = cursor_last(cursor, &key, &value) && key.size == 8 ? get_be64(key.data) : 0;
+	ret->pending = next_change > last + 1 ? next_change - last - 1 : 0;
 	put_be64(wanted, forward->acknowledged + 1);
 	for (bool more = cursor_seek(cursor, (struct bytes){ wanted, 8 }, &key, &value);
 		more && ret->pending < LIMIT_PENDING_COUNTED;

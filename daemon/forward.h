@@ -54,4 +54,6 @@ struct forward_status {
 };
 
 const char *forward_state_name(enum forward_state state);
-int forward_status(const struct forward *forward, struct store *store, struct forward_status *ret);
+/* next_change: the number that the next change gets, for those that the tables do not have yet are pending too; 0: they have all. 0 or -errno. */
+int forward_status(const struct forward *forward, struct store *store, uint64_t next_change,
+	struct forward_status *ret);

@@ -160,7 +160,8 @@ static void write_upstream(struct node *node)
 	struct forward_status status;
 
 	writer_str(&node->reply, "upstream");
-	if (!node->forward || forward_status(node->forward, node->store, &status) < 0) {
+	if (!node->forward || forward_status(node->forward, node->store,
+				      intake_next_change(node->intake), &status) < 0) {
 		writer_nil(&node->reply);
 		return;
 	}
@@ -610,6 +611,7 @@ handler_fn *handler_of(int64_t type)
 bool handler_needs_tables(int64_t type)
 {
 	switch (type) {
+	case MESSAGE_STATUS: /* asked every few seconds: what it counts may be as old as the tables */
 	case MESSAGE_WATCH:
 	case MESSAGE_CLOCK:
 	case MESSAGE_HELLO: /* rollups go to the tables at once */

@@ -378,6 +378,11 @@ void intake_count_refusal(struct intake *intake, enum judgement code)
 	intake->refusals[code]++;
 }
 
+uint64_t intake_next_change(const struct intake *intake)
+{
+	return intake_is_behind(intake) ? intake->fold.next_change : 0;
+}
+
 bool intake_is_behind(const struct intake *intake)
 {
 	return intake->peaks.size > intake->tables_size;

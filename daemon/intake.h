@@ -123,6 +123,8 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
 	intake_reply_fn *reply, void *data);
 
+/* The number that the next change gets, with those under way. 0 where the tables have all. */
+uint64_t intake_next_change(const struct intake *intake);
 /* Are there entries that only the journal has? Questions must not miss them. */
 bool intake_is_behind(const struct intake *intake);
 /*

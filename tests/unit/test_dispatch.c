@@ -289,6 +289,7 @@ static void a_question_of_figures_sees_what_is_held_back(void **state)
 
 	begin_some(fixture);
 	ask(fixture, MESSAGE_LIST, 0, MESSAGE_ANSWER);
+	ask(fixture, MESSAGE_STATUS, 0, MESSAGE_ANSWER); /* nor does who asks how the node is */
 	assert_true(intake_is_flying(fixture->node->intake));
 	assert_false(is_shown(fixture));
 	assert_int_equal(intake_finish(fixture->node->intake), 0);

@@ -207,8 +207,35 @@ static struct forward_status status_of(struct pairing *pairing)
 {
 	struct forward_status status;
 
-	assert_int_equal(forward_status(pairing->forward, pairing->world->store, &status), 0);
+	assert_int_equal(forward_status(pairing->forward, pairing->world->store, 0, &status), 0);
 	return status;
+}
+
+/* Changes that only the journal has wait for the parent too, up to the same bound. */
+static void changes_that_the_tables_lack_are_pending(void **state)
+{
+	struct pairing *pairing = *state;
+	struct forward_status status;
+	uint64_t had = status_of(pairing).pending;
+	uint64_t next = 1;
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(pairing->world->store, false, &txn), 0);
+	for (struct bytes value; next < 100000; next++) {
+		uint8_t key[8];
+
+		put_be64(key, next);
+		if (!txn_get(txn, TABLE_CHANGE, (struct bytes){ key, 8 }, &value)) {
+			break;
+		}
+	}
+	txn_abort(txn);
+	assert_int_equal(
+		forward_status(pairing->forward, pairing->world->store, next, &status), 0);
+	assert_int_equal(status.pending, had);
+	assert_int_equal(
+		forward_status(pairing->forward, pairing->world->store, next + 7, &status), 0);
+	assert_int_equal(status.pending, had + 7);
 }
 
 static void full_rollups_go_up_behind_each_other_and_what_comes_when_they_are_answered(void **state)
@@ -539,14 +566,14 @@ static void what_the_parent_cosigns_is_kept_and_nothing_else(void **state)
 	size = cosignature_sign(&pairing->pair, "baocao/x", shown.body, pairing->world->now, line);
 	say_cosigned(pairing, 4, line, size); /* not the parent's */
 	assert_int_equal(kept_size(pairing), 0);
-	assert_int_equal(forward_status(pairing->forward, pairing->world->store, &status), 0);
+	assert_int_equal(forward_status(pairing->forward, pairing->world->store, 0, &status), 0);
 	assert_non_null(strstr(status.witness, "bad-signature"));
 	pairing->now_ms += 300000;
 	assert_int_equal(hear_witness(pairing, &shown), 3);
 	size = cosignature_sign(&parent, "baocao/x", shown.body, pairing->world->now, line);
 	say_cosigned(pairing, 4, line, size);
 	assert_int_equal(kept_size(pairing), 4);
-	assert_int_equal(forward_status(pairing->forward, pairing->world->store, &status), 0);
+	assert_int_equal(forward_status(pairing->forward, pairing->world->store, 0, &status), 0);
 	assert_int_equal(status.witnessed, 4);
 	assert_string_equal(status.witness, "");
 }
@@ -555,6 +582,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(changes_that_the_tables_lack_are_pending),
 		TEST(full_rollups_go_up_behind_each_other_and_what_comes_when_they_are_answered),
 		TEST(a_rollup_of_wide_reports_ends_at_its_bytes),
 		TEST(changes_that_wait_are_counted_up_to_a_bound),
