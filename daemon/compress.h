@@ -8,7 +8,6 @@
 #include "daemon/store.h"
 #include "proto/instant.h"
 
-
 /*
  * Compresses in one commit what the table has of records that are older than before, from where the last one ended on; records that do not fill
  * a chunk wait for more. *ret_more: there is more to do at once. 0, STORE_E_FULL: nothing was changed; -errno.

@@ -522,9 +522,7 @@ int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret)
 		return -ENOENT;
 	}
 	r = row_batch(txn, key_seq(key), row, seq, ret);
-	return r < 0                                                        ? r
-	       : seq >= ret->first_seq && seq - ret->first_seq < ret->count ? 0
-									    : -ENOENT;
+	return r < 0 ? r : seq >= ret->first_seq && seq - ret->first_seq < ret->count ? 0 : -ENOENT;
 }
 
 int ledger_walk_open(struct txn *txn, struct ledger_walk *ret)

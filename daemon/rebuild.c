@@ -23,8 +23,9 @@
 
 enum {
 	WRITE_TURN = 128, /* obligations whose records are in memory at one time */
-	COPIED_BYTES = 256, /* of submissions that were in chunks, for each obligation that is kept */
-	IDS_SHARE = 8,    /* ids are written after this part of the obligations that are kept */
+	COPIED_BYTES =
+		256,   /* of submissions that were in chunks, for each obligation that is kept */
+	IDS_SHARE = 8, /* ids are written after this part of the obligations that are kept */
 	DIGESTS = 1024,
 	FETCH_SENDER = 12, /* submissions ahead */
 };
@@ -199,8 +200,7 @@ static int take_commit(struct rebuild *rebuild, const struct slice *slice, size_
 		if (entry->passes && !copy) {
 			return -ENOMEM;
 		}
-		latest_set_body(
-			&rebuild->latest, one, report, entry->passes ? copy : NULL);
+		latest_set_body(&rebuild->latest, one, report, entry->passes ? copy : NULL);
 		one->seq = entry->seq;
 		one->received_ms = entry->instant.ms;
 		one->timeliness = report->timeliness;
@@ -418,9 +418,9 @@ static int take_slice(struct rebuild *rebuild, const struct slice *slice)
 	}
 	for (size_t i = 0; r == 0 && i < slice->commit_count; i++) {
 		r = take_commit(rebuild, slice, &at, slice->commits[i]);
-		if (r == 0 && (rebuild->latest.count >= rebuild->kept ||
-				      rebuild->latest.copied_bytes >=
-						rebuild->kept * COPIED_BYTES)) {
+		if (r == 0 &&
+			(rebuild->latest.count >= rebuild->kept ||
+				rebuild->latest.copied_bytes >= rebuild->kept * COPIED_BYTES)) {
 			r = write_pending(rebuild);
 			latest_clear(&rebuild->latest);
 		}

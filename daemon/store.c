@@ -139,9 +139,9 @@ static int check_format(struct store *store, MDB_txn *txn, bool create)
 	if (r == 0) {
 		memcpy(&format, value.mv_data, sizeof(format));
 	}
-	return r ? translate(r) : format == STORE_FORMAT || format == STORE_FORMAT_CHUNKS
-				     ? 0
-				     : STORE_E_FORMAT;
+	return r                                                         ? translate(r)
+	       : format == STORE_FORMAT || format == STORE_FORMAT_CHUNKS ? 0
+									 : STORE_E_FORMAT;
 }
 
 static int open_tables(struct store *store, bool create)

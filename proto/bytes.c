@@ -99,19 +99,46 @@ static const uint8_t hex_digits[UINT8_MAX + 1] = {
 	/* clang-format on */
 };
 
+/* Eight digits as four bytes, where the letters are small ones. False: it is to be looked at digit by digit. */
+static bool hex_word(const char *text, uint8_t ret[4])
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t word = load64((const uint8_t *)text);
+	uint64_t letters = word >> 6 & ones; /* 1 where there is one */
+	uint64_t values = (word & 15 * ones) + 9 * letters;
+	uint64_t bytes = (values << 4 | values >> 8) & UINT64_C(0x00ff00ff00ff00ff);
+	uint32_t four;
+
+	if (word != values + '0' * ones + ('a' - '9' - 1) * letters || (values & 16 * ones) != 0 ||
+		((values + 6 * ones) >> 4 & ones) != letters) {
+		return false;
+	}
+	bytes = (bytes | bytes >> 8) & UINT64_C(0x0000ffff0000ffff);
+	four = (uint32_t)(bytes | bytes >> 16);
+	memcpy(ret, &four, sizeof(four));
+	return true;
+}
+
 bool bytes_from_hex(const char *text, uint8_t *ret, size_t size)
 {
+	size_t i = 0;
+
 	if (strlen(text) != 2 * size) {
 		return false;
 	}
-	for (size_t i = 0; i < size; i++) {
-		unsigned high = hex_digits[(uint8_t)text[2 * i]];
-		unsigned low = hex_digits[(uint8_t)text[2 * i + 1]];
+	while (i < size) {
+		unsigned high, low;
 
+		if (size - i >= 4 && hex_word(text + 2 * i, ret + i)) {
+			i += 4;
+			continue;
+		}
+		high = hex_digits[(uint8_t)text[2 * i]];
+		low = hex_digits[(uint8_t)text[2 * i + 1]];
 		if (!high || !low) {
 			return false;
 		}
-		ret[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+		ret[i++] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
 	return true;
 }

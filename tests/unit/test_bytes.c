@@ -69,6 +69,33 @@ static void hexadecimal_is_read_exactly(void **state)
 	assert_false(bytes_from_hex("", data, 3));
 }
 
+/* Any byte at any place of nine: four are read at once where that can be. */
+static void each_hexadecimal_digit_has_its_value_at_each_place(void **state)
+{
+	(void)state;
+	for (int place = 0; place < 18; place++) {
+		for (int byte = 1; byte <= UINT8_MAX; byte++) {
+			char text[] = "0123456789abcdef42";
+			uint8_t wanted[] = { 1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x42 };
+			uint8_t data[9] = { 0 };
+			int digit = byte >= '0' && byte <= '9'   ? byte - '0'
+				    : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
+				    : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
+								 : -1;
+
+			text[place] = (char)byte;
+			assert_int_equal(bytes_from_hex(text, data, 9), digit >= 0);
+			if (digit >= 0) {
+				wanted[place / 2] =
+					place % 2 ? (uint8_t)((wanted[place / 2] & 0xf0) | digit)
+						  : (uint8_t)((wanted[place / 2] & 0x0f) |
+							      digit << 4);
+				assert_memory_equal(data, wanted, sizeof(data));
+			}
+		}
+	}
+}
+
 static void text_that_does_not_fit_is_cut_and_told(void **state)
 {
 	char text[4];
@@ -148,6 +175,7 @@ int main(void)
 		cmocka_unit_test(a_byte_that_is_not_ascii_is_seen_wherever_it_stands),
 		cmocka_unit_test(fewer_than_eight_bytes_are_a_number),
 		cmocka_unit_test(hexadecimal_is_read_exactly),
+		cmocka_unit_test(each_hexadecimal_digit_has_its_value_at_each_place),
 		cmocka_unit_test(text_that_does_not_fit_is_cut_and_told),
 		cmocka_unit_test(a_buffer_grows_by_what_is_appended),
 		cmocka_unit_test(a_buffer_that_found_no_memory_takes_no_more),

@@ -230,8 +230,7 @@ static void changes_that_the_tables_lack_are_pending(void **state)
 		}
 	}
 	txn_abort(txn);
-	assert_int_equal(
-		forward_status(pairing->forward, pairing->world->store, next, &status), 0);
+	assert_int_equal(forward_status(pairing->forward, pairing->world->store, next, &status), 0);
 	assert_int_equal(status.pending, had);
 	assert_int_equal(
 		forward_status(pairing->forward, pairing->world->store, next + 7, &status), 0);

@@ -132,7 +132,8 @@ static void free_pages_are_counted(void **state)
 		assert_int_equal(txn_begin(store, true, &txn), 0);
 		before = txn_free_bytes(txn);
 		if (i == 0) {
-			txn_put(txn, TABLE_LOCAL, text("a"), (struct bytes){ value, sizeof(value) });
+			txn_put(txn, TABLE_LOCAL, text("a"),
+				(struct bytes){ value, sizeof(value) });
 		} else {
 			store_usage(store, &used, &bytes);
 			txn_delete(txn, TABLE_LOCAL, text("a"));
