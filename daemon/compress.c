@@ -1,6 +1,8 @@
 #include "daemon/compress.h"
 
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "daemon/chunk.h"
 #include "daemon/ledger.h"
@@ -39,11 +41,25 @@ static void group_clear(struct group *group, uint64_t seq)
 	group->first_seq = group->next_seq = seq;
 }
 
+/*
+ * Does the disk give its pages? Nobody has asked for this row, and who reads a page that it does not give ends the process (sigbus.h). A kernel
+ * before 5.14 does not tell.
+ */
+static bool is_readable(struct bytes row)
+{
+	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+	size_t before = (uintptr_t)row.data % page_bytes;
+
+	return madvise((void *)(row.data - before), before + row.size, MADV_POPULATE_READ) == 0 ||
+	       (errno != EFAULT && errno != EHWPOISON);
+}
+
 /* Is it a record that goes into a chunk, whatever its age? Not one that is damaged, too large, or a chunk already. */
 static bool fits(uint64_t seq, struct bytes key, struct bytes row, struct batch_view *ret)
 {
-	return key.size == 8 && get_be64(key.data) == seq && batch_view_read(seq, row, ret) &&
-	       row.size <= LIMIT_CHUNK_BYTES_MAX - 2 * LIMIT_CHUNK_BYTES;
+	return key.size == 8 && get_be64(key.data) == seq &&
+	       row.size <= LIMIT_CHUNK_BYTES_MAX - 2 * LIMIT_CHUNK_BYTES && is_readable(row) &&
+	       batch_view_read(seq, row, ret);
 }
 
 /*
@@ -59,7 +75,7 @@ static bool group_fill(
 
 	put_be64(from, group->next_seq);
 	more = more && cursor_seek(cursor, (struct bytes){ from, 8 }, &key, &row);
-	while (more && group->records.size < LIMIT_CHUNK_BYTES) {
+	while (more && group->records.size < LIMIT_CHUNK_BYTES && !group->records.failed) {
 		struct batch_view view;
 
 		if (!fits(group->next_seq, key, row, &view)) {
@@ -76,7 +92,7 @@ static bool group_fill(
 		more = cursor_next(cursor, &key, &row);
 	}
 	*ret_behind = group->next_seq;
-	return group->records.size >= LIMIT_CHUNK_BYTES;
+	return group->records.size >= LIMIT_CHUNK_BYTES || group->records.failed;
 }
 
 /* Does the row give the records back? */
@@ -96,10 +112,13 @@ static int group_write(struct group *group, struct txn *txn)
 	uint64_t seq = group->first_seq;
 	uint8_t key[8];
 
+	if (group->records.failed || !scratch) {
+		return -ENOMEM;
+	}
 	if (records.size == 0) {
 		return 0;
 	}
-	if (!scratch || group->records.failed || !chunk_write(records, &row)) {
+	if (!chunk_write(records, &row)) {
 		return -ENOMEM;
 	}
 	if (!gives_back(buffer_bytes(&row), records, scratch)) {

@@ -2,6 +2,7 @@
 #include "tests/unit/fixture.h"
 
 #include <inttypes.h>
+#include <sys/mman.h>
 
 #include "daemon/chunk.h"
 #include "daemon/compress.h"
@@ -16,6 +17,17 @@ enum {
 	EACH = 3,      /* submissions */
 	REVIEWS = 7,   /* one commit of so many has a review instead */
 };
+
+/* There is none for what grows. */
+static bool no_memory;
+
+void *__real_realloc(void *data, size_t size);
+void *__wrap_realloc(void *data, size_t size);
+
+void *__wrap_realloc(void *data, size_t size)
+{
+	return no_memory ? NULL : __real_realloc(data, size);
+}
 
 static const enum party wards[] = { WARD_101, WARD_102, WARD_201, WARD_202 };
 static const uint32_t units[] = { 101, 102, 201, 202 };
@@ -391,6 +403,90 @@ static void what_is_damaged_is_passed_over(void **state)
 	world_free(world);
 }
 
+/* Without memory nothing is done, and nothing is taken for done. */
+static void what_had_no_memory_is_compressed_later(void **state)
+{
+	uint64_t next, bad;
+	struct world *world = filled(&next);
+	bool more;
+
+	(void)state;
+	bad = rows_of(world).first_plain;
+	row_change(world, bad, 0); /* what comes before it is written at once */
+	no_memory = true;
+	assert_int_equal(compress_step(world->store, always, &more), -ENOMEM);
+	no_memory = false;
+	assert_false(more);
+	assert_int_equal(rows_of(world).chunks, 0);
+	compress_all(world, always);
+	assert_int_equal(rows_of(world).first_chunk, 1);
+	row_change(world, bad, 0);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* A commit that lies on several pages of its own; its sequence. */
+static uint64_t commit_long(struct world *world)
+{
+	uint64_t seq = intake_seq(world->intake) + 1;
+	char note[LIMIT_TEXT_BYTES + 1] = "";
+
+	memset(note, 'x', LIMIT_TEXT_BYTES);
+	for (uint32_t i = 0; i < 8; i++) {
+		struct report_spec spec = report_n("2022-04", 101, i + 1, 1);
+
+		spec.note = note;
+		queue_submit(world, WARD_101, submission_of(WARD_101, 1 << 20 | i, &spec, 1));
+	}
+	assert_int_equal(world_run(world), 0);
+	return seq;
+}
+
+/* From now on nobody can read the second page of that row, until the store is opened again. */
+static void page_take(struct world *world, uint64_t seq)
+{
+	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+	FILE *file = tmpfile();
+	struct bytes row;
+	struct txn *txn;
+	uint8_t key[8];
+	void *page;
+
+	put_be64(key, seq);
+	assert_non_null(file);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, &row));
+	assert_true(row.size > 3 * page_bytes);
+	page = (void *)(row.data + page_bytes - (uintptr_t)row.data % page_bytes);
+	assert_ptr_equal(
+		mmap(page, page_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fileno(file), 0), page);
+	txn_abort(txn);
+	fclose(file);
+}
+
+/* The disk has lost a page of a record that nobody asks for: the node goes on, and a copy of the store has it perhaps. */
+static void what_cannot_be_read_is_passed_over(void **state)
+{
+	uint64_t next, bad;
+	struct world *world = filled(&next);
+	uint8_t page[1] = { 0 };
+
+	(void)state;
+	if (madvise((void *)((uintptr_t)page & ~(uintptr_t)4095), 1, MADV_POPULATE_READ) < 0) {
+		world_free(world);
+		skip(); /* the kernel does not tell */
+	}
+	bad = commit_long(world);
+	fill(world, COMMITS / 2, &next);
+	page_take(world, bad);
+	compress_all(world, always);
+	assert_true(rows_of(world).first_plain == bad);
+	assert_true(rows_of(world).chunks > 3);
+	world_reopen(world, MAP_BYTES);
+	assert_verified(world);
+	world_free(world);
+}
+
 /* One commit that is too large for a chunk, with others on both sides. */
 static void what_is_too_large_stays(void **state)
 {
@@ -520,6 +616,8 @@ int main(void)
 		cmocka_unit_test(what_was_sent_long_ago_is_found_again),
 		cmocka_unit_test(a_damaged_chunk_is_found),
 		cmocka_unit_test(what_is_damaged_is_passed_over),
+		cmocka_unit_test(what_had_no_memory_is_compressed_later),
+		cmocka_unit_test(what_cannot_be_read_is_passed_over),
 		cmocka_unit_test(what_is_too_large_stays),
 		cmocka_unit_test(it_is_done_in_the_background),
 		cmocka_unit_test(a_step_has_a_bound),
