@@ -97,7 +97,9 @@ static int settle_end(struct intake *intake)
 	if (intake->compressing.begun) {
 		intake->compressing.begun = false;
 		/* Nothing was to be kept, and it is tried again. */
-		return r == INTAKE_E_FULL && !store_disk_is_full(intake->store) ? 0 : r;
+		return r == -ENOMEM || (r == INTAKE_E_FULL && !store_disk_is_full(intake->store))
+			       ? 0
+			       : r;
 	}
 	if (r == 0) {
 		view_drop(intake);

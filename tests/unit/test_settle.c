@@ -480,6 +480,37 @@ static uint32_t first_revision(uint32_t number)
 	return (number - 1) * HISTORY_REVISIONS + 1;
 }
 
+/* What is old and fills a chunk, compressed in the background with such an outcome, which a poll tells. */
+static int compress_played(struct scene *scene, int outcome)
+{
+	begin_large(scene, scene->first);
+	assert_int_equal(intake_settle(scene->world->intake), 0);
+	assert_int_equal(intake_poll(scene->world->intake), 0); /* it was woken for that */
+	played.settle_outcome = outcome;
+	intake_compress_begin(scene->world->intake, (struct instant){ INT64_MAX });
+	assert_true(intake_is_settling(scene->world->intake));
+	wait_for_wake(scene);
+	played.settle_outcome = 0;
+	return intake_poll(scene->world->intake);
+}
+
+/* Everything is where it was, and it is tried again. */
+static void what_is_not_compressed_for_want_of_memory_or_room_is_no_trouble(void **state)
+{
+	struct scene *scene = *state;
+
+	assert_int_equal(compress_played(scene, -ENOMEM), 0);
+	assert_int_equal(compress_played(scene, STORE_E_FULL), 0);
+	take(scene, WARD_101, 1, first_report());
+	assert_true(intake_is_behind(scene->world->intake));
+	assert_settled(scene, scene->filled + 3);
+}
+
+static void a_disk_that_fails_while_records_are_compressed_is_told_by_a_poll(void **state)
+{
+	assert_int_equal(compress_played(*state, -EIO), -EIO);
+}
+
 /* What a history of commits has in one of them, each under way when it was begun; number counts them from 1. */
 static void queue_history(struct world *run, uint32_t number)
 {
@@ -631,6 +662,8 @@ int main(void)
 		TEST(tables_are_written_in_the_background),
 		TEST(who_writes_the_tables_gives_way_and_who_writes_the_journal_does_not),
 		TEST(what_is_written_in_the_background_is_sent_on_its_way_by_each_run),
+		TEST(what_is_not_compressed_for_want_of_memory_or_room_is_no_trouble),
+		TEST(a_disk_that_fails_while_records_are_compressed_is_told_by_a_poll),
 		TEST(a_run_under_way_lands_before_tables_are_written),
 		TEST(a_poll_after_the_eventfd_ends_a_settle),
 		TEST(a_poll_leaves_a_settle_that_has_not_ended),
