@@ -415,13 +415,15 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 	return wait > 0 ? (long)wait : 0;
 }
 
-/* Old records become smaller, while there is nothing else to write. */
+/* Old records become smaller, while there is nothing else to write. On a full disk it is not tried: the store is opened again after each failure. */
 static void compress(struct node *node)
 {
 	struct instant before = node_now(node);
 
 	before.ms -= node->settings->compress_days * 24 * 3600 * 1000;
-	intake_compress_begin(node->intake, before);
+	if (node->room != ROOM_DISK_FULL) {
+		intake_compress_begin(node->intake, before);
+	}
 }
 
 static int step_forward(struct node *node, int64_t now_ms)

@@ -21,7 +21,10 @@ static struct {
 	unsigned before[MESSAGES]; /* how many when each message got its turn */
 	unsigned messages;
 	unsigned questions; /* taken aside, of so many ms each */
+	unsigned compressed;
 } seen;
+
+static bool disk_is_full;
 
 int __wrap_transport_probe(void *context, void *router, const struct key_pair *pair,
 	uint8_t key[32], void (*answer_zap)(void *data), void *data);
@@ -29,6 +32,9 @@ const struct catalog_key *__wrap_catalog_key_by_curve(
 	const struct catalog *catalog, const uint8_t curve[32]);
 void __wrap_node_take(struct node *node, struct peer *from);
 void __wrap_node_take_aside(struct node *node, struct peer *from);
+void __wrap_intake_compress_begin(struct intake *intake, struct instant before);
+bool __real_store_disk_has_room(const struct store *store);
+bool __wrap_store_disk_has_room(const struct store *store);
 
 int __wrap_transport_probe(void *context, void *router, const struct key_pair *pair,
 	uint8_t key[32], void (*answer_zap)(void *data), void *data)
@@ -64,6 +70,18 @@ void __wrap_node_take_aside(struct node *node, struct peer *from)
 	(void)from;
 	seen.questions++;
 	test_clock.passed_ms += QUESTION_MS;
+}
+
+void __wrap_intake_compress_begin(struct intake *intake, struct instant before)
+{
+	(void)intake;
+	(void)before;
+	seen.compressed++;
+}
+
+bool __wrap_store_disk_has_room(const struct store *store)
+{
+	return !disk_is_full && __real_store_disk_has_room(store);
 }
 
 /* A socket inside this process, for as many messages as come. */
@@ -203,6 +221,25 @@ static void a_turn_in_which_nothing_came_is_not_followed_by_another_at_once(void
 		fixture->node->aside_next_us, begun_us + MOMENT_US, monotonic_us() + MOMENT_US);
 }
 
+/* On a full disk each try would fail, and then the store is opened again and a recount ended. */
+static void what_is_old_is_compressed_unless_the_disk_is_full(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int full = 0; full < 2; full++) {
+		disk_is_full = full;
+		fixture->node->room = full ? ROOM_DISK_FULL : ROOM_THERE;
+		fixture->node->stopping = false;
+		memset(&seen, 0, sizeof(seen));
+		for (int i = 0; i < MESSAGES; i++) {
+			assert_int_equal(zmq_send(fixture->peer, "x", 1, 0), 1);
+		}
+		assert_int_equal(node_run(fixture->node), 0);
+		assert_int_equal(seen.compressed, !full);
+	}
+	disk_is_full = false;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -211,6 +248,7 @@ int main(void)
 		TEST(many_connections_at_once_let_messages_have_their_turn),
 		TEST(a_run_has_as_much_time_as_what_it_gives_way_to),
 		TEST(a_turn_in_which_nothing_came_is_not_followed_by_another_at_once),
+		TEST(what_is_old_is_compressed_unless_the_disk_is_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
