@@ -475,8 +475,8 @@ static int row_batch(
 		return r;
 	}
 	ret->count = 0;
-	while (number <= seq && chunk_next(&records, &record)) {
-		if (!batch_view_read(number, record, ret)) {
+	while (number <= seq && records.size > 0) {
+		if (!chunk_next(&records, &record) || !batch_view_read(number, record, ret)) {
 			return -EBADMSG;
 		}
 		number += ret->count;
@@ -575,12 +575,11 @@ bool ledger_walk_next(struct ledger_walk *walk, uint64_t *ret_seq, struct bytes 
 	struct bytes key, row;
 
 	if (walk->rest.size > 0) {
-		uint64_t seq = *ret_seq + record_count(*ret_record);
-
-		if (chunk_next(&walk->rest, ret_record)) {
-			*ret_seq = seq;
-			return true;
+		*ret_seq += record_count(*ret_record);
+		if (!chunk_next(&walk->rest, ret_record)) {
+			*ret_record = (struct bytes){ walk->records, 0 };
 		}
+		return true;
 	}
 	return cursor_next(walk->cursor, &key, &row) &&
 	       walk_row(walk, key, row, ret_seq, ret_record);

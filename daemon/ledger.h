@@ -120,7 +120,10 @@ int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret);
 int record_entry(uint64_t first_seq, struct bytes record, uint64_t seq, struct entry *ret);
 /* Does the record that holds seq have its hash? NULL, or what does not hold. */
 const char *ledger_check(struct txn *txn, uint64_t seq);
-/* Walks the records in their order; of a row that is damaged the row itself comes, which is no record. Where there is no memory the transaction fails. */
+/*
+ * Walks the records in their order; of a row that is damaged the row itself comes, which is no record, and nothing for the rest of a chunk that
+ * is none. Where there is no memory the transaction fails.
+ */
 struct ledger_walk {
 	struct txn *txn;
 	struct cursor *cursor;

@@ -366,6 +366,54 @@ static void a_damaged_chunk_is_found(void **state)
 	world_free(world);
 }
 
+/* Nobody's disk does that: what a frame with the right checksum has goes on as no record does. */
+static void a_chunk_that_goes_on_as_nothing_does_is_found(void **state)
+{
+	CLEANUP(buffer_free) struct buffer changed = { 0 };
+	CLEANUP(freep) uint8_t *records = NULL;
+	struct rebuild_result rebuilt;
+	struct verify_result result;
+	uint64_t next, first, seq;
+	struct world *world = filled(&next);
+	struct bytes row, rest, record;
+	struct batch_view view;
+	struct entry entry;
+	struct txn *txn;
+	char words[40];
+	uint8_t key[8];
+
+	(void)state;
+	compress_all(world, always);
+	first = seq = rows_of(world).first_chunk;
+	put_be64(key, first);
+	assert_int_equal(txn_begin(world->store, true, &txn), 0);
+	assert_true(txn_get(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, &row));
+	rest.size = chunk_size(row);
+	rest.data = records = malloc(rest.size);
+	assert_non_null(records);
+	assert_int_equal(chunk_read(row, records), 0);
+	for (size_t i = 0; i < 20; i++) {
+		assert_true(chunk_next(&rest, &record));
+		assert_true(batch_view_read(seq, record, &view));
+		seq += view.count;
+	}
+	memset(records + (rest.data - records), 0xff, 4);
+	assert_true(chunk_write((struct bytes){ records, chunk_size(row) }, &changed));
+	txn_put(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, buffer_bytes(&changed));
+	assert_int_equal(txn_commit(txn), 0);
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(ledger_entry(txn, seq - 1, &entry), 0);
+	assert_int_equal(ledger_entry(txn, seq, &entry), -EBADMSG);
+	txn_abort(txn);
+	snprintf(words, sizeof(words), "batch at %" PRIu64 ":", seq);
+	world_verify(world, &result);
+	assert_non_null(strstr(result.details[0], words));
+	assert_int_equal(rebuild_run(world->store, 1 << 20, &rebuilt), REBUILD_E_LEDGER);
+	assert_non_null(strstr(rebuilt.why, words));
+	world_free(world);
+}
+
 /* A record that is damaged before stays alone, so that it is found as it would have been. */
 static void what_is_damaged_is_passed_over(void **state)
 {
@@ -615,6 +663,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_old_stays_as_it_is),
 		cmocka_unit_test(what_was_sent_long_ago_is_found_again),
 		cmocka_unit_test(a_damaged_chunk_is_found),
+		cmocka_unit_test(a_chunk_that_goes_on_as_nothing_does_is_found),
 		cmocka_unit_test(what_is_damaged_is_passed_over),
 		cmocka_unit_test(what_had_no_memory_is_compressed_later),
 		cmocka_unit_test(what_cannot_be_read_is_passed_over),
