@@ -12,7 +12,8 @@ enum {
 	SLICES = 4,
 	SLICE_REPORTS = 4096, /* after which a slice takes no more commits */
 	SLICE_COMMITS = 1024,
-	AHEAD = 4, /* entries whose beginnings are fetched ahead */
+	SLICE_BYTES = 8 << 20, /* of records out of chunks, the same: they lie in memory */
+	AHEAD = 4,             /* entries whose beginnings are fetched ahead */
 	AHEAD_BYTES = 256,
 	SENDER_AT = 22, /* in a submission */
 };
@@ -20,6 +21,7 @@ enum {
 struct slices {
 	struct txn *txn;
 	uint64_t next_seq;
+	struct ledger_walk walk; /* its chunk may have records of slices that are read yet */
 	/* The record that was read last, and where it begins. */
 	uint64_t seq;
 	struct bytes record;
@@ -210,7 +212,8 @@ static const char *commit_pass(struct slice *slice, struct batch_view view, bool
 static bool slice_is_full(const struct slice *slice)
 {
 	return slice->is_last || slice->is_other || slice->why || slice->error ||
-	       slice->report_count >= SLICE_REPORTS || slice->commit_count >= SLICE_COMMITS;
+	       slice->report_count >= SLICE_REPORTS || slice->commit_count >= SLICE_COMMITS ||
+	       slice->chunk_bytes >= SLICE_BYTES;
 }
 
 static void chunks_free(struct slice *slice)
@@ -236,13 +239,15 @@ static bool chunk_take(struct slice *slice, struct ledger_walk *walk)
 	return true;
 }
 
-static void slice_make(struct slices *slices, struct ledger_walk *walk, struct slice *slice)
+static void slice_make(struct slices *slices, struct slice *slice)
 {
+	struct ledger_walk *walk = &slices->walk;
 	struct batch_view view;
 
 	slice->report_count = 0;
 	slice->entry_count = 0;
 	slice->commit_count = 0;
+	slice->chunk_bytes = 0;
 	slice->is_other = false;
 	chunks_free(slice);
 	while (!slice_is_full(slice)) {
@@ -265,6 +270,7 @@ static void slice_make(struct slices *slices, struct ledger_walk *walk, struct s
 		} else if (!batch_view_read(slices->next_seq, slices->record, &view)) {
 			slice->why = "it is malformed";
 		} else {
+			slice->chunk_bytes += walk->records ? slices->record.size : 0;
 			slice->why = commit_pass(slice, view, walk->records != NULL);
 			slices->next_seq += view.count;
 		}
@@ -277,9 +283,8 @@ static void slice_make(struct slices *slices, struct ledger_walk *walk, struct s
 
 static void *read_ledger(void *data)
 {
-	CLEANUP(ledger_walk_close) struct ledger_walk walk;
 	struct slices *slices = data;
-	int r = ledger_walk_open(slices->txn, &walk);
+	int r = ledger_walk_open(slices->txn, &slices->walk);
 	bool more = true;
 
 	while (more) {
@@ -295,7 +300,7 @@ static void *read_ledger(void *data)
 			break;
 		}
 		slice->error = r;
-		slice_make(slices, &walk, slice);
+		slice_make(slices, slice);
 		more = !slice->is_last;
 		pthread_mutex_lock(&slices->lock);
 		slices->made++;
@@ -339,6 +344,7 @@ void slices_free(struct slices *slices)
 		pthread_mutex_unlock(&slices->lock);
 		pthread_join(slices->thread, NULL);
 	}
+	ledger_walk_close(&slices->walk);
 	pthread_cond_destroy(&slices->moved);
 	pthread_mutex_destroy(&slices->lock);
 	for (size_t i = 0; i < SLICES; i++) {

@@ -37,6 +37,7 @@ struct slice {
 	/* Chunks of the ledger that end in the slice; what lies in one goes with the slice. */
 	uint8_t **chunks;
 	size_t chunk_count, chunk_room;
+	size_t chunk_bytes;      /* of the records that came out of chunks */
 	bool is_other;           /* after them comes a commit that is to be folded as it came: */
 	struct batch_view other; /* this one */
 	bool is_last;

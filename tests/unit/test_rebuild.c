@@ -4,6 +4,7 @@
 
 #include "daemon/compress.h"
 #include "daemon/rebuild.h"
+#include "daemon/rebuild_read.h"
 
 /* So long that nothing remembers it as it lies in a report. */
 #define ACCEPTED_PLAN "plan-of-accepted-figures-with-quite-a-long-code"
@@ -431,6 +432,116 @@ static void random_histories_come_out_byte_for_byte(void **state)
 	}
 }
 
+enum {
+	SLICE_BYTES_MAX = (8 << 20) + LIMIT_CHUNK_BYTES_MAX, /* with the last record in it */
+	LIST_BYTES =
+		1024 * sizeof(size_t), /* a slice's list of commits or of chunks, when it is made */
+};
+
+static struct {
+	unsigned lists; /* that may be made yet; 0: as many as are wanted */
+	bool failed;
+} memory;
+
+void *__real_realloc(void *data, size_t size);
+void *__wrap_realloc(void *data, size_t size);
+
+void *__wrap_realloc(void *data, size_t size)
+{
+	if (!data && size == LIST_BYTES && memory.lists > 0 && --memory.lists == 0) {
+		memory.lists = 1;
+		__atomic_store_n(&memory.failed, true, __ATOMIC_RELEASE);
+		return NULL;
+	}
+	return __real_realloc(data, size);
+}
+
+/* Bytes of the submissions of a slice, each of which can be read. */
+static size_t slice_read(const struct slice *slice)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < slice->report_count; i++) {
+		const struct slice_report *report = &slice->reports[i];
+
+		for (uint32_t j = 0; j < report->body_size; j++) {
+			(void)*(const volatile uint8_t *)&report->body[j];
+		}
+		bytes += report->body_size;
+	}
+	return bytes;
+}
+
+/* Out of chunks they lie in memory: large ones are not taken by their number alone. */
+static void a_slice_has_a_bound_in_bytes(void **state)
+{
+	enum { RUNS = 32, EACH = 100 };
+	struct world *world = *state;
+	char note[LIMIT_TEXT_BYTES + 1] = "";
+	const struct slice *slice;
+	struct slices *slices;
+	struct txn *txn;
+	size_t bytes = 0;
+
+	memset(note, 'x', LIMIT_TEXT_BYTES);
+	for (uint32_t i = 0; i < RUNS * EACH; i++) {
+		struct report_spec spec = report_n("2022-05", 101, i + 1, i);
+
+		spec.note = note;
+		queue_submit(world, WARD_101, submission_of(WARD_101, i + 1, &spec, 1));
+		if (i % EACH == EACH - 1) {
+			assert_int_equal(world_run(world), 0);
+		}
+	}
+	compress(world);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(slices_new(txn, &slices), 0);
+	do {
+		size_t more;
+
+		slice = slices_next(slices);
+		more = slice_read(slice);
+		assert_true(more <= SLICE_BYTES_MAX);
+		bytes += more;
+	} while (!slice->is_last);
+	assert_int_equal(slice->error, 0);
+	assert_true(bytes > SLICE_BYTES_MAX);
+	slices_free(slices);
+	txn_abort(txn);
+}
+
+/* What was handed out before memory ran out can be read to its end. */
+static void a_reader_without_memory_takes_nothing_back(void **state)
+{
+	enum { SLOTS = 4, MOMENT_US = 2000, LONG_US = 50000 };
+	struct world *world = world_of(7919, 150);
+	const struct slice *slice;
+	struct slices *slices;
+	bool waited = false;
+	struct txn *txn;
+
+	(void)state;
+	compress(world);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	memory.lists = SLOTS + 1; /* of commits; the next is of chunks */
+	assert_int_equal(slices_new(txn, &slices), 0);
+	do {
+		slice = slices_next(slices);
+		usleep(MOMENT_US);
+		if (!waited && __atomic_load_n(&memory.failed, __ATOMIC_ACQUIRE)) {
+			usleep(LONG_US); /* the reader has ended */
+			waited = true;
+		}
+		slice_read(slice);
+	} while (!slice->is_last);
+	assert_true(waited);
+	assert_int_equal(slice->error, -ENOMEM);
+	memory.lists = 0;
+	slices_free(slices);
+	txn_abort(txn);
+	world_free(world);
+}
+
 /* A node goes on from the rebuilt state as it would have from the other. */
 static void a_node_goes_on_from_what_was_rebuilt(void **state)
 {
@@ -595,6 +706,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_histories_come_out_byte_for_byte),
+		cmocka_unit_test_setup_teardown(
+			a_slice_has_a_bound_in_bytes, world_set_up, world_tear_down),
+		cmocka_unit_test(a_reader_without_memory_takes_nothing_back),
 		cmocka_unit_test_setup_teardown(
 			a_node_goes_on_from_what_was_rebuilt, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(
