@@ -7,6 +7,7 @@ What fuzzing found lies beside the seeds and is left alone: `found-*` reaches co
 """
 
 import base64
+import ctypes
 import glob
 import hashlib
 import os
@@ -214,6 +215,67 @@ def client_seeds(rows):
     put('client', 'counter', b'\x0412\n')
 
 
+# The rows of fuzz_chunk.c ----------------------------------------------------------------------
+
+def ledger_record(first_seq, note, instant, entries):
+    """A record as docs/storage.md has it; entries are (kind, judgements, sender, signature, body)."""
+    head = struct.pack('<BBHq', 0, len(note), len(entries), instant)
+    leaves = packed = b''
+    for number, (kind, judgements, sender, signature, made) in enumerate(entries):
+        statement = client.encode([first_seq + number, instant, kind, sender,
+                                   hashlib.sha256(made).digest(), signature, judgements])
+        leaves += hashlib.sha256(b'\0' + statement).digest()
+        packed += struct.pack('<IB', len(made) | kind << 24, len(judgements) - 1) \
+            + bytes(judgements) + signature + made
+    return head + hashlib.sha256(head + note + leaves).digest() + note + packed
+
+
+def chunk(content, size=None):
+    """A row of what is in it, with the checksum that a mutation would not make."""
+    zstd = ctypes.CDLL('libzstd.so.1')
+    zstd.ZSTD_createCCtx.restype = ctypes.c_void_p
+    zstd.ZSTD_compress2.restype = ctypes.c_size_t
+    context = ctypes.c_void_p(zstd.ZSTD_createCCtx())
+    zstd.ZSTD_CCtx_setParameter(context, 201, 1)  # ZSTD_c_checksumFlag
+    frame = ctypes.create_string_buffer(len(content) + 1000)
+    used = zstd.ZSTD_compress2(context, frame, ctypes.c_size_t(len(frame)), content,
+                               ctypes.c_size_t(len(content)))
+    zstd.ZSTD_freeCCtx(context)
+    return struct.pack('<II', 1, len(content) if size is None else size) + frame.raw[:used]
+
+
+def chunk_seeds(names, made):
+    def row(name, first_seq, data, place=0):
+        put('chunk', name, struct.pack('>Q', first_seq) + struct.pack('<I', place) + data)
+
+    def content(*records):
+        return b''.join(struct.pack('<I', len(data)) + data for data in records)
+
+    signature = {title: data for data, title in names.items() if title.endswith(' signature')}
+    entries = [(kind, judgements, key.public, signature[f'{title} signature'], made[title])
+               for kind, judgements, key, title in (
+                   (2, [0], examples.OPERATOR, 'publication'), (3, [1, 2, 18], examples.WARD, 'submission'),
+                   (4, [0], examples.CHILD, 'rollup'), (5, [0, 0], examples.REVIEWER, 'review'),
+                   (6, [0], examples.OPERATOR, 'invitation'))]
+    note = client.decode(made['checkpoint']).encode()
+    one, three, five = (ledger_record(first_seq, note, 1654336800500, which) for first_seq, which in (
+        (40, entries[1:2]), (41, entries[:3]), (44, entries)))
+    shown = read('docs', 'storage.md').split('\n### ledger\n')[1].split('```hex\n')[1].split('```')[0]
+    key, shown = shown.split(':')
+    row('record', int(key, 16), bytes.fromhex(shown), 700)
+    row('record-of-five', 44, five, 4000)
+    row('record-of-the-last', 2 ** 64 - 3, ledger_record(-3, note, -1, entries), 12)
+    row('record-cut', 41, three[:-1])
+    row('record-and-more', 41, three + b'\0')
+    row('chunk', 40, chunk(content(one, three, five)), 100)
+    row('chunk-cut', 40, chunk(content(one, three))[:-1])
+    row('chunk-of-more', 40, chunk(content(one), 2 ** 22))
+    row('chunk-of-less', 40, chunk(content(one), 5))
+    row('chunk-with-a-gap', 40, chunk(content(one, b'\0' * 60, five)))
+    row('chunk-without-end', 40, chunk(content(one, five)[:-1]))
+    row('content', 40, content(one, three), 65)
+
+
 # Tables and files ------------------------------------------------------------------------------
 
 def table_seeds():
@@ -291,6 +353,7 @@ def main():
     put('receipt', 'note', client.decode(made['checkpoint']))
     put('tree', 'small', struct.pack('<HHHBQQ', 7, 5, 3, 1, 2 ** 63, 77) + b'\x05' * 96)
     put('tree', 'large', struct.pack('<HHHBQQ', 599, 512, 400, 2, 600, 599) + b'\x05' * 320)
+    chunk_seeds(names, made)
     dispatch_seeds(frames)
     client_seeds(rows)
     table_seeds()
