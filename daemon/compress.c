@@ -7,6 +7,10 @@
 #include "daemon/chunk.h"
 #include "daemon/ledger.h"
 
+enum {
+	LOOK_BYTES = 32 << 10, /* what a row that does not fit counts as */
+};
+
 /* Records that become one row. */
 struct group {
 	struct buffer records;
@@ -160,7 +164,7 @@ int compress_step(struct store *store, struct instant before, bool *ret_more)
 		group_clear(&group, behind);
 		full = group_fill(&group, txn, before, &behind);
 		r = full ? group_write(&group, txn) : 0;
-		size += group.plain_size;
+		size += group.plain_size > LOOK_BYTES ? group.plain_size : LOOK_BYTES;
 	}
 	buffer_free(&group.records);
 	behind = full ? behind : group.first_seq;

@@ -577,6 +577,7 @@ bool ledger_walk_next(struct ledger_walk *walk, uint64_t *ret_seq, struct bytes 
 	if (walk->rest.size > 0) {
 		*ret_seq += record_count(*ret_record);
 		if (!chunk_next(&walk->rest, ret_record)) {
+			/* What is left of the chunk is none. */
 			*ret_record = (struct bytes){ walk->records, 0 };
 		}
 		return true;
