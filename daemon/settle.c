@@ -256,8 +256,12 @@ int intake_flush(struct intake *intake)
 
 int intake_settle(struct intake *intake)
 {
-	int r = intake_wait(intake);
+	int r;
 
+	if (intake->compressing.begun && !intake_is_behind(intake)) {
+		return 0; /* what is read is there, and does not change by that */
+	}
+	r = intake_wait(intake);
 	return r < 0 || !intake_is_behind(intake) ? r : write_all(intake, false);
 }
 
