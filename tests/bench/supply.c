@@ -275,6 +275,7 @@ int sender_new(const struct units *units, enum supply_mix mix, size_t index, siz
 		sender->revision = (life + 1) * LIFE;
 		sender->counter = sender->revision;
 		sender->number = index;
+		sender->seed = (uint64_t)index << 32 | life;
 		r = obligations_make(sender, wards, ward_count, mix, index, count);
 	}
 	if (r == 0 && sender->count == 0) {
