@@ -173,7 +173,8 @@ static int ask_numbers(struct load *load, enum message_type type)
 
 	writer_reset(&load->body);
 	writer_array(&load->body, 0);
-	if (r == 0 && type == MESSAGE_STATUS) { /* it counts what the tables have: first they have all */
+	if (r == 0 &&
+		type == MESSAGE_STATUS) { /* it counts what the tables have: first they have all */
 		r = asker_ask(load, MESSAGE_CHECKPOINT, &data);
 	}
 	if (r == 0) {
