@@ -15,6 +15,7 @@
  */
 #include "daemon/forward.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -505,6 +506,7 @@ static uint16_t origin_place(struct sources *sources, const struct rollup_origin
 	for (; sources->origin_slots[slot]; slot = (slot + 1) % SOURCE_SLOTS) {
 		uint16_t place = (uint16_t)(sources->origin_slots[slot] - 1);
 
+		assert(place < sources->origin_count);
 		if (is_same_origin(&sources->origins[place], origin)) {
 			return place;
 		}

@@ -726,12 +726,15 @@ int ledger_back(struct txn *txn, enum entry_kind kind, struct instant until, uin
 
 	while (r == 0 && seq > 0) {
 		r = ledger_batch(txn, seq, &view);
-		if (r == 0 && view.instant.ms <= until.ms) {
+		if (r < 0) {
+			break;
+		}
+		if (view.instant.ms <= until.ms) {
 			looked += view.count;
 			r = looked <= max ? batch_back(&view, kind, places, fn, data) : 1;
 		}
-		if (r == 0 && view.first_seq == 0) {
-			r = -EBADMSG;
+		if (view.first_seq == 0) {
+			return -EBADMSG;
 		}
 		seq = view.first_seq - 1;
 	}
