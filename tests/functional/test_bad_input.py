@@ -34,6 +34,7 @@ class BadInput(harness.NodeCase):
     def snapshot(self):
         """What must not change, and the refusals counted so far."""
         with self.city.session() as session:
+            session.checkpoint()  # the tables have everything then: status counts what they have
             status = session.status()
             return ({name: status[name] for name in ('seq', 'entries', 'reports', 'cells')},
                     session.figures(PLAN), session.list(), status['refusals'])
