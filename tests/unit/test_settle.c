@@ -483,6 +483,8 @@ static uint32_t first_revision(uint32_t number)
 /* What is old and fills a chunk, compressed in the background with such an outcome, which a poll tells. */
 static int compress_played(struct scene *scene, int outcome)
 {
+	int r;
+
 	begin_large(scene, scene->first);
 	assert_int_equal(intake_settle(scene->world->intake), 0);
 	assert_int_equal(intake_poll(scene->world->intake), 0); /* it was woken for that */
@@ -490,8 +492,9 @@ static int compress_played(struct scene *scene, int outcome)
 	intake_compress_begin(scene->world->intake, (struct instant){ INT64_MAX });
 	assert_true(intake_is_settling(scene->world->intake));
 	wait_for_wake(scene);
+	r = intake_poll(scene->world->intake);
 	played.settle_outcome = 0;
-	return intake_poll(scene->world->intake);
+	return r;
 }
 
 /* Everything is where it was, and it is tried again. */
