@@ -332,8 +332,8 @@ static inline void world_queue(
 }
 
 /* Each takes the bytes over. */
-static inline void queue_submit_signed(struct world *world, enum party peer, struct buffer bytes,
-	const struct signature *signature)
+static inline void queue_signed_list(struct world *world, enum message_type type, enum party peer,
+	struct buffer bytes, const struct signature *signature)
 {
 	struct writer writer;
 
@@ -344,7 +344,22 @@ static inline void queue_submit_signed(struct world *world, enum party peer, str
 	writer_bin(&writer, signature->data, SIGNATURE_SIZE);
 	writer_int(&writer, 0);
 	buffer_free(&bytes);
-	world_queue(world, MESSAGE_SUBMIT, peer, writer_take(&writer));
+	world_queue(world, type, peer, writer_take(&writer));
+}
+
+static inline void queue_submit_signed(struct world *world, enum party peer, struct buffer bytes,
+	const struct signature *signature)
+{
+	queue_signed_list(world, MESSAGE_SUBMIT, peer, bytes, signature);
+}
+
+static inline void queue_review(struct world *world, enum party reviewer, struct buffer bytes)
+{
+	struct key_pair pair = party_pair(reviewer);
+	struct signature signature;
+
+	sign_bytes(&pair, buffer_bytes(&bytes), &signature);
+	queue_signed_list(world, MESSAGE_REVIEW, reviewer, bytes, &signature);
 }
 
 static inline void queue_submit(struct world *world, enum party sender, struct buffer bytes)
@@ -623,6 +638,20 @@ static inline int publish(
 		world, OPERATOR, publication_of(OPERATOR, kind, name, text, world->now), false);
 	assert_int_equal(world_run(world), 0);
 	return answer_of(world, 0).code;
+}
+
+/* A key for the party, which reviews for the city. */
+static inline void enroll_reviewer(struct world *world, enum party party)
+{
+	CLEANUP(buffer_free) struct buffer keys = { 0 };
+	struct key_pair pair = party_pair(party);
+	char hex[KEY_TEXT_SIZE];
+
+	public_key_format(&pair.public, hex);
+	buffer_printf(&keys,
+		"# key\nkey,unit,role,from,to,name\n%s,1,reviewer,2022-01-01,,reviewer\n", hex);
+	buffer_append(&keys, "", 1);
+	assert_int_equal(publish(world, PUBLICATION_KEYS, "more", (const char *)keys.data), -1);
 }
 
 static inline void world_keys_text(struct buffer *ret)

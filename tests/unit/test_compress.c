@@ -50,11 +50,9 @@ static void queue_report(struct world *world, uint64_t i)
 static void queue_extension(struct world *world, uint64_t counter)
 {
 	struct key_pair pair = party_pair(REVIEWER);
-	struct signature signature;
-	struct writer bytes, body;
+	struct writer bytes;
 
 	writer_init(&bytes);
-	writer_init(&body);
 	review_write_begin(&bytes, &pair.public, counter, at("2022-06-01"), 1);
 	act_write(&bytes, &(struct act){ .kind = ACT_EXTEND,
 				  .plan = bytes_of("p"),
@@ -63,14 +61,7 @@ static void queue_extension(struct world *world, uint64_t counter)
 				  .unit = 101,
 				  .until = { world->now.ms + (int64_t)counter * 86400000 },
 				  .reason = bytes_of("gia hạn") });
-	sign_bytes(&pair, writer_bytes(&bytes), &signature);
-	writer_array(&body, 1);
-	writer_array(&body, 3);
-	writer_bin(&body, bytes.buffer.data, bytes.buffer.size);
-	writer_bin(&body, signature.data, SIGNATURE_SIZE);
-	writer_int(&body, 0);
-	writer_free(&bytes);
-	world_queue(world, MESSAGE_REVIEW, REVIEWER, writer_take(&body));
+	queue_review(world, REVIEWER, writer_take(&bytes));
 }
 
 /* A commit an hour. */
@@ -137,16 +128,9 @@ static void told_of(struct world *world, struct buffer *ret)
 
 static struct world *filled(uint64_t *next)
 {
-	CLEANUP(buffer_free) struct buffer keys = { 0 };
 	struct world *world = world_new();
-	struct key_pair reviewer = party_pair(REVIEWER);
-	char hex[KEY_TEXT_SIZE];
 
-	public_key_format(&reviewer.public, hex);
-	buffer_printf(&keys,
-		"# key\nkey,unit,role,from,to,name\n%s,1,reviewer,2022-01-01,,reviewer\n", hex);
-	buffer_append(&keys, "", 1);
-	assert_int_equal(publish(world, PUBLICATION_KEYS, "more", (const char *)keys.data), -1);
+	enroll_reviewer(world, REVIEWER);
 	*next = 0;
 	fill(world, COMMITS, next);
 	return world;

@@ -125,11 +125,9 @@ static void queue_random_review(struct history *history)
 {
 	struct key_pair pair = party_pair(REVIEWER);
 	size_t count = 1 + below(history, 3);
-	struct signature signature;
-	struct writer bytes, body;
+	struct writer bytes;
 
 	writer_init(&bytes);
-	writer_init(&body);
 	review_write_begin(
 		&bytes, &pair.public, ++history->counters[REVIEWER], at("2022-06-01"), count);
 	for (size_t i = 0; i < count; i++) {
@@ -160,14 +158,7 @@ static void queue_random_review(struct history *history)
 				.reason = bytes_of("vì"),
 			});
 	}
-	sign_bytes(&pair, writer_bytes(&bytes), &signature);
-	writer_array(&body, 1);
-	writer_array(&body, 3);
-	writer_bin(&body, bytes.buffer.data, bytes.buffer.size);
-	writer_bin(&body, signature.data, SIGNATURE_SIZE);
-	writer_int(&body, 0);
-	writer_free(&bytes);
-	world_queue(history->world, MESSAGE_REVIEW, REVIEWER, writer_take(&body));
+	queue_review(history->world, REVIEWER, writer_take(&bytes));
 }
 
 static void queue_random_rollup(struct history *history)
@@ -293,17 +284,10 @@ static void history_run(struct history *history, size_t commits)
 
 static struct world *world_of(uint32_t seed, size_t commits)
 {
-	CLEANUP(buffer_free) struct buffer keys = { 0 };
 	struct world *world = world_new();
 	struct history history = { .world = world, .seed = seed, .epoch = 1 };
-	struct key_pair reviewer = party_pair(REVIEWER);
-	char hex[KEY_TEXT_SIZE];
 
-	public_key_format(&reviewer.public, hex);
-	buffer_printf(&keys,
-		"# key\nkey,unit,role,from,to,name\n%s,1,reviewer,2022-01-01,,reviewer\n", hex);
-	buffer_append(&keys, "", 1);
-	assert_int_equal(publish(world, PUBLICATION_KEYS, "more", (const char *)keys.data), -1);
+	enroll_reviewer(world, REVIEWER);
 	assert_int_equal(publish(world, PUBLICATION_PLAN, ACCEPTED_PLAN, ACCEPTED_HEAD), -1);
 	history_run(&history, commits);
 	return world;
