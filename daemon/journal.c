@@ -295,9 +295,14 @@ bool journal_has_room(const struct journal *journal, size_t size)
 		       journal->segment_bytes;
 }
 
+size_t journal_newer_bytes(const struct journal *journal)
+{
+	return journal->segments[journal->newer].used;
+}
+
 bool journal_is_filling(const struct journal *journal)
 {
-	return journal->segments[journal->newer].used > journal->segment_bytes / 4 * 3;
+	return journal_newer_bytes(journal) > journal->segment_bytes / 4 * 3;
 }
 
 int journal_place(

@@ -42,6 +42,8 @@ int journal_adopt(struct journal *journal, struct journal_record record);
 bool journal_is_adopted(const struct journal *journal);
 /* Is there room for a record of so many bytes? */
 bool journal_has_room(const struct journal *journal, size_t size);
+/* That records take in the segment that they go to. */
+size_t journal_newer_bytes(const struct journal *journal);
 /* More than three quarters of the segment that records go to. */
 bool journal_is_filling(const struct journal *journal);
 /* Takes the place of the next record and borrows its parts until journal_write has returned. 0 or -ENOMEM. */

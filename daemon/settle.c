@@ -178,15 +178,20 @@ static bool may_begin(const struct intake *intake)
 	return older == 0;
 }
 
-/* Is there as much of what nobody writes yet as there may be? */
+/*
+ * Is there as much of what nobody writes yet as there may be? The less at once, the less a flush of the journal waits for; but a record that
+ * changed is written each time, with its page.
+ */
 static bool is_due(const struct intake *intake)
 {
+	size_t journal = journal_newer_bytes(intake->journal);
+	size_t held = held_bytes(intake->held);
 	uint64_t begun = worker_is_busy(intake->settler) && !intake->compressing.begun
 				 ? intake->settling.size
 				 : intake->tables_size;
 
-	return journal_is_filling(intake->journal) ||
-	       held_bytes(intake->held) >= LIMIT_HELD_BYTES ||
+	return journal_is_filling(intake->journal) || held >= LIMIT_HELD_BYTES ||
+	       (journal >= LIMIT_SETTLE_BYTES && held <= journal / LIMIT_SETTLE_SHARE) ||
 	       intake->peaks.size - begun >= LIMIT_HELD_ENTRIES;
 }
 

@@ -143,7 +143,8 @@ static void a_cleared_one_is_empty_and_takes_more(void **state)
 }
 
 /* Reports are taken until they are written in the background: how many entries that took. */
-static uint64_t entries_held(struct world *world, size_t commits, size_t in_commit)
+static uint64_t entries_held(
+	struct world *world, size_t commits, size_t in_commit, const char *note)
 {
 	uint64_t begun = intake_seq(world->intake);
 	uint64_t counter = 0;
@@ -153,6 +154,7 @@ static uint64_t entries_held(struct world *world, size_t commits, size_t in_comm
 		for (size_t j = 0; j < in_commit; j++) {
 			struct report_spec spec = report_n("2022-05", 101, ++revision, 1);
 
+			spec.note = note;
 			queue_submit(world, WARD_101, submission_of(WARD_101, ++counter, &spec, 1));
 		}
 		assert_int_equal(world_run(world), 0);
@@ -168,11 +170,34 @@ static void entries_are_held_back_up_to_a_bound(void **state)
 
 	world->hold = true;
 	world_reopen(world, LARGE_MAP_BYTES);
-	assert_int_equal(entries_held(world, LIMIT_HELD_ENTRIES / IN_COMMIT + 2, IN_COMMIT),
+	assert_int_equal(entries_held(world, LIMIT_HELD_ENTRIES / IN_COMMIT + 2, IN_COMMIT, "r"),
 		LIMIT_HELD_ENTRIES);
 	assert_true(intake_is_behind(world->intake));
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_false(intake_is_behind(world->intake));
+	assert_verified(world);
+}
+
+/* Entries of which each changes the same record: they are written before a segment is full. */
+static void much_of_the_journal_for_few_records_is_written(void **state)
+{
+	enum {
+		IN_COMMIT = 64,
+		SEGMENT_BYTES = 32 << 20,
+		NOTE_BYTES = 1000,
+		ENTRY_BYTES = 150 + NOTE_BYTES
+	};
+	const uint64_t commits = LIMIT_SETTLE_BYTES / ENTRY_BYTES / IN_COMMIT;
+	struct world *world = *state;
+	char note[NOTE_BYTES + 1];
+
+	memset(note, 'n', NOTE_BYTES);
+	note[NOTE_BYTES] = '\0';
+	world->hold = true;
+	world_reopen(world, 8L * SEGMENT_BYTES);
+	assert_in_range(entries_held(world, 2 * commits, IN_COMMIT, note),
+		(commits - commits / 8) * IN_COMMIT, (commits + commits / 8) * IN_COMMIT);
+	assert_int_equal(intake_settle(world->intake), 0);
 	assert_verified(world);
 }
 
@@ -185,7 +210,7 @@ static void the_journal_is_filled_up_to_a_bound(void **state)
 
 	world->hold = true;
 	world_reopen(world, 8 * SEGMENT_BYTES);
-	most = entries_held(world, SEGMENT_BYTES / ENTRY_BYTES_MIN / IN_COMMIT, IN_COMMIT);
+	most = entries_held(world, SEGMENT_BYTES / ENTRY_BYTES_MIN / IN_COMMIT, IN_COMMIT, "r");
 	assert_in_range(most, SEGMENT_BYTES / 4 * 3 / 400, SEGMENT_BYTES / ENTRY_BYTES_MIN);
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_verified(world);
@@ -269,6 +294,7 @@ int main(void)
 		HELD(a_cleared_one_is_empty_and_takes_more),
 		TEST(entries_are_held_back_up_to_a_bound),
 		TEST(the_journal_is_filled_up_to_a_bound),
+		TEST(much_of_the_journal_for_few_records_is_written),
 		TEST(memory_is_held_up_to_a_bound),
 	};
 
