@@ -178,30 +178,39 @@ static bool may_begin(const struct intake *intake)
 	return older == 0;
 }
 
-/*
- * Is there as much of what nobody writes yet as there may be? The less at once, the less a flush of the journal waits for; but a record that
- * changed is written each time, with its page.
- */
+/* Is there as much of what nobody writes yet as there may be? */
 static bool is_due(const struct intake *intake)
 {
-	size_t journal = journal_newer_bytes(intake->journal);
-	size_t held = held_bytes(intake->held);
 	uint64_t begun = worker_is_busy(intake->settler) && !intake->compressing.begun
 				 ? intake->settling.size
 				 : intake->tables_size;
 
-	return journal_is_filling(intake->journal) || held >= LIMIT_HELD_BYTES ||
-	       (journal >= LIMIT_SETTLE_BYTES && held <= journal / LIMIT_SETTLE_SHARE) ||
+	return journal_is_filling(intake->journal) ||
+	       held_bytes(intake->held) >= LIMIT_HELD_BYTES ||
 	       intake->peaks.size - begun >= LIMIT_HELD_ENTRIES;
+}
+
+/*
+ * Is it better written before that? The less at once, the less a flush of the journal waits for; but a record that changed is written each time,
+ * with its page.
+ */
+static bool is_better_now(const struct intake *intake)
+{
+	size_t bytes = journal_newer_bytes(intake->journal);
+
+	return bytes >= LIMIT_SETTLE_BYTES &&
+	       held_bytes(intake->held) <= bytes / LIMIT_SETTLE_SHARE;
 }
 
 void settle_begin(struct intake *intake, bool anyhow)
 {
-	if (!intake->journal || !(anyhow || is_due(intake))) {
+	if (!intake->journal) {
 		return;
 	}
-	if (!anyhow) { /* it is not put off any more */
-		settle_wait(intake);
+	if (!anyhow && is_due(intake)) {
+		settle_wait(intake); /* it is not put off any more */
+	} else if (!anyhow && !is_better_now(intake)) {
+		return;
 	}
 	if (!may_begin(intake) || run_land(intake) != 0 || !may_begin(intake)) {
 		return;

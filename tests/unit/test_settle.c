@@ -469,6 +469,28 @@ static void a_run_without_room_in_either_segment_waits_for_the_tables(void **sta
 	assert_settled(scene, scene->filled);
 }
 
+/* Segments as large as they get. */
+static int set_up_large(void **state)
+{
+	*state = scene_new(8L * LIMIT_JOURNAL_BYTES);
+	return 0;
+}
+
+/* It is only better to write it, and not done while the tables are being written. */
+static void much_of_the_journal_waits_for_no_tables(void **state)
+{
+	enum { RUN_BYTES = 200 << 10 }; /* that the journal has of a large run at least */
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	for (int i = 0; i <= LIMIT_SETTLE_BYTES / RUN_BYTES + 1; i++) {
+		begin_large(scene, i % 2 ? scene->second : scene->first);
+	}
+	assert_true(intake_is_settling(scene->world->intake));
+	assert_int_equal(played.settles, 1);
+	assert_settled(scene, scene->filled + first_report().values[0].number);
+}
+
 enum {
 	HISTORY_MONTHS = 6,
 	HISTORY_REVISIONS = 3,
@@ -699,6 +721,8 @@ int main(void)
 		TEST(a_run_larger_than_the_journal_goes_to_the_tables),
 		TEST(a_run_without_room_in_its_segment_goes_to_the_other),
 		TEST(a_run_without_room_in_either_segment_waits_for_the_tables),
+		cmocka_unit_test_setup_teardown(
+			much_of_the_journal_waits_for_no_tables, set_up_large, tear_down),
 		TEST(a_pipeline_answers_and_leaves_the_same_as_one_commit_after_the_other),
 		TEST(tables_written_in_the_background_are_the_same),
 		TEST(repeats_and_conflicts_in_a_pipeline_are_answered_the_same),
