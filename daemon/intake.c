@@ -240,7 +240,7 @@ int journal_begin(struct intake *intake)
 
 static int make_threads(struct intake *intake, size_t check_threads, bool hold)
 {
-	int r = checks_new(check_threads, &intake->checks);
+	int r = readings_new(check_threads, &intake->readings);
 
 	intake->wake = -1;
 	if (r || !hold) {
@@ -321,7 +321,7 @@ void intake_free(struct intake *intake)
 		ids_free(intake->fold.ids);
 		held_free(intake->held);
 		journal_close(intake->journal);
-		checks_free(intake->checks);
+		readings_free(intake->readings);
 		catalog_free(intake->catalog);
 		writer_free(&intake->reply);
 		writer_free(&intake->receipt);

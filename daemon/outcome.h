@@ -4,10 +4,10 @@
  */
 #pragma once
 
-#include "daemon/checks.h"
 #include "daemon/intake.h"
 #include "daemon/journal.h"
 #include "daemon/proof.h"
+#include "daemon/reading.h"
 #include "daemon/worker.h"
 
 enum outcome_kind {
@@ -77,12 +77,11 @@ struct intake {
 	int landed;                     /* what became of the last that was */
 	struct worker *writer;          /* of the journal */
 	struct worker *settler;
-	int wake;              /* eventfd of both; -1: there are none */
-	struct checks *checks; /* of this run's submissions, in their order */
-	size_t check_next;     /* the number of the next submission's */
-	struct peaks peaks;    /* of the tree over all entries, with those under way */
-	uint64_t durable_size; /* entries on disk */
-	uint64_t tables_size;  /* entries that the tables have */
+	int wake;                  /* eventfd of both; -1: there are none */
+	struct readings *readings; /* this run's submissions, in their order */
+	struct peaks peaks;        /* of the tree over all entries, with those under way */
+	uint64_t durable_size;     /* entries on disk */
+	uint64_t tables_size;      /* entries that the tables have */
 	struct instant last_instant;
 	uint64_t commits;
 	uint64_t refusals[JUDGEMENT_COUNT];
@@ -147,10 +146,10 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 /* Gives each message its turn: connection by connection, in the order of their first messages. */
 void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count);
 /*
- * Checks the signatures of all submissions in messages that are not refused yet, before the first
+ * Reads all submissions in messages that are not refused yet and checks their signatures, before the first
  * is taken, and refuses a submit or review whose body is none. 0 or -errno.
  */
-int intake_check(struct intake *intake, struct slot *slots, size_t count);
+int intake_read(struct intake *intake, struct slot *slots, size_t count);
 /*
  * Takes one message: judges, folds, and appends what counts to the batch. 0; 1 when it is refused
  * after it may have changed something: the run must start again without it; -EBADMSG for another body

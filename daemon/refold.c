@@ -12,10 +12,13 @@ static int refold_submission(struct refold *refold, struct fold *fold, const str
 	struct fold_signer signer;
 	uint32_t counted;
 	int r;
-	const char *error =
-		review ? review_read_whole(entry->body, &submission, refold->acts)
-		       : submission_read_whole(entry->body, &submission, refold->reports);
+	const char *error = review ? review_read(entry->body, &submission)
+				   : submission_read(entry->body, &submission);
 
+	if (!error) {
+		error = review ? review_read_acts(&submission, refold->acts)
+			       : submission_read_reports(&submission, refold->reports);
+	}
 	if (error || !fold_signer_find(fold, &submission.sender, &signer, problems)) {
 		return REFOLD_E_ENTRY;
 	}

@@ -147,7 +147,7 @@ static bool look(struct intake *intake)
  */
 static int take_all(struct intake *intake, struct run *run)
 {
-	int r = intake_check(intake, run->slots, run->count);
+	int r = intake_read(intake, run->slots, run->count);
 	size_t bytes = 0;
 
 	for (size_t i = 0; r == 0 && i < run->count; i++) {

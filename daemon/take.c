@@ -103,27 +103,6 @@ bool may_deliver(const struct intake *intake, const struct intake_message *messa
 	return false;
 }
 
-/* What stands under one signature. */
-union signed_list {
-	struct report reports[LIMIT_REPORTS_PER_SUBMISSION];
-	struct act acts[LIMIT_REPORTS_PER_SUBMISSION];
-};
-
-/* Reads all of it, so that nothing that is not one is ever signed for. */
-static bool submission_check(int64_t type, struct bytes bytes, struct submission *ret,
-	union signed_list *ret_list, struct problems *problems)
-{
-	const char *why = type == MESSAGE_REVIEW
-				  ? review_read_whole(bytes, ret, ret_list->acts)
-				  : submission_read_whole(bytes, ret, ret_list->reports);
-
-	if (why) {
-		problems_add(
-			problems, -1, REFUSED_MALFORMED, "%s: %s", message_row(type)->name, why);
-	}
-	return !why;
-}
-
 /* It stays with its sender: the report is held, and the proof of it is to be restored. */
 static void damaged_entry(uint64_t seq, struct problems *problems)
 {
@@ -167,14 +146,14 @@ static int find_body(struct intake *intake, uint64_t seq, struct bytes *ret)
 }
 
 /* Finds a repeat: the same id with the same bytes, in the ledger or in this very commit. */
-static int find_repeat(struct intake *intake, const struct submission *submission,
-	const struct fold_signer *signer, struct bytes bytes, struct outcome *outcome,
-	struct problems *problems, bool *ret_found)
+static int find_repeat(struct intake *intake, const struct reading *reading,
+	const struct fold_signer *signer, struct outcome *outcome, struct problems *problems,
+	bool *ret_found)
 {
 	uint64_t seq = 0;
 	uint64_t first = batch_next_seq(intake->run->batch) - batch_count(intake->run->batch);
 	struct bytes held;
-	int r = ids_find(intake->fold.ids, signer->party, submission->counter, &seq);
+	int r = ids_find(intake->fold.ids, signer->party, reading->submission.counter, &seq);
 
 	*ret_found = seq > 0;
 	if (r < 0 || seq == 0) {
@@ -190,14 +169,15 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 			return r;
 		}
 	}
-	if (!bytes_equal(bytes, held) && seq <= intake->tables_size &&
+	if (!bytes_equal(reading->bytes, held) && seq <= intake->tables_size &&
 		ledger_check(intake->fold.txn, seq)) {
 		damaged_entry(seq, problems); /* then nobody knows which bytes they were */
 		return 0;
 	}
-	if (!bytes_equal(bytes, held)) {
+	if (!bytes_equal(reading->bytes, held)) {
 		problems_add(problems, -1, REFUSED_ID_CONFLICT,
-			"counter %" PRIu64 " was used for other bytes", submission->counter);
+			"counter %" PRIu64 " was used for other bytes",
+			reading->submission.counter);
 		return ids_highest(intake->fold.ids, signer->party, &outcome->highest);
 	}
 	outcome->kind = seq >= first ? OUTCOME_ENTRY_AGAIN : OUTCOME_HELD;
@@ -208,32 +188,31 @@ static int find_repeat(struct intake *intake, const struct submission *submissio
 }
 
 static int take_submission(struct intake *intake, const struct intake_message *message,
-	struct bytes bytes, const uint8_t *signature, struct outcome *outcome,
-	struct problems *problems)
+	const uint8_t *signature, struct outcome *outcome, struct problems *problems)
 {
+	const struct reading *reading = readings_next(intake->readings);
+	const struct submission *submission = &reading->submission;
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
-	bool review = message->type == MESSAGE_REVIEW;
-	union signed_list list;
-	struct submission submission;
 	struct fold_signer signer = { 0 };
-	size_t check = intake->check_next++;
-	struct hash digest;
+	uint64_t seq = batch_next_seq(intake->run->batch);
 	uint32_t counted;
 	bool found = false;
 	bool valid;
 	int r = 0;
 
-	if (!submission_check(message->type, bytes, &submission, &list, problems)) {
+	if (reading->why) {
+		problems_add(problems, -1, REFUSED_MALFORMED, "%s: %s",
+			message_row(message->type)->name, reading->why);
 		return 0;
 	}
-	outcome->counter = submission.counter;
-	if (!may_deliver(intake, message, &submission.sender, problems)) {
+	outcome->counter = submission->counter;
+	if (!may_deliver(intake, message, &submission->sender, problems)) {
 		return 0;
 	}
 	/* A key that has ended still gets the receipts of what it sent before. */
-	valid = fold_signer_find(&intake->fold, &submission.sender, &signer, problems);
+	valid = fold_signer_find(&intake->fold, &submission->sender, &signer, problems);
 	if (signer.party) {
-		r = find_repeat(intake, &submission, &signer, bytes, outcome, problems, &found);
+		r = find_repeat(intake, reading, &signer, outcome, problems, &found);
 	}
 	if (r == 0 && found && outcome->kind != OUTCOME_REFUSED) {
 		problems->count = 0;
@@ -242,29 +221,30 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 		return r;
 	}
 	if (signer.role != ROLE_REPORTER && signer.role != ROLE_COLLECTOR &&
-		!(review && signer.role == ROLE_REVIEWER)) {
+		!(reading->is_review && signer.role == ROLE_REVIEWER)) {
 		problems_add(problems, -1, REFUSED_NOT_PERMITTED, "a key of role %s signs no %s",
-			role_name(signer.role), review ? "acts" : "reports");
+			role_name(signer.role), reading->is_review ? "acts" : "reports");
 		return 0;
 	}
-	if (!checks_fit(intake->checks, check)) {
+	if (!reading->fits) {
 		signature_refuse(problems);
 		return 0;
 	}
 	if (!entry_has_room(intake, problems)) {
 		return 0;
 	}
-	hash_bytes(bytes, &digest);
-	r = review ? fold_review(&intake->fold, &submission, list.acts, &signer,
-			     batch_next_seq(intake->run->batch), judgements, &counted, problems)
-		   : fold_submission(&intake->fold, &submission, list.reports, &digest, &signer,
-			     batch_next_seq(intake->run->batch), judgements, &counted, problems);
+	r = reading->is_review
+		    ? fold_review(&intake->fold, submission, reading->list.acts, &signer, seq,
+			      judgements, &counted, problems)
+		    : fold_submission(&intake->fold, submission, reading->list.reports,
+			      &reading->digest, &signer, seq, judgements, &counted, problems);
 	if (r < 0 || counted == 0) {
 		return r;
 	}
 	intake->run->changed = true;
-	return entry_add(intake, review ? ENTRY_REVIEW : ENTRY_SUBMISSION, &submission.sender,
-		signature, &digest, judgements, submission.report_count, bytes, outcome);
+	return entry_add(intake, reading->is_review ? ENTRY_REVIEW : ENTRY_SUBMISSION,
+		&submission->sender, signature, &reading->digest, judgements,
+		submission->report_count, reading->bytes, outcome);
 }
 
 /* Reads one element of a submit and moves on; false if it is not one. */
@@ -294,24 +274,19 @@ static bool submit_check(struct bytes body)
 	return reader_ok(&reader);
 }
 
-/* Is it worth its check? What is malformed, held or of an unknown key is answered without one. */
-static int is_to_be_checked(struct intake *intake, struct bytes bytes, struct public_key *ret_key)
+/* Is its signature worth a check? What is malformed, held or of an unknown key is answered without one. */
+static int is_to_be_checked(struct intake *intake, const struct reading *reading)
 {
-	struct reader reader = reader_make(bytes);
-	const struct catalog_key *signer;
-	uint64_t counter, seq;
+	const struct catalog_key *signer =
+		reading->why ? NULL
+			     : catalog_key_find(intake->catalog, &reading->submission.sender);
+	uint64_t seq;
 	int r;
 
-	reader_array(&reader);
-	reader_str(&reader);
-	reader_int(&reader);
-	memcpy(ret_key->data, reader_bin_exact(&reader, KEY_SIZE), KEY_SIZE);
-	counter = (uint64_t)reader_int_between(&reader, 1, INT64_MAX);
-	signer = reader_ok(&reader) ? catalog_key_find(intake->catalog, ret_key) : NULL;
 	if (!signer) {
 		return 0;
 	}
-	r = ids_find(intake->fold.ids, signer->party, counter, &seq);
+	r = ids_find(intake->fold.ids, signer->party, reading->submission.counter, &seq);
 	if (r == -EBADMSG) {
 		return 0; /* it is damaged: who needs it is told when it is taken */
 	}
@@ -319,40 +294,41 @@ static int is_to_be_checked(struct intake *intake, struct bytes bytes, struct pu
 }
 
 /* Of a body that is a submit. 0 or -errno. */
-static int add_checks(struct intake *intake, struct bytes body)
+static int add_readings(struct intake *intake, const struct intake_message *message)
 {
-	struct reader reader = reader_make(body);
+	struct reader reader = reader_make(message->body);
 	uint32_t count = reader_array(&reader);
-	int r = 0;
 
-	for (uint32_t i = 0; i < count && r == 0; i++) {
-		struct public_key key;
+	for (uint32_t i = 0; i < count; i++) {
+		struct reading *reading;
 		struct bytes bytes;
 		const uint8_t *signature;
-		int wanted;
+		int r;
 
 		submit_read(&reader, &bytes, &signature);
-		wanted = is_to_be_checked(intake, bytes, &key);
-		if (wanted < 0) {
-			return wanted;
+		r = readings_add(
+			intake->readings, message->type == MESSAGE_REVIEW, bytes, &reading);
+		if (r == 0) {
+			r = is_to_be_checked(intake, reading);
 		}
-		r = wanted ? checks_add(intake->checks, &key, bytes, signature)
-			   : checks_add_none(intake->checks);
+		if (r < 0) {
+			return r;
+		}
+		reading->signature = r ? signature : NULL;
 	}
-	return r;
+	return 0;
 }
 
-static void between_checks(void *data)
+static void between_readings(void *data)
 {
 	give_turn(data);
 }
 
-int intake_check(struct intake *intake, struct slot *slots, size_t count)
+int intake_read(struct intake *intake, struct slot *slots, size_t count)
 {
 	int r = 0;
 
-	checks_reset(intake->checks);
-	intake->check_next = 0;
+	readings_reset(intake->readings);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct intake_message *message = slots[i].message;
 
@@ -361,13 +337,15 @@ int intake_check(struct intake *intake, struct slot *slots, size_t count)
 			continue;
 		}
 		slots[i].refused = !submit_check(message->body);
-		r = slots[i].refused ? 0 : add_checks(intake, message->body);
+		r = slots[i].refused ? 0 : add_readings(intake, message);
 	}
-	checks_run(intake->checks, between_checks, intake);
+	if (r == 0) {
+		readings_run(intake->readings, between_readings, intake);
+	}
 	return r;
 }
 
-/* [[bytes, signature, attempts], …], as intake_check has made sure. */
+/* [[bytes, signature, attempts], …], as intake_read has made sure. */
 static int take_submit(struct intake *intake, const struct intake_message *message)
 {
 	struct reader reader = reader_make(message->body);
@@ -384,7 +362,7 @@ static int take_submit(struct intake *intake, const struct intake_message *messa
 		submit_read(&reader, &bytes, &signature);
 		r = outcome_new(intake, &outcome);
 		if (r == 0) {
-			r = take_submission(intake, message, bytes, signature, outcome, &problems);
+			r = take_submission(intake, message, signature, outcome, &problems);
 		}
 		if (r == 0) {
 			r = outcome_keep(outcome, &problems);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "daemon/checks.h"
+#include "daemon/helpers.h"
 #include "daemon/refold.h"
 #include "daemon/witness.h"
 
@@ -19,6 +19,14 @@ enum {
 static const enum store_table derived[] = { TABLE_TREE, TABLE_KEY, TABLE_PUBLICATION, TABLE_ID,
 	TABLE_OWN, TABLE_CELL, TABLE_CHANGE, TABLE_LINK };
 
+/* Does a sender's signature fit what was received? */
+struct sender_check {
+	struct public_key sender;
+	struct signature signature;
+	struct bytes body;
+	bool fits;
+};
+
 struct verify {
 	struct store *scratch;
 	struct txn *out; /* open over several batches */
@@ -27,18 +35,18 @@ struct verify {
 	struct node_init identity;
 	uint64_t life; /* that the checkpoints are signed for */
 	struct verify_result *result;
-	struct txn *held;      /* the snapshot that is recounted */
-	struct peaks peaks;    /* of the tree so far */
-	struct growth growth;  /* by the batch at hand */
-	struct hash *leaves;   /* its leaves, and behind them the nodes of growth */
-	struct hash root;      /* that its checkpoint has */
-	struct checks *checks; /* of its senders' signatures */
-	struct signature *signatures;
-	bool lost;             /* something was wrong: roots are not compared any more */
-	struct instant until;  /* later batches are left out */
-	bool compares;         /* with the tables; else a question is asked */
-	int64_t deadline_us;   /* 0: none */
-	uint64_t growth_bytes; /* of the store while it is compared */
+	struct txn *held;     /* the snapshot that is recounted */
+	struct peaks peaks;   /* of the tree so far */
+	struct growth growth; /* by the batch at hand */
+	struct hash *leaves;  /* its leaves, and behind them the nodes of growth */
+	struct hash root;     /* that its checkpoint has */
+	struct helpers *helpers;
+	struct sender_check *checks; /* of a batch, in its order */
+	bool lost;                   /* something was wrong: roots are not compared any more */
+	struct instant until;        /* later batches are left out */
+	bool compares;               /* with the tables; else a question is asked */
+	int64_t deadline_us;         /* 0: none */
+	uint64_t growth_bytes;       /* of the store while it is compared */
 	struct refold refold;
 };
 
@@ -66,24 +74,24 @@ static int reload_catalog(struct verify *verify)
 	return catalog_load(verify->out, &verify->catalog);
 }
 
-/* The senders' own signatures of a batch, beside what the node signed. 0 or -ENOMEM. */
-static int check_signatures(struct verify *verify, struct batch_view view)
+static void check_sender(void *data, size_t at)
+{
+	struct sender_check *check = (struct sender_check *)data + at;
+
+	check->fits = sign_check(&check->sender, check->body, &check->signature);
+}
+
+/* The senders' own signatures of a batch, beside what the node signed. */
+static void check_senders(struct verify *verify, struct batch_view view)
 {
 	struct entry entry;
 	size_t count = 0;
-	int r = 0;
 
-	checks_reset(verify->checks);
-	while (r == 0 && count < LIMIT_BATCH_ENTRIES && batch_view_next(&view, &entry)) {
-		verify->signatures[count] = entry.statement.signature;
-		r = checks_add(verify->checks, &entry.statement.sender, entry.body,
-			verify->signatures[count].data);
-		count++;
+	while (count < LIMIT_BATCH_ENTRIES && batch_view_next(&view, &entry)) {
+		verify->checks[count++] = (struct sender_check){ entry.statement.sender,
+			entry.statement.signature, entry.body, false };
 	}
-	if (r == 0) {
-		checks_run(verify->checks, NULL, NULL);
-	}
-	return r;
+	helpers_run(verify->helpers, count, check_sender, NULL, verify->checks);
 }
 
 /* Folds one entry. 0 or -errno. */
@@ -239,13 +247,11 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
 	if (r) {
 		return r == 1 ? 0 : r;
 	}
-	r = check_signatures(verify, view);
-	if (r == 0) {
-		r = fold_begin(&verify->fold, verify->out, verify->catalog, view.instant);
-	}
+	check_senders(verify, view);
+	r = fold_begin(&verify->fold, verify->out, verify->catalog, view.instant);
 	for (size_t i = 0; r == 0 && i < LIMIT_BATCH_ENTRIES && batch_view_next(&view, &entry);
 		i++) {
-		if (!checks_fit(verify->checks, i)) {
+		if (!verify->checks[i].fits) {
 			difference(verify->result,
 				"entry %" PRIu64 ": the sender's signature does not fit",
 				entry.statement.seq);
@@ -477,20 +483,20 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	}
 	verify.leaves = malloc(
 		(LIMIT_BATCH_ENTRIES + GROWTH_NODES(LIMIT_BATCH_ENTRIES)) * sizeof(*verify.leaves));
-	verify.signatures = malloc(LIMIT_BATCH_ENTRIES * sizeof(*verify.signatures));
-	r = verify.leaves && verify.signatures ? cells_new(&verify.fold.cells) : -ENOMEM;
+	verify.checks = malloc(LIMIT_BATCH_ENTRIES * sizeof(*verify.checks));
+	r = verify.leaves && verify.checks ? cells_new(&verify.fold.cells) : -ENOMEM;
 	if (r == 0) {
 		r = ids_new(&verify.fold.ids);
 	}
 	if (r == 0) {
-		r = checks_new(CHECK_HELPERS, &verify.checks);
+		r = helpers_new(CHECK_HELPERS, &verify.helpers);
 	}
 	if (r == 0) {
 		verify.growth.nodes = verify.leaves + LIMIT_BATCH_ENTRIES;
 		r = fold_and(&verify, txn, stop, then, data);
 	}
-	checks_free(verify.checks);
-	free(verify.signatures);
+	helpers_free(verify.helpers);
+	free(verify.checks);
 	free(verify.leaves);
 	cells_free(verify.fold.cells);
 	ids_free(verify.fold.ids);

@@ -390,29 +390,28 @@ static const char *list_end(struct reader *list)
 	return list->error;
 }
 
-const char *submission_read_whole(
-	struct bytes bytes, struct submission *ret, struct report reports[])
+const char *submission_read_reports(const struct submission *submission, struct report ret[])
 {
-	const char *why = submission_read(bytes, ret);
-	struct reader reader = ret->reports;
+	struct reader reader = submission->reports;
 
-	for (uint32_t i = 0; !why && i < ret->report_count; i++) {
-		report_read(&reader, &reports[i]);
-		why = reader.error;
+	for (uint32_t i = 0; i < submission->report_count; i++) {
+		if (!report_read(&reader, &ret[i])) {
+			return reader.error;
+		}
 	}
-	return why ? why : list_end(&reader);
+	return list_end(&reader);
 }
 
-const char *review_read_whole(struct bytes bytes, struct submission *ret, struct act acts[])
+const char *review_read_acts(const struct submission *review, struct act ret[])
 {
-	const char *why = review_read(bytes, ret);
-	struct reader reader = ret->reports;
+	struct reader reader = review->reports;
 
-	for (uint32_t i = 0; !why && i < ret->report_count; i++) {
-		act_read(&reader, &acts[i]);
-		why = reader.error;
+	for (uint32_t i = 0; i < review->report_count; i++) {
+		if (!act_read(&reader, &ret[i])) {
+			return reader.error;
+		}
 	}
-	return why ? why : list_end(&reader);
+	return list_end(&reader);
 }
 
 void submission_write_begin(struct writer *writer, const struct public_key *sender,

@@ -195,15 +195,8 @@ struct submission {
 
 /* Reads the head of signed bytes. Returns NULL or what is wrong. */
 const char *submission_read(struct bytes bytes, struct submission *ret);
-/*
- * Reads signed bytes to their end; nothing needs to have checked them before.
- *
- * reports  room for LIMIT_REPORTS_PER_SUBMISSION; as many as ret->report_count are set
- *
- * Returns NULL or what is wrong.
- */
-const char *submission_read_whole(
-	struct bytes bytes, struct submission *ret, struct report reports[]);
+/* Reads what follows the head, to the end: submission->report_count reports. Returns NULL or what is wrong. */
+const char *submission_read_reports(const struct submission *submission, struct report ret[]);
 /* Reads the next report and moves on; false if it is not one. */
 bool report_read(struct reader *reports, struct report *ret);
 
@@ -280,7 +273,7 @@ struct act {
 const char *review_read(struct bytes bytes, struct submission *ret);
 bool act_read(struct reader *acts, struct act *ret);
 /* The same for acts. */
-const char *review_read_whole(struct bytes bytes, struct submission *ret, struct act acts[]);
+const char *review_read_acts(const struct submission *review, struct act ret[]);
 void review_write_begin(struct writer *writer, const struct public_key *sender, uint64_t counter,
 	struct instant created, size_t act_count);
 void act_write(struct writer *writer, const struct act *act);

@@ -1,0 +1,138 @@
+/*
+ * Each thread takes the next thing that nobody has taken, so none waits for a slow one. What
+ * is read and written between helpers_run's beginning and end passes through the mutex, except the
+ * number of the next one.
+ */
+#include "daemon/helpers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "daemon/thread.h"
+
+struct helpers {
+	helpers_work_fn *work;
+	void *data;
+	size_t count; /* of things */
+	atomic_size_t next;
+	pthread_mutex_t mutex; /* of what follows */
+	pthread_cond_t begun;
+	pthread_cond_t done;
+	unsigned run; /* counts the calls of helpers_run that need helpers */
+	size_t busy;  /* helpers that have not ended this run */
+	bool stopping;
+	pthread_t *threads;
+	size_t thread_count;
+};
+
+static void work(struct helpers *helpers, helpers_between_fn *between)
+{
+	for (;;) {
+		size_t at = atomic_fetch_add_explicit(&helpers->next, 1, memory_order_relaxed);
+
+		if (at >= helpers->count) {
+			return;
+		}
+		helpers->work(helpers->data, at);
+		if (between) {
+			between(helpers->data);
+		}
+	}
+}
+
+static void *help(void *data)
+{
+	struct helpers *helpers = data;
+	unsigned run = 0;
+
+	pthread_mutex_lock(&helpers->mutex);
+	for (;;) {
+		while (helpers->run == run && !helpers->stopping) {
+			pthread_cond_wait(&helpers->begun, &helpers->mutex);
+		}
+		if (helpers->stopping) {
+			break;
+		}
+		run = helpers->run;
+		pthread_mutex_unlock(&helpers->mutex);
+		work(helpers, NULL);
+		pthread_mutex_lock(&helpers->mutex);
+		if (--helpers->busy == 0) {
+			pthread_cond_signal(&helpers->done);
+		}
+	}
+	pthread_mutex_unlock(&helpers->mutex);
+	return NULL;
+}
+
+int helpers_new(size_t count, struct helpers **ret)
+{
+	struct helpers *helpers = calloc(1, sizeof(*helpers));
+	int r = 0;
+
+	if (!helpers) {
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&helpers->mutex, NULL);
+	pthread_cond_init(&helpers->begun, NULL);
+	pthread_cond_init(&helpers->done, NULL);
+	helpers->threads = calloc(count + 1, sizeof(*helpers->threads));
+	while (r == 0 && helpers->threads && helpers->thread_count < count) {
+		r = thread_new(help, helpers, &helpers->threads[helpers->thread_count]);
+		helpers->thread_count += r == 0;
+	}
+	if (!helpers->threads || r < 0) {
+		helpers_free(helpers);
+		return r < 0 ? r : -ENOMEM;
+	}
+	*ret = helpers;
+	return 0;
+}
+
+void helpers_free(struct helpers *helpers)
+{
+	if (!helpers) {
+		return;
+	}
+	pthread_mutex_lock(&helpers->mutex);
+	helpers->stopping = true;
+	pthread_cond_broadcast(&helpers->begun);
+	pthread_mutex_unlock(&helpers->mutex);
+	for (size_t i = 0; i < helpers->thread_count; i++) {
+		pthread_join(helpers->threads[i], NULL);
+	}
+	pthread_cond_destroy(&helpers->done);
+	pthread_cond_destroy(&helpers->begun);
+	pthread_mutex_destroy(&helpers->mutex);
+	free(helpers->threads);
+	free(helpers);
+}
+
+void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *fn,
+	helpers_between_fn *between, void *data)
+{
+	bool helped = count > 1 && helpers->thread_count > 0;
+
+	helpers->work = fn;
+	helpers->data = data;
+	helpers->count = count;
+	atomic_store_explicit(&helpers->next, 0, memory_order_relaxed);
+	if (helped) {
+		pthread_mutex_lock(&helpers->mutex);
+		helpers->run++;
+		helpers->busy = helpers->thread_count;
+		pthread_cond_broadcast(&helpers->begun);
+		pthread_mutex_unlock(&helpers->mutex);
+	}
+	work(helpers, between);
+	if (helped) {
+		pthread_mutex_lock(&helpers->mutex);
+		while (helpers->busy > 0) {
+			pthread_cond_wait(&helpers->done, &helpers->mutex);
+		}
+		pthread_mutex_unlock(&helpers->mutex);
+	}
+}

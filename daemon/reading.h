@@ -1,0 +1,42 @@
+/*
+ * reading.h - the submissions and reviews of a run, read before the first is folded: what they say, their digest and
+ * whether their signature fits. Nothing of it depends on another, so several threads do it; a signature takes 63 µs,
+ * the rest of it 2, and all that is left to fold a report 4.
+ */
+#pragma once
+
+#include "daemon/helpers.h"
+#include "proto/message.h"
+
+struct readings; /* opaque: those of a run, in order */
+
+struct reading {
+	struct bytes bytes;       /* borrowed, as all that points into them */
+	const uint8_t *signature; /* NULL: nobody asks whether it fits */
+	bool is_review;
+	const char *why; /* it is none: what is wrong; static text. NULL: all below is set */
+	struct submission submission; /* its head, as soon as it was added */
+	union {
+		const struct report *reports;
+		const struct act *acts; /* of a review */
+	} list;                         /* submission.report_count of them */
+	struct hash digest; /* of its bytes; only where it was asked whether the signature fits */
+	bool fits;          /* false where nobody asked */
+};
+
+/* With so many threads beside the calling one. 0 or -errno. */
+int readings_new(size_t helpers, struct readings **ret);
+void readings_free(struct readings *readings);
+
+/* Forgets all, for another run. */
+void readings_reset(struct readings *readings);
+/*
+ * One more, of a message of type submit or review; the caller may ask for its signature until it adds the next. 0 or
+ * -ENOMEM.
+ */
+int readings_add(
+	struct readings *readings, bool is_review, struct bytes bytes, struct reading **ret);
+/* Reads them all; between (NULL: nothing) is called by this thread between its own. */
+void readings_run(struct readings *readings, helpers_between_fn *between, void *data);
+/* They are then had in the order in which they were added; valid until the next reset. */
+const struct reading *readings_next(struct readings *readings);

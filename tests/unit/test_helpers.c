@@ -1,0 +1,79 @@
+#include "tests/unit/fixture.h"
+
+#include "daemon/helpers.h"
+
+enum {
+	COUNT = 40,
+};
+
+/* How often each thing was worked on, and between how many. */
+struct work {
+	unsigned done[COUNT];
+	unsigned between;
+};
+
+static void work_on(void *data, size_t at)
+{
+	struct work *work = data;
+
+	work->done[at]++;
+}
+
+static void count_between(void *data)
+{
+	struct work *work = data;
+
+	work->between++;
+}
+
+static void work_all(size_t count_of_helpers, size_t runs)
+{
+	struct helpers *helpers;
+
+	assert_int_equal(helpers_new(count_of_helpers, &helpers), 0);
+	for (size_t run = 0; run < runs; run++) {
+		size_t count = COUNT - run % 4;
+		struct work work = { 0 };
+
+		helpers_run(helpers, count, work_on, run % 2 ? count_between : NULL, &work);
+		for (size_t i = 0; i < COUNT; i++) {
+			assert_int_equal(work.done[i], i < count);
+		}
+		assert_true(work.between <= (run % 2 ? count : 0));
+		assert_true(work.between == count || run % 2 == 0 || count_of_helpers > 0);
+	}
+	helpers_free(helpers);
+}
+
+static void each_thing_is_worked_on_once(void **state)
+{
+	(void)state;
+	work_all(0, 2);
+	work_all(1, 20);
+	work_all(3, 20);
+}
+
+static void one_thing_or_none_needs_no_help(void **state)
+{
+	struct work work = { 0 };
+	struct helpers *helpers;
+
+	(void)state;
+	assert_int_equal(helpers_new(2, &helpers), 0);
+	helpers_run(helpers, 0, work_on, count_between, &work);
+	assert_int_equal(work.between, 0);
+	helpers_run(helpers, 1, work_on, count_between, &work);
+	assert_int_equal(work.between, 1);
+	assert_int_equal(work.done[0], 1);
+	helpers_free(helpers);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_thing_is_worked_on_once),
+		cmocka_unit_test(one_thing_or_none_needs_no_help),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
