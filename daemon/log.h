@@ -11,22 +11,22 @@
 #include <stdint.h>
 
 enum log_event {
-	EVENT_STARTED = 0,     /* the node serves: LISTEN, UNIT, KEY, SEQ */
+	EVENT_STARTED = 0,     /* the node serves: LISTEN, UNIT, SEQ */
 	EVENT_STOPPING,        /* asked to stop, finishes the batch in hand */
 	EVENT_STOPPED,         /* everything is on disk: SEQ */
 	EVENT_FAILED,          /* cannot start or go on: ERRNO */
 	EVENT_INITIALISED,     /* a new store was made: OPERATOR, UNIT */
 	EVENT_CLOCK_SYNTHETIC, /* the clock is made up: CLOCK */
 	EVENT_PUBLICATION,     /* units, a plan or keys came into force: KIND, NAME, SEQ, SENDER */
-	EVENT_PUBLICATION_REFUSED, /* KIND, NAME, CODE, SENDER */
+	EVENT_PUBLICATION_REFUSED, /* CODE, PLACE, SENDER */
 	EVENT_SUBMISSION_REFUSED,  /* a report does not count: CODE, PLACE, SENDER, COUNTER */
 	EVENT_ROLLUP_REFUSED,      /* a child's rollup was not taken: CODE, PLACE, SENDER */
 	EVENT_MESSAGE_REFUSED,     /* no message, or one its sender may not send: CODE, SENDER */
-	EVENT_KEY_REFUSED,         /* a connection with a key that is not enrolled: KEY, ADDRESS */
+	EVENT_KEY_REFUSED,         /* a connection with a key that is not enrolled: ADDRESS */
 	EVENT_CONNECT_REFUSED,     /* an enrolled key connects too often: KEY, ADDRESS */
 	EVENT_UPSTREAM_CONNECTED,  /* the parent answered: ENDPOINT, ACKNOWLEDGED */
-	EVENT_UPSTREAM_LOST,       /* the parent is silent: ENDPOINT, PENDING */
-	EVENT_UPSTREAM_REFUSED,    /* the parent refused: ENDPOINT, CODE, PLACE */
+	EVENT_UPSTREAM_LOST,       /* the parent is silent: ENDPOINT */
+	EVENT_UPSTREAM_REFUSED,    /* the parent refused: ENDPOINT, PLACE */
 	EVENT_STORE_ERROR,         /* the store cannot be written; the node stops: ERRNO */
 	EVENT_STORE_FULL,          /* the store has no room: MAP_BYTES, FOLDER */
 	EVENT_STORE_ROOM,          /* it has room again: MAP_BYTES */
@@ -40,7 +40,7 @@ enum log_event {
 	EVENT_READER_STUCK,    /* it could not be ended: PID, ERRNO */
 	EVENT_FEW_DESCRIPTORS, /* more keys are enrolled than may connect: DESCRIPTORS, KEYS */
 	EVENT_UNGUARDED,       /* a key that nobody enrolled was not refused: the node ends */
-	EVENT_WITNESS_REFUSED, /* history was rewritten, seen by parent or child: CHILD or ENDPOINT, WITNESSED, SHOWN */
+	EVENT_WITNESS_REFUSED, /* history was rewritten, seen by parent or child: CHILD and SHOWN, or ENDPOINT; WITNESSED */
 	EVENT_WITNESS_LIFE, /* a child began a new life: CHILD, SHOWN */
 	EVENT_REBUILT,      /* the state tables were made anew: ENTRIES */
 	EVENT_COUNT,

@@ -1,6 +1,6 @@
 /*
  * outcome.h - the intake in the making, and what became of each message of a commit: shared by
- * the files of the intake (intake.c, take.c, take_definitions.c, answer.c) and by nothing else.
+ * the files of the intake (intake.c, run.c, slot.c, take.c, take_definitions.c, answer.c, settle.c) and by nothing else.
  */
 #pragma once
 

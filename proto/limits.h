@@ -12,7 +12,7 @@ enum {
 	LIMIT_FRAME_BYTES             = 2 << 20,   /* on the wire; what is between the two is refused by name */
 	LIMIT_TOKEN_FRAME_BYTES       = 4096,      /* a message by the key of a token */
 	LIMIT_DEPTH                   = 8,         /* nesting of arrays and maps */
-	LIMIT_ITEMS                   = 1 << 16,   /* elements of one array or map */
+	LIMIT_ITEMS                   = 1 << 16,   /* elements of one array */
 	LIMIT_MAP_KEYS                = 256,       /* keys of one map: that each is there once is checked */
 	LIMIT_SUBMISSIONS_PER_MESSAGE = 64,        /* signed submissions in one submit */
 	LIMIT_REPORTS_PER_SUBMISSION  = 256,       /* reports under one signature */

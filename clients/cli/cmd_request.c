@@ -169,8 +169,8 @@ static int request_publish(struct app *app, const char *path, bool dry_run)
 		r = publish_text(app, PUBLICATION_PLAN, plan->code, buffer_bytes(&text), dry_run);
 	}
 	if (r == CODE_DONE && !dry_run) {
-		say(_("asked; next: baocao plan publish %s at each node above, which refuses answers "
-		      "before; then: baocao late %s"),
+		say(_("asked; next: baocao plan publish %s at each node above, which passes answers "
+		      "over before; then: baocao late %s"),
 			path, plan->code);
 	}
 	return r;

@@ -196,6 +196,8 @@ static const char manual_tail[] =
 	"\tReceipted, and the proof.\n\n"
 	"_$BAOCAO_HOME/refused/CONTEXT/COUNTER.submission_, _COUNTER.reason_\n"
 	"\tWhat the node will never take, and its words.\n\n"
+	"_$BAOCAO_HOME/checkpoints_\n"
+	"\tWhat nodes signed when they were last asked for it; without it rewritten history is not noticed.\n\n"
 	"_$BAOCAO_HOME/cache_\n"
 	"\tPlans and units as last seen; may be deleted.\n\n"
 	"# SEE ALSO\n\n"

@@ -32,7 +32,7 @@ const struct verb verbs[] = {
 	{ "key", "new", "NAME", 1, 1, N_("make a key pair and print its public key"),
 		"public_key", run_key_new, { { 0 } } },
 	{ "key", "ls", "", 0, 0, N_("list one's own keys"),
-		"name public_key", run_key_ls, {
+		"name public_key; with --node public_key party unit role from to name state instant", run_key_ls, {
 		{ "--node", NULL, N_("list the keys that the node knows instead") },
 		} },
 	{ "key", "enrol", "[KEYHEX]", 0, 1, N_("let a public key in at the node"),
