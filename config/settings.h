@@ -21,7 +21,7 @@ struct settings {
 	int64_t map_bytes;       /* size of the LMDB map, bytes */
 	int64_t compress_days;   /* older records of the ledger are compressed */
 	int64_t batch_messages;  /* at most this many messages in one commit */
-	int64_t check_threads;   /* at most this many beside the loop's, for submissions and their signatures */
+	int64_t check_threads;   /* at most this many beside the loop's, to read and check */
 	int64_t rate_messages;   /* of one key a second; 0 = no limit */
 	int64_t rate_bytes;      /* of one key's messages a second; 0 = no limit */
 	int64_t rate_work_ms;    /* of the loop's time for one key a second; 0 = no limit */

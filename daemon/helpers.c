@@ -28,7 +28,7 @@ struct helpers {
 	size_t thread_count;
 };
 
-static void work(struct helpers *helpers, helpers_between_fn *between)
+static void take_part(struct helpers *helpers, helpers_between_fn *between)
 {
 	for (;;) {
 		size_t at = atomic_fetch_add_explicit(&helpers->next, 1, memory_order_relaxed);
@@ -58,7 +58,7 @@ static void *help(void *data)
 		}
 		run = helpers->run;
 		pthread_mutex_unlock(&helpers->mutex);
-		work(helpers, NULL);
+		take_part(helpers, NULL);
 		pthread_mutex_lock(&helpers->mutex);
 		if (--helpers->busy == 0) {
 			pthread_cond_signal(&helpers->done);
@@ -111,12 +111,12 @@ void helpers_free(struct helpers *helpers)
 	free(helpers);
 }
 
-void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *fn,
+void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
 	helpers_between_fn *between, void *data)
 {
 	bool helped = count > 1 && helpers->thread_count > 0;
 
-	helpers->work = fn;
+	helpers->work = work;
 	helpers->data = data;
 	helpers->count = count;
 	atomic_store_explicit(&helpers->next, 0, memory_order_relaxed);
@@ -127,7 +127,7 @@ void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *fn,
 		pthread_cond_broadcast(&helpers->begun);
 		pthread_mutex_unlock(&helpers->mutex);
 	}
-	work(helpers, between);
+	take_part(helpers, between);
 	if (helped) {
 		pthread_mutex_lock(&helpers->mutex);
 		while (helpers->busy > 0) {

@@ -19,7 +19,7 @@ enum {
 struct intake_options {
 	struct store *store;         /* borrowed */
 	const struct key_pair *pair; /* borrowed */
-	size_t check_threads;        /* beside the calling one, for submissions and their signatures */
+	size_t check_threads;        /* beside the calling one, to read and check */
 	/* Do commits of nothing but submissions and reviews go to a journal, and hold back what they change? */
 	bool hold;
 	bool restored; /* the store is an older copy: of a journal that does not fit it takes what does */
