@@ -77,7 +77,7 @@ const struct setting_row setting_rows[] = {
 	},
 	[ROW_CHECK_THREADS] = {
 		"check_threads", SETTING_INTEGER, "4", 0, 64, FIELD(check_threads),
-		.meaning = "At most this many threads beside the main one check signatures; there are never more threads than processors.",
+		.meaning = "At most this many threads beside the main one read submissions and check their signatures; there are never more threads than processors.",
 	},
 	[ROW_COMPRESS_DAYS] = {
 		"compress_days", SETTING_INTEGER, "30", 0, 36500, true, FIELD(compress_days),
