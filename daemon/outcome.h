@@ -133,8 +133,8 @@ int settle_done(struct intake *intake, int r);
 /* Writes what the receipts of a run are to be made from, where the tables do not have it. The same. */
 int settle_for(struct intake *intake, const struct run *run);
 /*
- * Hands what was gathered to the thread that writes it, where there is as much as there may be (or anyhow) and nothing
- * else is being written; a run under way has to land first, which it is waited for.
+ * Hands what was gathered to the thread that writes it: anyhow, where that is better, or where there is as much as there may be, and
+ * only then it waits for what that thread is writing. A run under way has to land first, which it waits for.
  */
 void settle_begin(struct intake *intake, bool anyhow);
 /* Waits for that thread; what became of it is for intake_poll to tell. */
@@ -146,7 +146,7 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 /* Gives each message its turn: connection by connection, in the order of their first messages. */
 void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count);
 /*
- * Reads all submissions in messages that are not refused yet and checks their signatures, before the first
+ * Reads all submissions in messages that are not refused yet and checks the signatures of those that are new, before the first
  * is taken, and refuses a submit or review whose body is none. 0 or -errno.
  */
 int intake_read(struct intake *intake, struct slot *slots, size_t count);

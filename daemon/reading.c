@@ -96,11 +96,13 @@ int readings_add(
 	reading->fits = false;
 	reading->why = is_review ? review_read(bytes, &reading->submission)
 				 : submission_read(bytes, &reading->submission);
+	if (!reading->why && !grow(room, reading->submission.report_count,
+				     is_review ? sizeof(struct act) : sizeof(struct report))) {
+		readings->items.count--; /* nothing reads it: its list has no place */
+		return -ENOMEM;
+	}
 	*ret = reading;
-	return reading->why || grow(room, reading->submission.report_count,
-				       is_review ? sizeof(struct act) : sizeof(struct report))
-		       ? 0
-		       : -ENOMEM;
+	return 0;
 }
 
 static void work(void *data, size_t at)

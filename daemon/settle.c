@@ -199,7 +199,7 @@ static bool is_better_now(const struct intake *intake)
 	size_t bytes = journal_newer_bytes(intake->journal);
 
 	return bytes >= LIMIT_SETTLE_BYTES &&
-	       held_bytes(intake->held) <= bytes / LIMIT_SETTLE_SHARE;
+	       held_used_bytes(intake->held) <= bytes / LIMIT_SETTLE_SHARE;
 }
 
 void settle_begin(struct intake *intake, bool anyhow)

@@ -80,6 +80,8 @@ def main():
         else:
             demo = CityDemo(nodes.SOURCE, folder, arguments.seed, arguments.plan,
                             arguments.kill)
+        what = 'clocks' if arguments.data else 'clocks and figures'
+        print(f'the {what} are made up (synthetic)', file=sys.stderr, flush=True)
         differences = run(demo, arguments)
     except (DemoError, OSError) as error:
         print(f'demo: {error}', file=sys.stderr)

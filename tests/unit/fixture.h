@@ -699,6 +699,7 @@ static inline int world_begin(struct world *world, bool restored, char *why)
 {
 	struct intake_options options = { .store = world->store,
 		.pair = &world->node,
+		.check_threads = 1,
 		.hold = world->hold,
 		.restored = restored,
 		.why = why };

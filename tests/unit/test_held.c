@@ -142,6 +142,31 @@ static void a_cleared_one_is_empty_and_takes_more(void **state)
 	}
 }
 
+/* Slots are kept for as many again; what is in use says how many there are. */
+static void room_that_is_kept_is_not_in_use(void **state)
+{
+	enum { MANY = 40000 };
+	struct held *held = *state;
+	uint8_t key[12];
+	size_t used;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		assert_true(held_put(held, TABLE_OWN, key_of(i, key), bytes_of("value")));
+	}
+	assert_true(held_land(held));
+	used = held_used_bytes(held);
+	assert_in_range(used, MANY * sizeof(key), held_bytes(held));
+	held_freeze(held);
+	held_thaw(held);
+	held_freeze(held);
+	held_thaw(held);
+	assert_in_range(held_bytes(held), used / 2, 2 * used);
+	assert_int_equal(held_used_bytes(held), 0);
+	assert_true(held_put(held, TABLE_OWN, key_of(1, key), bytes_of("value")));
+	assert_true(held_land(held));
+	assert_in_range(held_used_bytes(held), 1, used / 4);
+}
+
 /* Reports are taken until they are written in the background: how many entries that took. */
 static uint64_t entries_held(
 	struct world *world, size_t commits, size_t in_commit, const char *note)
@@ -292,6 +317,7 @@ int main(void)
 		HELD(what_flies_is_seen_from_above_alone_until_it_has_landed),
 		HELD(many_records_are_all_found_and_come_in_order),
 		HELD(a_cleared_one_is_empty_and_takes_more),
+		HELD(room_that_is_kept_is_not_in_use),
 		TEST(entries_are_held_back_up_to_a_bound),
 		TEST(the_journal_is_filled_up_to_a_bound),
 		TEST(much_of_the_journal_for_few_records_is_written),

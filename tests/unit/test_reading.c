@@ -3,7 +3,7 @@
 #include "daemon/reading.h"
 
 enum {
-	COUNT = 60, /* of one reading each */
+	COUNT = 150, /* of one reading each: so many that they move */
 	REPORTS = 3,
 };
 
@@ -97,18 +97,25 @@ static void assert_read(const struct scene *scene, size_t at, const struct readi
 	}
 }
 
+static void count_between(void *data)
+{
+	++*(size_t *)data;
+}
+
 static void read_all(size_t helpers, size_t runs)
 {
 	struct scene *scene = scene_new(helpers);
+	size_t between = 0;
 
 	for (size_t run = 0; run < runs; run++) {
 		readings_reset(scene->readings);
 		add_all(scene);
-		readings_run(scene->readings, NULL, NULL);
+		readings_run(scene->readings, run % 2 ? NULL : count_between, &between);
 		for (size_t i = 0; i < COUNT; i++) {
 			assert_read(scene, i, readings_next(scene->readings));
 		}
 	}
+	assert_in_range(between, helpers ? 0 : COUNT, (runs + 1) / 2 * COUNT);
 	scene_free(scene);
 }
 
