@@ -188,7 +188,7 @@ static int find_repeat(struct intake *intake, const struct reading *reading,
 }
 
 static int take_submission(struct intake *intake, const struct intake_message *message,
-	const uint8_t *signature, struct outcome *outcome, struct problems *problems)
+	struct outcome *outcome, struct problems *problems)
 {
 	const struct reading *reading = readings_next(intake->readings);
 	const struct submission *submission = &reading->submission;
@@ -243,7 +243,7 @@ static int take_submission(struct intake *intake, const struct intake_message *m
 	}
 	intake->run->changed = true;
 	return entry_add(intake, reading->is_review ? ENTRY_REVIEW : ENTRY_SUBMISSION,
-		&submission->sender, signature, &reading->digest, judgements,
+		&submission->sender, reading->signature, &reading->digest, judgements,
 		submission->report_count, reading->bytes, outcome);
 }
 
@@ -354,15 +354,12 @@ static int take_submit(struct intake *intake, const struct intake_message *messa
 	for (uint32_t i = 0; i < count; i++) {
 		struct problems problems;
 		struct outcome *outcome;
-		struct bytes bytes;
-		const uint8_t *signature;
 		int r;
 
 		problems_init(&problems);
-		submit_read(&reader, &bytes, &signature);
 		r = outcome_new(intake, &outcome);
 		if (r == 0) {
-			r = take_submission(intake, message, signature, outcome, &problems);
+			r = take_submission(intake, message, outcome, &problems);
 		}
 		if (r == 0) {
 			r = outcome_keep(outcome, &problems);
