@@ -11,6 +11,7 @@
 enum {
 	CODEC_PLAIN = 0, /* first byte of a row: it is a record */
 	CODEC_CHUNK = 1, /* the rest is a chunk */
+	CODEC_PLACE = 2, /* it says where in the journal the record lies (ledger.h) */
 };
 
 /* Adds a record to those that a chunk is to have. */

@@ -9,7 +9,14 @@
 
 enum {
 	LOOK_BYTES = 32 << 10, /* what a row that does not fit counts as */
+	KEPT_MS = 24 * 3600 * 1000,
 };
+
+/* A part of the journal that nobody needs any more. */
+struct freed {
+	uint64_t from, to;
+	int64_t since_ms;
+} __attribute__((packed));
 
 /* Records that become one row. */
 struct group {
@@ -17,9 +24,11 @@ struct group {
 	uint64_t first_seq; /* of the first */
 	uint64_t next_seq;  /* behind the last */
 	size_t plain_size;
+	uint64_t from, to; /* in the journal; 0: none of them lies there */
 };
 
 static const char done_key[] = "compressed";
+static const char freed_key[] = "freed";
 
 static uint64_t done_get(struct txn *txn)
 {
@@ -38,8 +47,43 @@ static void done_put(struct txn *txn, uint64_t seq)
 		(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
 }
 
+/* What the list has of old gives its space back. What is left of it stays, in the order of time. 0 or -errno. */
+static int give_back(struct store *store, struct instant now, struct buffer *list)
+{
+	const struct freed *freed = (const struct freed *)list->data;
+	size_t count = list->size / sizeof(*freed), gone = 0;
+	int r = 0;
+
+	while (r == 0 && store_journal(store) && gone < count &&
+		now.ms - freed[gone].since_ms >= KEPT_MS) {
+		r = journal_give_back(store_journal(store), freed[gone].from, freed[gone].to);
+		gone++;
+	}
+	if (gone > 0) {
+		list->size -= gone * sizeof(*freed);
+		memmove(list->data, list->data + gone * sizeof(*freed), list->size);
+	}
+	return r;
+}
+
+/* One more; it goes into the last one where it lies behind it, of the same day. */
+static void freed_add(struct buffer *list, uint64_t from, uint64_t to, struct instant now)
+{
+	struct freed *last = list->size >= sizeof(*last)
+				     ? (struct freed *)(list->data + list->size) - 1
+				     : NULL;
+	struct freed next = { from, to, now.ms };
+
+	if (last && last->to == from && last->since_ms / KEPT_MS == now.ms / KEPT_MS) {
+		last->to = to;
+	} else {
+		buffer_append(list, &next, sizeof(next));
+	}
+}
+
 static void group_clear(struct group *group, uint64_t seq)
 {
+	group->from = group->to = 0;
 	group->records.size = 0;
 	group->plain_size = 0;
 	group->first_seq = group->next_seq = seq;
@@ -49,21 +93,21 @@ static void group_clear(struct group *group, uint64_t seq)
  * Does the disk give its pages? Nobody has asked for this row, and who reads a page that it does not give ends the process (sigbus.h). A kernel
  * before 5.14 does not tell.
  */
-static bool is_readable(struct bytes row)
+static bool is_readable(struct bytes record)
 {
 	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
-	size_t before = (uintptr_t)row.data % page_bytes;
+	size_t before = (uintptr_t)record.data % page_bytes;
 
-	return madvise((void *)(row.data - before), before + row.size, MADV_POPULATE_READ) == 0 ||
+	return madvise((void *)(record.data - before), before + record.size, MADV_POPULATE_READ) == 0 ||
 	       (errno != EFAULT && errno != EHWPOISON);
 }
 
 /* Is it a record that goes into a chunk, whatever its age? Not one that is damaged, too large, or a chunk already. */
-static bool fits(uint64_t seq, struct bytes key, struct bytes row, struct batch_view *ret)
+static bool fits(uint64_t seq, struct bytes key, struct bytes record, struct batch_view *ret)
 {
 	return key.size == 8 && get_be64(key.data) == seq &&
-	       row.size <= LIMIT_CHUNK_BYTES_MAX - 2 * LIMIT_CHUNK_BYTES && is_readable(row) &&
-	       batch_view_read(seq, row, ret);
+	       record.size <= LIMIT_CHUNK_BYTES_MAX - 2 * LIMIT_CHUNK_BYTES &&
+	       is_readable(record) && batch_view_read(seq, record, ret);
 }
 
 /*
@@ -81,8 +125,14 @@ static bool group_fill(
 	more = more && cursor_seek(cursor, (struct bytes){ from, 8 }, &key, &row);
 	while (more && group->records.size < LIMIT_CHUNK_BYTES && !group->records.failed) {
 		struct batch_view view;
+		struct bytes record;
+		uint64_t place;
 
-		if (!fits(group->next_seq, key, row, &view)) {
+		if (ledger_row(txn, row, &record, &place) == -ENOMEM) {
+			txn_fail(txn, ENOMEM);
+			return false;
+		}
+		if (!fits(group->next_seq, key, record, &view)) {
 			more = cursor_next(cursor, &key, &row) && key.size == 8;
 			*ret_behind = more ? get_be64(key.data) : 0;
 			return more;
@@ -90,8 +140,13 @@ static bool group_fill(
 		if (view.instant.ms >= before.ms) {
 			break;
 		}
-		chunk_add(&group->records, row);
-		group->plain_size += row.size;
+		chunk_add(&group->records, record);
+		group->plain_size += record.size;
+		if (place > 0) {
+			uint64_t begin = journal_around(place, record.size, &group->to);
+
+			group->from = group->from ? group->from : begin;
+		}
 		group->next_seq += view.count;
 		more = cursor_next(cursor, &key, &row);
 	}
@@ -107,12 +162,12 @@ static bool gives_back(struct bytes row, struct bytes records, uint8_t *scratch)
 }
 
 /* Puts the row in the place of the records, where it is smaller than they were. 0 or -errno. */
-static int group_write(struct group *group, struct txn *txn)
+static int group_write(
+	struct group *group, struct txn *txn, struct instant now, struct buffer *freed)
 {
 	CLEANUP(buffer_free) struct buffer row = { 0 };
 	CLEANUP(freep) uint8_t *scratch = malloc(group->records.size + 1);
 	struct bytes records = buffer_bytes(&group->records), record;
-	const uint32_t format = STORE_FORMAT_CHUNKS;
 	uint64_t seq = group->first_seq;
 	uint8_t key[8];
 
@@ -141,38 +196,47 @@ static int group_write(struct group *group, struct txn *txn)
 	}
 	put_be64(key, group->first_seq);
 	txn_put(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, buffer_bytes(&row));
-	txn_put(txn, TABLE_META, bytes_of("format"),
-		(struct bytes){ (const uint8_t *)&format, sizeof(format) });
-	return txn_error(txn);
+	if (group->to > 0) {
+		freed_add(freed, group->from, group->to, now);
+	}
+	return freed->failed ? -ENOMEM : txn_error(txn);
 }
 
-int compress_step(struct store *store, struct instant before, bool *ret_more)
+int compress_step(struct store *store, struct instant before, struct instant now, bool *ret_more)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	CLEANUP(buffer_free) struct buffer freed = { 0 };
 	struct group group = { 0 };
+	struct bytes value = { 0 };
 	uint64_t begun, behind;
 	size_t size = 0;
-	bool full = true;
+	bool full = true, changed;
 	int r = txn_begin(store, true, &txn);
 
 	*ret_more = false;
 	if (r) {
 		return r;
 	}
+	if (txn_get(txn, TABLE_LOCAL, bytes_of(freed_key), &value)) {
+		buffer_append(&freed, value.data, value.size);
+	}
+	r = freed.failed ? -ENOMEM : give_back(store, now, &freed);
+	changed = freed.size != value.size;
 	begun = behind = done_get(txn);
 	while (r == 0 && full && size < LIMIT_COMPRESS_BYTES) {
 		group_clear(&group, behind);
 		full = group_fill(&group, txn, before, &behind);
-		r = full ? group_write(&group, txn) : 0;
+		r = full ? group_write(&group, txn, now, &freed) : 0;
 		size += group.plain_size > LOOK_BYTES ? group.plain_size : LOOK_BYTES;
 	}
 	buffer_free(&group.records);
 	behind = full ? behind : group.first_seq;
 	r = r ? r : txn_error(txn);
-	if (r || behind == begun) {
+	if (r || (behind == begun && !changed)) {
 		return r;
 	}
 	done_put(txn, behind);
+	txn_put(txn, TABLE_LOCAL, bytes_of(freed_key), buffer_bytes(&freed));
 	r = txn_commit(txn);
 	txn = NULL;
 	*ret_more = r == 0 && full;

@@ -212,7 +212,7 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 	store_usage(node->store, &used, &bytes);
 	used -= txn_free_bytes(txn);
 	answer_begin(node, envelope->request);
-	writer_map(&node->reply, 19);
+	writer_map(&node->reply, 20);
 	writer_str(&node->reply, "node");
 	writer_bin(&node->reply, identity->node.data, KEY_SIZE);
 	write_number(node, "unit", identity->unit);
@@ -236,6 +236,8 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 	write_upstream(node);
 	write_number(node, "map_bytes", bytes);
 	write_number(node, "map_used", used);
+	write_number(node, "journal_used",
+		store_journal(node->store) ? journal_used(store_journal(node->store)) : 0);
 	peer_answer(node, peer, writer_bytes(&node->reply));
 }
 

@@ -128,13 +128,6 @@ size_t held_bytes(const struct held *held)
 	       layer->block_count * sizeof(struct block);
 }
 
-size_t held_used_bytes(const struct held *held)
-{
-	const struct layer *layer = &held->layers[HELD_FRESH];
-
-	return 2 * layer->count * sizeof(*layer->slots) + layer->block_count * sizeof(struct block);
-}
-
 void held_freeze(struct held *held)
 {
 	struct layer spare = held->layers[HELD_FROZEN];

@@ -34,8 +34,6 @@ void held_clear(struct held *held);
 size_t held_count(const struct held *held, enum held_layer layer); /* records */
 bool held_is_empty(const struct held *held);
 size_t held_bytes(const struct held *held); /* of memory for the fresh ones */
-/* The same without slots that are kept for more of them. */
-size_t held_used_bytes(const struct held *held);
 
 /* What was flying is on disk: it becomes fresh. False where there is no memory: some of it is missing. */
 bool held_land(struct held *held);

@@ -91,33 +91,37 @@ struct behind {
 	struct txn *txn;
 };
 
-static int take_behind(void *data, const struct batch_view *view, const struct growth *growth)
+static int take_behind(void *data, const struct journal_record *record,
+	const struct batch_view *view, const struct growth *growth)
 {
 	struct behind *behind = data;
 	struct batch_view copy = *view;
 
+	(void)record;
 	return fold_behind(behind->intake, behind->refold, behind->txn, &copy, growth);
 }
 
-/* Opens the journal, where the store has one that is in use. 0, INTAKE_E_JOURNAL, INTAKE_E_REBUILD, -errno. */
+/* Finds the store's journal, where it has one. 0, INTAKE_E_FOREIGN, INTAKE_E_REBUILD, -errno. */
 static int find_journal(struct intake *intake, struct txn *txn)
 {
 	struct journal_row row;
 	int r;
 
-	if (intake->journal || !journal_row_get(txn, &row) || row.in_use == JOURNAL_UNUSED) {
+	if (!journal_row_get(txn, &row)) {
 		return 0;
 	}
-	if (row.in_use == JOURNAL_ABSORBED) {
+	if (row.absorbed) {
 		return INTAKE_E_REBUILD;
 	}
-	r = journal_open(store_folder(intake->store), row.salt, &intake->journal);
-	if (r == JOURNAL_E_FOREIGN && !intake->restored) {
-		snprintf(intake->why, sizeof(intake->why),
-			"the store's journal (baocao.journal) is missing or is another store's");
-		return INTAKE_E_JOURNAL;
+	r = store_open_journal(intake->store);
+	if (r == JOURNAL_E_FOREIGN) {
+		return INTAKE_E_FOREIGN;
 	}
-	return r == JOURNAL_E_FOREIGN ? 0 : r;
+	intake->journal = store_journal(intake->store);
+	if (r == 0) {
+		journal_rewind(intake->journal, row.end);
+	}
+	return r;
 }
 
 /* Folds what the journal has behind the tables. 0, INTAKE_E_JOURNAL, -errno. */
@@ -139,7 +143,6 @@ static int read_journal(struct intake *intake, struct txn *txn)
 	if (r < 0 || !intake->journal) {
 		return r;
 	}
-	journal_reset(intake->journal);
 	r = replay_run(&replay, take_behind, &behind);
 	intake->peaks = replay.peaks;
 	intake->last_instant = replay.instant;
@@ -210,9 +213,9 @@ static int read_state(struct intake *intake)
 	return 0;
 }
 
-/* That of before where it has something, else an empty one: nothing in it is older than the store. */
 int journal_begin(struct intake *intake)
 {
+	struct journal_row row = { .end = JOURNAL_BEGIN };
 	struct txn *txn;
 	uint64_t salt;
 	int r;
@@ -220,22 +223,26 @@ int journal_begin(struct intake *intake)
 	if (!intake->hold || intake->journal) {
 		return 0;
 	}
-	r = journal_create(
-		store_folder(intake->store), store_map_bytes(intake->store) / SEGMENT_SHARE, &salt);
+	r = journal_create(store_folder(intake->store),
+		journal_step(store_map_bytes(intake->store)), &salt);
 	if (r) {
-		return r == JOURNAL_E_FULL ? INTAKE_E_FULL : r;
+		return r == JOURNAL_E_FULL      ? INTAKE_E_FULL
+		       : r == JOURNAL_E_FOREIGN ? INTAKE_E_FOREIGN
+						: r;
 	}
+	row.salt = salt;
 	r = txn_begin(intake->store, true, &txn);
 	if (r == 0) { /* before the first record is in it */
-		journal_row_put(txn, (struct journal_row){ salt, JOURNAL_IN_USE });
+		journal_row_put(txn, row);
 		r = txn_commit(txn);
 	}
 	if (r == STORE_E_FULL) {
 		return 0; /* reports are refused for that; it is tried again behind one that is not */
 	}
 	if (r == 0) {
-		r = journal_open(store_folder(intake->store), salt, &intake->journal);
+		r = store_open_journal(intake->store);
 	}
+	intake->journal = r == 0 ? store_journal(intake->store) : NULL;
 	return r > 0 ? -EIO : r;
 }
 
@@ -321,7 +328,6 @@ void intake_free(struct intake *intake)
 		cells_free(intake->fold.cells);
 		ids_free(intake->fold.ids);
 		held_free(intake->held);
-		journal_close(intake->journal);
 		readings_free(intake->readings);
 		catalog_free(intake->catalog);
 		writer_free(&intake->reply);
@@ -467,6 +473,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 		.judgements = (const uint8_t[]){ JUDGEMENT_ACCEPTED },
 	};
 	struct fold fold = { 0 };
+	struct journal_row row;
 	struct instant last;
 	char name[NOTE_NAME_SIZE];
 	struct peaks peaks;
@@ -510,8 +517,9 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	note_name(&pair->public, init->synthetic, peaks.size > 0 ? init->epoch : 0, name);
 	batch_seal(batch, pair, name);
 	batch_append(batch, txn);
-	if (peaks.size > 0) {
-		journal_row_delete(txn); /* what it had is of the life before */
+	if (peaks.size > 0 && store_journal(store) && journal_row_get(txn, &row)) {
+		row.end = journal_file_end(store_journal(store)); /* what is behind it is of the life before */
+		journal_row_put(txn, row);
 	}
 	txn_put(txn, TABLE_META, text_key("epoch"),
 		(struct bytes){ (const uint8_t *)&init->epoch, sizeof(init->epoch) });

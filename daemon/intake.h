@@ -12,7 +12,8 @@ struct intake; /* opaque; one thread */
 enum {
 	INTAKE_E_FULL = 1, /* nothing was written; every answer says "later" and how to mend it */
 	INTAKE_E_FORMAT,   /* the store is of another node or of a newer format */
-	INTAKE_E_JOURNAL,  /* what the journal has behind the tables is damaged or missing */
+	INTAKE_E_FOREIGN,  /* the store's journal is missing, cut short, or another store's */
+	INTAKE_E_JOURNAL,  /* what it has behind the tables is damaged or missing */
 	INTAKE_E_REBUILD,  /* a rebuild was not finished: the state is behind the ledger */
 };
 
@@ -22,13 +23,13 @@ struct intake_options {
 	size_t check_threads;        /* beside the calling one, to read and check */
 	/* Do commits of nothing but submissions and reviews go to a journal, and hold back what they change? */
 	bool hold;
-	bool restored; /* the store is an older copy: of a journal that does not fit it takes what does */
+	bool restored; /* the store is an older copy: of what its journal has behind the tables it takes what fits */
 	char *why; /* room for LIMIT_PLACE_BYTES: words for INTAKE_E_JOURNAL; NULL: not wanted */
 };
 
 /*
  * Reads identity, ledger end, catalog and what the journal has from the store. 0, INTAKE_E_FULL where there is no
- * room for a journal, INTAKE_E_FORMAT, INTAKE_E_JOURNAL, INTAKE_E_REBUILD, -EBADMSG, -errno.
+ * room for a journal, INTAKE_E_FORMAT, INTAKE_E_FOREIGN, INTAKE_E_JOURNAL, INTAKE_E_REBUILD, -EBADMSG, -errno.
  */
 int intake_new(const struct intake_options *options, struct intake **ret);
 void intake_free(struct intake *intake);
@@ -140,12 +141,12 @@ int intake_settle_begin(struct intake *intake);
 /* Is that under way? */
 bool intake_is_settling(const struct intake *intake);
 /* Has some of the ledger's records compressed that are older than before, in the same background, where nothing else is to be written there. */
-void intake_compress_begin(struct intake *intake, struct instant before);
+void intake_compress_begin(struct intake *intake, struct instant before, struct instant now);
 /* Waits for all that is under way and writes it to the tables. 0, INTAKE_E_FULL: the journal keeps it; -errno: the process must stop. */
 int intake_settle(struct intake *intake);
 /* The same, and keeps the refusal counts: to see whether there is room. */
 int intake_flush(struct intake *intake);
-/* The same at a clean stop: the store is whole without its journal. Nothing more is taken into that. */
+/* The same at a clean stop: nothing more is taken into the journal. */
 int intake_stop(struct intake *intake);
 /* Waits for all that is under way, and lets go of the store's transactions. */
 void intake_pause(struct intake *intake);

@@ -1,13 +1,13 @@
 /*
- * The file, all numbers little-endian: a head of 4,096 bytes, then two segments of the same size.
+ * The file, all numbers little-endian: a head, and from byte 4,096 on records.
  *
- *	head:   u8 magic[8] = "baocaojl"   u32 version = 1   u32 zero   u64 salt   u64 segment_bytes
+ *	head:   u8 magic[8] = "baocaojl"   u32 version = 2   u32 zero   u64 salt
  *	record: u64 salt   u64 first_seq   u32 size   u32 zero   u8 record[size], as in table ledger
  *
- * A record begins at a multiple of 512 bytes, so that one is found behind another that was torn. Nobody else knows
- * the salt: what a peer sends, and what lies in a record, cannot look like one.
+ * A record begins at a multiple of 512 bytes, so that one is found behind another that was torn, and does not go over a multiple of
+ * 1 GiB, where a window of the map ends. Nobody else knows the salt: what a peer sends, and what lies in a record, cannot look like one.
  *
- * Space is reserved and used again and again, so a flush has nothing to do but to write the bytes. Each record is
+ * Space is reserved ahead, so a flush has little to do but to write the bytes. Each record is
  * flushed before the next is written: one that is not whole is the last, or the file is damaged.
  */
 #include "daemon/journal.h"
@@ -25,10 +25,11 @@
 #include <unistd.h>
 
 enum {
-	VERSION = 1,
-	FILE_HEAD_BYTES = 4096,
+	VERSION = 2,
 	ALIGNMENT = 512,
-	SEGMENTS = 2,
+	PAGE_BYTES = 4096,
+	WINDOW_BYTES = 1 << 30,
+	WINDOWS = 4096, /* 4 TiB: 7 * 10^9 reports, or what an ext4 file has room for, divided by four */
 };
 
 static const char magic[8] = "baocaojl";
@@ -38,7 +39,6 @@ struct file_head {
 	uint32_t version;
 	uint32_t zero;
 	uint64_t salt;
-	uint64_t segment_bytes;
 } __attribute__((packed));
 
 struct record_head {
@@ -48,89 +48,97 @@ struct record_head {
 	uint32_t zero;
 } __attribute__((packed));
 
-struct segment {
-	struct journal_record *list;
+struct list {
+	struct journal_record *records;
 	size_t count;
 	size_t capacity;
-	size_t used; /* bytes */
 };
 
 struct journal {
 	int fd;
-	uint8_t *map;
-	size_t map_bytes;
-	size_t segment_bytes;
 	uint64_t salt;
-	struct segment segments[SEGMENTS];
-	size_t newer; /* the segment in use */
-	bool adopted; /* records lie where they were found */
+	size_t step;
+	uint64_t size; /* of the file, as far as anybody has seen */
+	uint64_t end;  /* of the records */
+	struct list older, newer;
+	size_t newer_bytes;
 	/* What was placed and is to be written. */
 	struct record_head head;
 	struct iovec parts[JOURNAL_PARTS + 1];
 	size_t part_count;
-	size_t at;
+	uint64_t at;
+	uint8_t *windows[WINDOWS]; /* of the file, as they were asked for */
 };
 
-static void path_of(const char *folder, const char *name, char ret[PATH_MAX])
+static void path_of(const char *folder, char ret[PATH_MAX])
 {
-	snprintf(ret, PATH_MAX, "%s/%s", folder, name);
+	snprintf(ret, PATH_MAX, "%s/baocao.journal", folder);
 }
 
-static int allocate(int fd, size_t bytes)
+static uint64_t align(uint64_t place)
+{
+	return (place + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static int full_or_errno(void)
+{
+	return errno == ENOSPC || errno == EDQUOT ? JOURNAL_E_FULL : -errno;
+}
+
+/* Makes the file that long, with its space. 0, JOURNAL_E_FULL, -errno. */
+static int reserve(int fd, uint64_t from, uint64_t to)
 {
 	int r;
 
 	do {
-		r = fallocate(fd, 0, 0, (off_t)bytes) < 0 ? -errno : 0;
+		r = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0 ? full_or_errno() : 0;
 	} while (r == -EINTR);
 	if (r == -EOPNOTSUPP || r == -ENOSYS) {
-		r = ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
+		r = ftruncate(fd, (off_t)to) < 0 ? full_or_errno() : 0;
 	}
-	return r == -ENOSPC || r == -EDQUOT ? JOURNAL_E_FULL : r;
-}
-
-/* Space that is there already stays: what was written once is written faster again. */
-static int reserve(int fd, size_t bytes)
-{
-	struct stat status;
-
-	if (fstat(fd, &status) < 0) {
-		return -errno;
-	}
-	if (status.st_size == (off_t)bytes && (uint64_t)status.st_blocks * 512 >= bytes) {
-		return 0;
-	}
-	return ftruncate(fd, 0) < 0 ? -errno : allocate(fd, bytes);
+	return r;
 }
 
 static int write_head(int fd, const struct file_head *head)
 {
-	if (pwrite(fd, head, sizeof(*head), 0) != (ssize_t)sizeof(*head) || fsync(fd) < 0) {
-		return errno == ENOSPC || errno == EDQUOT ? JOURNAL_E_FULL : -errno;
-	}
-	return 0;
+	errno = EIO;
+	return pwrite(fd, head, sizeof(*head), 0) != (ssize_t)sizeof(*head) || fsync(fd) < 0
+		       ? full_or_errno()
+		       : 0;
 }
 
-int journal_create(const char *folder, size_t segment_bytes, uint64_t *ret_salt)
+/* Does it begin with a record? */
+static bool has_record(int fd)
+{
+	struct file_head head;
+	struct record_head record;
+
+	return pread(fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+	       memcmp(head.magic, magic, sizeof(magic)) == 0 &&
+	       pread(fd, &record, sizeof(record), JOURNAL_BEGIN) == (ssize_t)sizeof(record) &&
+	       record.salt == head.salt;
+}
+
+int journal_create(const char *folder, size_t step, uint64_t *ret_salt)
 {
 	struct file_head head = { .version = VERSION };
 	char path[PATH_MAX];
 	int fd, r;
 
-	segment_bytes = segment_bytes < JOURNAL_SEGMENT_MIN   ? JOURNAL_SEGMENT_MIN
-			: segment_bytes > LIMIT_JOURNAL_BYTES ? LIMIT_JOURNAL_BYTES
-							      : segment_bytes;
-	head.segment_bytes = segment_bytes - segment_bytes % FILE_HEAD_BYTES;
 	memcpy(head.magic, magic, sizeof(magic));
 	if (getrandom(&head.salt, sizeof(head.salt), 0) != (ssize_t)sizeof(head.salt)) {
 		return -EIO;
 	}
-	path_of(folder, "baocao.journal", path);
+	path_of(folder, path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		return errno == ENOSPC || errno == EDQUOT ? JOURNAL_E_FULL : -errno;
+		return full_or_errno();
 	}
-	r = reserve(fd, FILE_HEAD_BYTES + SEGMENTS * head.segment_bytes);
+	if (has_record(fd)) {
+		close(fd);
+		return JOURNAL_E_FOREIGN;
+	}
+	r = ftruncate(fd, 0) < 0 ? -errno : reserve(fd, 0, JOURNAL_BEGIN + step);
 	if (r == 0) {
 		r = write_head(fd, &head);
 	}
@@ -146,38 +154,24 @@ int journal_create(const char *folder, size_t segment_bytes, uint64_t *ret_salt)
 	return 0;
 }
 
-static int map_file(struct journal *journal, uint64_t salt)
+static uint64_t file_size(const struct journal *journal)
 {
-	struct file_head head;
 	struct stat status;
-	uint64_t bytes;
 
-	if (fstat(journal->fd, &status) < 0) {
-		return -errno;
-	}
-	if (pread(journal->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
-		memcmp(head.magic, magic, sizeof(magic)) != 0 || head.version != VERSION ||
-		head.salt != salt || head.segment_bytes < JOURNAL_SEGMENT_MIN ||
-		head.segment_bytes > LIMIT_JOURNAL_BYTES ||
-		head.segment_bytes % FILE_HEAD_BYTES != 0) {
-		return JOURNAL_E_FOREIGN;
-	}
-	bytes = FILE_HEAD_BYTES + SEGMENTS * head.segment_bytes;
-	if ((uint64_t)status.st_size < bytes) {
-		return JOURNAL_E_FOREIGN; /* it was cut short */
-	}
-	journal->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, journal->fd, 0);
-	if (journal->map == MAP_FAILED) {
-		journal->map = NULL;
-		return -errno;
-	}
-	journal->map_bytes = bytes;
-	journal->segment_bytes = head.segment_bytes;
-	journal->salt = salt;
-	return 0;
+	return fstat(journal->fd, &status) < 0 ? 0 : (uint64_t)status.st_size;
 }
 
-int journal_open(const char *folder, uint64_t salt, struct journal **ret)
+static bool is_ours(const struct journal *journal)
+{
+	struct file_head head;
+
+	return pread(journal->fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+	       memcmp(head.magic, magic, sizeof(magic)) == 0 && head.version == VERSION &&
+	       head.salt == journal->salt && journal->size >= journal->end;
+}
+
+int journal_open(
+	const char *folder, uint64_t salt, uint64_t end, size_t step, struct journal **ret)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
 	char path[PATH_MAX];
@@ -186,13 +180,20 @@ int journal_open(const char *folder, uint64_t salt, struct journal **ret)
 	if (!journal) {
 		return -ENOMEM;
 	}
-	path_of(folder, "baocao.journal", path);
+	path_of(folder, path);
+	journal->salt = salt;
+	journal->end = end;
+	journal->step = step;
 	journal->fd = open(path, O_RDWR | O_CLOEXEC);
-	/* What is read is to be on disk: after a kill it may only be in memory. */
 	if (journal->fd < 0) {
 		r = errno == ENOENT ? JOURNAL_E_FOREIGN : -errno;
 	} else {
-		r = fdatasync(journal->fd) < 0 ? -errno : map_file(journal, salt);
+		/* What is read is to be on disk: after a kill it may only be in memory. */
+		r = fdatasync(journal->fd) < 0 ? -errno : 0;
+		journal->size = file_size(journal);
+	}
+	if (r == 0 && !is_ours(journal)) {
+		r = JOURNAL_E_FOREIGN;
 	}
 	if (r) {
 		journal_close(journal);
@@ -205,12 +206,13 @@ int journal_open(const char *folder, uint64_t salt, struct journal **ret)
 void journal_close(struct journal *journal)
 {
 	if (journal) {
-		for (size_t i = 0; i < SEGMENTS; i++) {
-			free(journal->segments[i].list);
+		for (size_t i = 0; i < WINDOWS; i++) {
+			if (journal->windows[i]) {
+				munmap(journal->windows[i], WINDOW_BYTES);
+			}
 		}
-		if (journal->map) {
-			munmap(journal->map, journal->map_bytes);
-		}
+		free(journal->older.records);
+		free(journal->newer.records);
 		if (journal->fd >= 0) {
 			close(journal->fd);
 		}
@@ -218,27 +220,73 @@ void journal_close(struct journal *journal)
 	}
 }
 
-void journal_remove(const char *folder)
+/* The window that a place lies in; NULL where there is no memory. */
+static uint8_t *window_of(struct journal *journal, uint64_t place)
 {
-	char path[PATH_MAX];
+	uint8_t **slot = &journal->windows[place / WINDOW_BYTES];
+	uint8_t *window = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *other = NULL;
 
-	path_of(folder, "baocao.journal", path);
-	unlink(path);
+	if (window) {
+		return window;
+	}
+	/* What the file does not have yet may be mapped: it is read when it is there. */
+	window = mmap(NULL, WINDOW_BYTES, PROT_READ, MAP_SHARED, journal->fd,
+		(off_t)(place - place % WINDOW_BYTES));
+	if (window == MAP_FAILED) {
+		return NULL;
+	}
+	if (!__atomic_compare_exchange_n(
+		    slot, &other, window, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		munmap(window, WINDOW_BYTES); /* another thread was faster */
+		window = other;
+	}
+	return window;
 }
 
-static int segment_add(struct segment *segment, struct journal_record record)
+static uint64_t seen_size(const struct journal *journal)
 {
-	if (segment->count == segment->capacity) {
-		size_t capacity = segment->capacity ? 2 * segment->capacity : 64;
-		struct journal_record *list = realloc(segment->list, capacity * sizeof(*list));
+	return __atomic_load_n(&journal->size, __ATOMIC_RELAXED);
+}
 
-		if (!list) {
+/* Has the file so many bytes? */
+static bool reaches(struct journal *journal, uint64_t to)
+{
+	if (to > seen_size(journal)) {
+		__atomic_store_n(&journal->size, file_size(journal), __ATOMIC_RELAXED);
+	}
+	return to <= seen_size(journal);
+}
+
+int journal_bytes(struct journal *journal, uint64_t place, size_t size, struct bytes *ret)
+{
+	const uint8_t *window;
+
+	if (place < JOURNAL_BEGIN || place / WINDOW_BYTES >= WINDOWS ||
+		size > WINDOW_BYTES - place % WINDOW_BYTES || !reaches(journal, place + size)) {
+		return -EBADMSG;
+	}
+	window = window_of(journal, place);
+	if (!window) {
+		return -ENOMEM;
+	}
+	*ret = (struct bytes){ window + place % WINDOW_BYTES, size };
+	return 0;
+}
+
+static int list_add(struct list *list, struct journal_record record)
+{
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? 2 * list->capacity : 64;
+		struct journal_record *records =
+			realloc(list->records, capacity * sizeof(*records));
+
+		if (!records) {
 			return -ENOMEM;
 		}
-		segment->list = list;
-		segment->capacity = capacity;
+		list->records = records;
+		list->capacity = capacity;
 	}
-	segment->list[segment->count++] = record;
+	list->records[list->count++] = record;
 	return 0;
 }
 
@@ -249,66 +297,135 @@ static int compare(const void *a, const void *b)
 	return (one->first_seq > other->first_seq) - (one->first_seq < other->first_seq);
 }
 
-int journal_scan(const struct journal *journal, struct journal_record **ret, size_t *ret_count)
+/* From at on, what of the file was ever written. False where that is nothing. */
+static bool written(const struct journal *journal, uint64_t *at, uint64_t *ret_to)
 {
-	struct segment found = { 0 };
+	off_t from = lseek(journal->fd, (off_t)*at, SEEK_DATA);
+	off_t to = from < 0 ? -1 : lseek(journal->fd, from, SEEK_HOLE);
 
-	for (size_t at = FILE_HEAD_BYTES; at + sizeof(struct record_head) <= journal->map_bytes;
-		at += ALIGNMENT) {
-		size_t end =
-			FILE_HEAD_BYTES + ((at - FILE_HEAD_BYTES) / journal->segment_bytes + 1) *
-						  journal->segment_bytes;
+	if (from < 0 && errno == ENXIO) {
+		return false;
+	}
+	*at = from < 0 ? *at : align((uint64_t)from);
+	*ret_to = to < 0 ? file_size(journal) : (uint64_t)to;
+	return *at < *ret_to;
+}
+
+static int scan_part(struct journal *journal, uint64_t at, uint64_t to, struct list *found)
+{
+	for (; at < to; at += ALIGNMENT) {
+		struct journal_record record = { .place = at + sizeof(struct record_head) };
 		struct record_head head;
+		struct bytes bytes;
+		int r = journal_bytes(journal, at, sizeof(head), &bytes);
 
-		memcpy(&head, journal->map + at, sizeof(head));
-		if (head.salt == journal->salt && head.size <= end - at - sizeof(head) &&
-			segment_add(&found,
-				(struct journal_record){ head.first_seq,
-					{ journal->map + at + sizeof(head), head.size } }) < 0) {
-			free(found.list);
-			return -ENOMEM;
+		if (r < 0) {
+			return r == -EBADMSG ? 0 : r;
+		}
+		memcpy(&head, bytes.data, sizeof(head));
+		if (head.salt != journal->salt) {
+			continue;
+		}
+		record.first_seq = head.first_seq;
+		r = journal_bytes(journal, record.place, head.size, &record.bytes);
+		if (r == 0) {
+			r = list_add(found, record);
+		}
+		if (r < 0 && r != -EBADMSG) {
+			return r;
 		}
 	}
-	if (found.count > 0) {
-		qsort(found.list, found.count, sizeof(*found.list), compare);
+	return 0;
+}
+
+int journal_scan(struct journal *journal, struct journal_record **ret, size_t *ret_count)
+{
+	struct list found = { 0 };
+	uint64_t at = journal->end, to;
+	int r = 0;
+
+	while (r == 0 && written(journal, &at, &to)) {
+		r = scan_part(journal, at, to, &found);
+		at = align(to);
 	}
-	*ret = found.list;
+	if (r < 0) {
+		free(found.records);
+		return r;
+	}
+	if (found.count > 0) {
+		qsort(found.records, found.count, sizeof(*found.records), compare);
+	}
+	*ret = found.records;
 	*ret_count = found.count;
 	return 0;
 }
 
+/* As the newest. */
+static int add(struct journal *journal, struct journal_record record)
+{
+	int r = list_add(&journal->newer, record);
+
+	if (r == 0) {
+		journal->newer_bytes += sizeof(struct record_head) + record.bytes.size;
+		journal->end = align(record.place + record.bytes.size);
+	}
+	return r;
+}
+
 int journal_adopt(struct journal *journal, struct journal_record record)
 {
-	journal->adopted = true;
-	return segment_add(&journal->segments[journal->newer], record);
+	return add(journal, record);
 }
 
-bool journal_is_adopted(const struct journal *journal)
+/* Where a record of so many bytes would lie, with its head. */
+static uint64_t next_place(const struct journal *journal, size_t size)
 {
-	return journal->adopted;
+	uint64_t whole = sizeof(struct record_head) + size;
+	uint64_t left = WINDOW_BYTES - journal->end % WINDOW_BYTES;
+
+	return whole <= left ? journal->end : journal->end + left;
 }
 
-bool journal_has_room(const struct journal *journal, size_t size)
+/* Bytes that the file takes of the disk. */
+static uint64_t disk_bytes(const struct journal *journal)
 {
-	return !journal->adopted && size <= journal->segment_bytes - sizeof(struct record_head) &&
-	       journal->segments[journal->newer].used + size + sizeof(struct record_head) <=
-		       journal->segment_bytes;
+	struct stat status;
+
+	return fstat(journal->fd, &status) < 0 ? 0 : (uint64_t)status.st_blocks * 512;
 }
 
-size_t journal_newer_bytes(const struct journal *journal)
+uint64_t journal_used(const struct journal *journal)
 {
-	return journal->segments[journal->newer].used;
+	uint64_t reserved = file_size(journal) - journal->end, taken = disk_bytes(journal);
+
+	return taken > reserved ? taken - reserved : 0;
+}
+
+bool journal_has_room(struct journal *journal, size_t size, uint64_t max_bytes)
+{
+	uint64_t place = next_place(journal, size);
+	uint64_t to = place + sizeof(struct record_head) + size, wanted;
+
+	if (size > WINDOW_BYTES - sizeof(struct record_head) || place / WINDOW_BYTES >= WINDOWS) {
+		return false;
+	}
+	if (reaches(journal, to)) {
+		return true;
+	}
+	wanted = align(to) + journal->step;
+	return disk_bytes(journal) + (wanted - seen_size(journal)) <= max_bytes &&
+	       reserve(journal->fd, seen_size(journal), wanted) == 0 && reaches(journal, to);
 }
 
 bool journal_is_filling(const struct journal *journal)
 {
-	return journal_newer_bytes(journal) > journal->segment_bytes / 4 * 3;
+	return journal->newer_bytes > journal->step / 4 * 3;
 }
 
 int journal_place(
 	struct journal *journal, uint64_t first_seq, const struct bytes *parts, size_t count)
 {
-	struct segment *segment = &journal->segments[journal->newer];
+	struct journal_record record = { .first_seq = first_seq };
 	size_t size = 0;
 	int r;
 
@@ -317,19 +434,14 @@ int journal_place(
 		journal->parts[i + 1] = (struct iovec){ (void *)parts[i].data, parts[i].size };
 		size += parts[i].size;
 	}
-	assert(journal_has_room(journal, size));
-	journal->at = FILE_HEAD_BYTES + journal->newer * journal->segment_bytes + segment->used;
+	journal->at = next_place(journal, size);
 	journal->head = (struct record_head){ journal->salt, first_seq, (uint32_t)size, 0 };
 	journal->parts[0] = (struct iovec){ &journal->head, sizeof(journal->head) };
 	journal->part_count = count + 1;
-	r = segment_add(
-		segment, (struct journal_record){ first_seq,
-				 { journal->map + journal->at + sizeof(journal->head), size } });
-	if (r == 0) {
-		size += sizeof(journal->head) + ALIGNMENT - 1;
-		segment->used += size - size % ALIGNMENT;
-	}
-	return r;
+	record.place = journal->at + sizeof(journal->head);
+	r = journal_bytes(journal, record.place, size, &record.bytes);
+	assert(r != -EBADMSG);
+	return r ? r : add(journal, record);
 }
 
 int journal_write(void *data)
@@ -362,63 +474,96 @@ int journal_write(void *data)
 	return fdatasync(journal->fd) < 0 ? -errno : 0;
 }
 
-static struct segment *older(const struct journal *journal)
+uint64_t journal_end(const struct journal *journal)
 {
-	return (struct segment *)&journal->segments[1 - journal->newer];
+	return journal->end;
 }
 
-static void segment_empty(struct segment *segment)
+uint64_t journal_file_end(const struct journal *journal)
 {
-	segment->count = 0;
-	segment->used = 0;
+	return align(file_size(journal));
+}
+
+void journal_rewind(struct journal *journal, uint64_t end)
+{
+	journal_forget(journal);
+	journal->end = end;
+}
+
+uint64_t journal_around(uint64_t place, size_t size, uint64_t *ret_to)
+{
+	*ret_to = align(place + size);
+	return place - sizeof(struct record_head);
+}
+
+int journal_give_back(struct journal *journal, uint64_t from, uint64_t to)
+{
+	uint64_t first = (from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	uint64_t last = to / PAGE_BYTES * PAGE_BYTES;
+	int r;
+
+	if (first >= last) {
+		return 0;
+	}
+	do {
+		r = fallocate(journal->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
+			    (off_t)(last - first)) < 0
+			    ? -errno
+			    : 0;
+	} while (r == -EINTR);
+	return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r;
 }
 
 void journal_turn(struct journal *journal)
 {
-	assert(older(journal)->count == 0 && !journal->adopted);
-	journal->newer = 1 - journal->newer;
+	struct list empty = journal->older;
+
+	assert(empty.count == 0);
+	journal->older = journal->newer;
+	journal->newer = empty;
+	journal->newer_bytes = 0;
 }
 
 void journal_forget_older(struct journal *journal)
 {
-	segment_empty(older(journal));
+	journal->older.count = 0;
 }
 
-void journal_reset(struct journal *journal)
+void journal_forget(struct journal *journal)
 {
-	segment_empty(&journal->segments[0]);
-	segment_empty(&journal->segments[1]);
-	journal->adopted = false;
+	journal->older.count = 0;
+	journal->newer.count = 0;
+	journal->newer_bytes = 0;
 }
 
 const struct journal_record *journal_older(const struct journal *journal, size_t *ret_count)
 {
-	*ret_count = older(journal)->count;
-	return older(journal)->list;
+	*ret_count = journal->older.count;
+	return journal->older.records;
 }
 
 const struct journal_record *journal_newer(const struct journal *journal, size_t *ret_count)
 {
-	*ret_count = journal->segments[journal->newer].count;
-	return journal->segments[journal->newer].list;
+	*ret_count = journal->newer.count;
+	return journal->newer.records;
 }
 
 const struct journal_record *journal_find(const struct journal *journal, uint64_t seq)
 {
-	const struct segment *segment = &journal->segments[journal->newer];
+	const struct list *list = &journal->newer;
 	size_t low = 0, high;
 
-	if (segment->count == 0 || segment->list[0].first_seq > seq) {
-		segment = older(journal);
+	if (list->count == 0 || list->records[0].first_seq > seq) {
+		list = &journal->older;
 	}
-	for (high = segment->count; low < high;) {
+	for (high = list->count; low < high;) {
 		size_t middle = low + (high - low) / 2;
 
-		if (segment->list[middle].first_seq <= seq) {
+		if (list->records[middle].first_seq <= seq) {
 			low = middle + 1;
 		} else {
 			high = middle;
 		}
 	}
-	return low > 0 ? &segment->list[low - 1] : NULL;
+	return low > 0 ? &list->records[low - 1] : NULL;
 }

@@ -1,9 +1,12 @@
 /*
- * journal.h - the ledger's newest records, on disk before the tables have them: one file beside the store.
+ * journal.h - the records of the ledger that hold submissions and reviews: one file beside the store, in which each is
+ * written once and stays.
  *
  * A record is placed, then written and flushed with one call, which may run in another thread; after that it is
- * durable. Two segments take turns: while what one holds is written to the tables, records go to the other.
- * Knows records as bytes; what follows what is the ledger's to say (replay.h). docs/storage.md has the format.
+ * durable. Records lie behind each other. The tables know where each lies up to some place, and a start reads what
+ * lies behind that. Knows records as bytes; what follows what is the ledger's to say (replay.h). docs/storage.md has the format.
+ *
+ * journal_bytes may be called by any thread, journal_write by one at a time, all else by the owner's.
  */
 #pragma once
 
@@ -14,52 +17,75 @@ struct journal; /* opaque */
 
 struct journal_record {
 	uint64_t first_seq;
+	uint64_t place;     /* of its first byte in the file */
 	struct bytes bytes; /* of the file, as it is mapped */
 };
 
 enum {
-	JOURNAL_E_FOREIGN = 1, /* there is no journal, or it is another store's */
+	JOURNAL_E_FOREIGN = 1, /* there is none, it is cut short, or another store's */
 	JOURNAL_E_FULL,        /* the disk has no room for it */
-	JOURNAL_SEGMENT_MIN = 64 << 10,
+	JOURNAL_BEGIN = 4096,  /* where the first record may be */
 	JOURNAL_PARTS = 4,
 };
 
-/* Makes FOLDER/baocao.journal anew, whatever was there, with its space reserved and a random salt. 0, JOURNAL_E_FULL, -errno. */
-int journal_create(const char *folder, size_t segment_bytes, uint64_t *ret_salt);
-/* Opens it. 0, JOURNAL_E_FOREIGN, -errno. */
-int journal_open(const char *folder, uint64_t salt, struct journal **ret);
+/*
+ * Makes FOLDER/baocao.journal, with space for step bytes of records reserved and a random salt; over one that has no
+ * record, but not over another: JOURNAL_E_FOREIGN. 0, JOURNAL_E_FULL, -errno.
+ */
+int journal_create(const char *folder, size_t step, uint64_t *ret_salt);
+/*
+ * Opens it; records go on at end.
+ *
+ * step: bytes that are reserved at a time, and as many as there are to be between two writes of the tables
+ *
+ * 0, JOURNAL_E_FOREIGN, -errno.
+ */
+int journal_open(
+	const char *folder, uint64_t salt, uint64_t end, size_t step, struct journal **ret);
 void journal_close(struct journal *journal);
-void journal_remove(const char *folder);
+
+/* What lies there, valid until journal_close. 0; -EBADMSG: the file has no such place; -ENOMEM. */
+int journal_bytes(struct journal *journal, uint64_t place, size_t size, struct bytes *ret);
 
 /*
- * All that looks like a record, by first sequence; what was torn or is long in the tables is among it. Memory of
- * the caller's. 0 or -ENOMEM.
+ * All behind the end that looks like a record, by first sequence; what was torn or is long in the tables is among it. Memory of
+ * the caller's. 0 or -errno.
  */
-int journal_scan(const struct journal *journal, struct journal_record **ret, size_t *ret_count);
-/* Counts a scanned record as the newest. Nothing can be placed before journal_reset. 0 or -ENOMEM. */
+int journal_scan(struct journal *journal, struct journal_record **ret, size_t *ret_count);
+/* Counts a scanned record as the newest: records go on behind it. 0 or -ENOMEM. */
 int journal_adopt(struct journal *journal, struct journal_record record);
 
-bool journal_is_adopted(const struct journal *journal);
-/* Is there room for a record of so many bytes? */
-bool journal_has_room(const struct journal *journal, size_t size);
-/* That records take in the segment that they go to. */
-size_t journal_newer_bytes(const struct journal *journal);
-/* More than three quarters of the segment that records go to. */
+/* Is there room for a record of so many bytes? Reserves it, where the file then has max_bytes at most of the disk. */
+bool journal_has_room(struct journal *journal, size_t size, uint64_t max_bytes);
+/* Have newer records three quarters of a step? */
 bool journal_is_filling(const struct journal *journal);
-/* Takes the place of the next record and borrows its parts until journal_write has returned. 0 or -ENOMEM. */
+/* Takes the place of the next record, for which there is room, and borrows its parts until journal_write has returned. 0 or -ENOMEM. */
 int journal_place(
 	struct journal *journal, uint64_t first_seq, const struct bytes *parts, size_t count);
 /* Writes what was placed last, and flushes. A worker_job_fn; data is the journal. 0 or -errno. */
 int journal_write(void *data);
 
-/* The records of the segment in use become the older ones; there must be none. */
+/* Where the next record goes, at the earliest. */
+uint64_t journal_end(const struct journal *journal);
+/* Behind all that was ever written: nothing there is found by a scan. */
+uint64_t journal_file_end(const struct journal *journal);
+/* Records go on at end again, and none is newer or older. */
+void journal_rewind(struct journal *journal, uint64_t end);
+/* Bytes of the disk that its records take, without space that is reserved. */
+uint64_t journal_used(const struct journal *journal);
+/* Where what a record takes begins, with its head, and where it ends. */
+uint64_t journal_around(uint64_t place, size_t size, uint64_t *ret_to);
+/* Gives the disk back what lies between two places; nobody may read it any more. 0 or -errno. */
+int journal_give_back(struct journal *journal, uint64_t from, uint64_t to);
+
+/* Newer records become the older ones; there must be none. */
 void journal_turn(struct journal *journal);
 /* The older ones are in the tables. */
 void journal_forget_older(struct journal *journal);
-/* All are in the tables, or scanned again: the file is empty to us. */
-void journal_reset(struct journal *journal);
-/* Valid until the next call that changes them. */
+/* All are. */
+void journal_forget(struct journal *journal);
+/* Those that the tables do not have yet. Valid until the next call that changes them. */
 const struct journal_record *journal_older(const struct journal *journal, size_t *ret_count);
 const struct journal_record *journal_newer(const struct journal *journal, size_t *ret_count);
-/* The record that would hold seq: the last that begins not behind it; NULL where none does. */
+/* The one of them that would hold seq: the last that begins not behind it; NULL where none does. */
 const struct journal_record *journal_find(const struct journal *journal, uint64_t seq);

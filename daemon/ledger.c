@@ -7,7 +7,11 @@
  *		u32 body_size | kind << 24   u8 judgement_count - 1   u8 judgements[]
  *		u8 signature[64]   u8 body[]
  *
- * codec is 0; 1 is that of a chunk, which has several records (chunk.h). The hash is that of everything before it, the note
+ * codec is 0; 1 is that of a chunk, which has several records (chunk.h). 2 is that of a row whose record lies in the journal:
+ *
+ *	u8 codec   u8 zeros[3]   u32 size   u64 place
+ *
+ * The hash is that of everything before it, the note
  * and the leaves of the entries; a leaf is the hash of a statement, which has the digest of the body
  * and everything else of an entry. So it costs no second walk over the bodies, and yet no bit can change.
  * statement and note are those of docs/protocol.md, "Receipts"; body is what was received.
@@ -29,6 +33,13 @@ enum {
 
 _Static_assert(LIMIT_MESSAGE_BYTES < 1 << KIND_SHIFT, "a body's size fits below its kind");
 _Static_assert(LIMIT_REPORTS_PER_SUBMISSION <= 256, "one less fits a byte");
+
+struct place_row {
+	uint8_t codec;
+	uint8_t zeros[3];
+	uint32_t size;
+	uint64_t place;
+} __attribute__((packed));
 
 struct item {
 	size_t judgements_at; /* in batch->judgements */
@@ -249,12 +260,37 @@ bool batch_hold_tree(const struct batch *batch, struct held *held)
 	return ledger_tree_hold(held, &batch->growth);
 }
 
-void ledger_put(struct txn *txn, uint64_t first_seq, struct bytes record)
+static void put_row(struct txn *txn, uint64_t first_seq, struct bytes row)
 {
 	uint8_t key[8];
 
 	put_be64(key, first_seq);
-	txn_append(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, record);
+	txn_append(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, row);
+}
+
+void ledger_put_place(struct txn *txn, const struct journal_record *record)
+{
+	struct place_row row = {
+		.codec = CODEC_PLACE,
+		.size = (uint32_t)record->bytes.size,
+		.place = record->place,
+	};
+
+	put_row(txn, record->first_seq, (struct bytes){ (const uint8_t *)&row, sizeof(row) });
+}
+
+int ledger_row(const struct txn *txn, struct bytes row, struct bytes *ret, uint64_t *ret_place)
+{
+	struct place_row place;
+
+	*ret = row;
+	*ret_place = 0;
+	if (row.size != sizeof(place) || row.data[0] != CODEC_PLACE) {
+		return 0;
+	}
+	memcpy(&place, row.data, sizeof(place));
+	*ret_place = place.place;
+	return txn_journal(txn, place.place, place.size, ret);
 }
 
 void batch_append(const struct batch *batch, struct txn *txn)
@@ -269,7 +305,7 @@ void batch_append(const struct batch *batch, struct txn *txn)
 	if (record.failed) {
 		txn_fail(txn, ENOMEM);
 	}
-	ledger_put(txn, batch->before.size + 1, buffer_bytes(&record));
+	put_row(txn, batch->before.size + 1, buffer_bytes(&record));
 	ledger_tree_put(txn, &batch->growth);
 }
 
@@ -465,10 +501,12 @@ static int row_batch(
 	struct txn *txn, uint64_t number, struct bytes row, uint64_t seq, struct batch_view *ret)
 {
 	struct bytes records, record;
+	uint64_t place;
 	int r;
 
 	if (row.size == 0 || row.data[0] != CODEC_CHUNK) {
-		return batch_view_read(number, row, ret) ? 0 : -EBADMSG;
+		r = ledger_row(txn, row, &record, &place);
+		return r < 0 ? r : batch_view_read(number, record, ret) ? 0 : -EBADMSG;
 	}
 	r = chunk_open(txn, number, row, &records);
 	if (r < 0) {
@@ -542,13 +580,13 @@ static bool walk_row(struct ledger_walk *walk, struct bytes key, struct bytes ro
 	uint64_t *ret_seq, struct bytes *ret_record)
 {
 	size_t size = chunk_size(row);
-	int r = 0;
+	uint64_t place;
+	int r = ledger_row(walk->txn, row, ret_record, &place);
 
 	free(walk->records);
 	walk->records = NULL;
 	walk->rest = (struct bytes){ 0 };
 	*ret_seq = key_seq(key);
-	*ret_record = row;
 	if (size > 0) {
 		walk->records = malloc(size);
 		r = walk->records ? chunk_read(row, walk->records) : -ENOMEM;

@@ -101,12 +101,17 @@ const char *ledger_follows(const struct peaks *before, uint64_t first_seq, struc
 /* Writes the subtrees that became complete to table tree, or holds them back. False where that has no memory. */
 void ledger_tree_put(struct txn *txn, const struct growth *growth);
 bool ledger_tree_hold(struct held *held, const struct growth *growth);
-/* Puts a record that was in the journal. */
-void ledger_put(struct txn *txn, uint64_t first_seq, struct bytes record);
+/* Puts where in the journal a record lies, as the last row. */
+void ledger_put_place(struct txn *txn, const struct journal_record *record);
+/*
+ * The record of a row: the row itself, or what lies where it says; ret_place is 0 then, or that place. A chunk comes as it is, which is no
+ * record. 0; -EBADMSG: there is no such place, and ret is the row; -ENOMEM.
+ */
+int ledger_row(const struct txn *txn, struct bytes row, struct bytes *ret, uint64_t *ret_place);
 bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct hash *ret);
 
 /*
- * Records that the table has in chunks are read all the same. What is read of one is valid until the transaction ends, or TXN_KEPT other
+ * Records that the table has in chunks, or that lie in the journal, are read all the same. What is read of one is valid until the transaction ends, or TXN_KEPT other
  * chunks were read in it.
  */
 
@@ -127,7 +132,7 @@ const char *ledger_check(struct txn *txn, uint64_t seq);
 struct ledger_walk {
 	struct txn *txn;
 	struct cursor *cursor;
-	uint8_t *records; /* of a chunk; NULL: the record lies in the table */
+	uint8_t *records; /* of a chunk; NULL: the record lies in the table or the journal */
 	struct bytes rest;
 };
 

@@ -418,11 +418,11 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 /* Old records become smaller, while there is nothing else to write. On a full disk it is not tried: the store is opened again after each failure. */
 static void compress(struct node *node)
 {
-	struct instant before = node_now(node);
+	struct instant now = node_now(node);
+	struct instant before = { now.ms - node->settings->compress_days * 24 * 3600 * 1000 };
 
-	before.ms -= node->settings->compress_days * 24 * 3600 * 1000;
 	if (node->room != ROOM_DISK_FULL) {
-		intake_compress_begin(node->intake, before);
+		intake_compress_begin(node->intake, before, now);
 	}
 }
 

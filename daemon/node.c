@@ -117,6 +117,10 @@ bool node_has_store(const struct settings *settings)
 static const char unfinished[] =
 	"a rebuild of the store was not finished; run 'baocaod --rebuild' again";
 
+static const char foreign[] =
+	"the store's journal (baocao.journal), which has most of its ledger, is missing, cut short, or another store's; "
+	"put it back, or restore a copy of both files";
+
 /* What was receipted last is not there, or not whole. */
 static int fail_journal(const struct settings *settings, const char *what)
 {
@@ -148,6 +152,9 @@ static int open_intake(struct node *node)
 		return fail_config(
 			node->settings->state, "the store belongs to another key than this one");
 	}
+	if (r == INTAKE_E_FOREIGN) {
+		return fail_config(node->settings->state, foreign);
+	}
 	if (r == INTAKE_E_JOURNAL) {
 		return fail_journal(node->settings, why);
 	}
@@ -156,7 +163,7 @@ static int open_intake(struct node *node)
 	}
 	if (r == INTAKE_E_FULL) {
 		return fail_config(node->settings->state,
-			"no room for the store's journal: it needs a quarter of map_size, at most 64 MiB; "
+			"no room for the store's journal: it needs an eighth of map_size, at most 32 MiB; "
 			"free space there");
 	}
 	if (r) {
@@ -558,6 +565,7 @@ static int begin_life(const struct settings *settings)
 		r = r == INTAKE_E_FORMAT
 			    ? fail_config(settings->state, "the store belongs to another key")
 		    : r == INTAKE_E_REBUILD ? fail_config(settings->state, unfinished)
+		    : r == INTAKE_E_FOREIGN ? fail_config(settings->state, foreign)
 		    : r == INTAKE_E_JOURNAL ? fail_journal(settings, why)
 		    : r == INTAKE_E_FULL
 			    ? fail_config(settings->state,

@@ -88,7 +88,7 @@ struct intake {
 	bool reload; /* a publication is in this commit */
 	bool hold;   /* intake_options has the words, also of restored */
 	bool restored;
-	struct journal *journal; /* NULL: nothing is held back */
+	struct journal *journal; /* the store's; NULL: nothing is held back */
 	struct held *held;       /* what the tables do not show yet */
 	struct txn *view;        /* the tables as of tables_size; NULL: not open */
 	bool stale;              /* a run has failed whose changes may be in held */
@@ -96,12 +96,12 @@ struct intake {
 	bool disk_full;          /* what is refused is refused for that */
 	int trouble;             /* of the settler, to be told by intake_poll */
 	struct {
-		uint64_t size;
+		uint64_t size, end; /* of the ledger, and of its records in the journal */
 		uint64_t refusals[JUDGEMENT_COUNT];
 	} settling;
 	struct {
 		bool begun; /* the settler does that, and does not write what is held back */
-		struct instant before;
+		struct instant before, now;
 	} compressing;
 	char why[LIMIT_PLACE_BYTES];
 	struct writer reply;
@@ -116,7 +116,7 @@ void view_drop(struct intake *intake);
 /* After a run has failed: what is held is made again from the tables and the journal. 0 or -errno. */
 int intake_reread(struct intake *intake);
 
-/* From now on commits of reports go to a journal, where that is wanted and can be. 0, INTAKE_E_FULL, -errno. */
+/* From now on commits of reports go to a journal, where that is wanted and can be. 0, INTAKE_E_FULL, INTAKE_E_FOREIGN, -errno. */
 int journal_begin(struct intake *intake);
 
 /* run.c: waits until the run that is under way is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */

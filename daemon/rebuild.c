@@ -492,7 +492,7 @@ static int run(struct rebuild *rebuild)
 		r = outcome_of(txn_error(rebuild->out));
 	}
 	if (r == 0 && journal_row_get(rebuild->out, &row)) {
-		row.in_use = JOURNAL_UNUSED;
+		row.absorbed = 0;
 		journal_row_put(rebuild->out, row);
 	}
 	if (r == 0) {

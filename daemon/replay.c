@@ -7,31 +7,8 @@
 #include "daemon/fold.h"
 #include "daemon/proof.h"
 
-static struct bytes row_key(void)
-{
-	return bytes_of("journal");
-}
-
-bool journal_row_get(struct txn *txn, struct journal_row *ret)
-{
-	struct bytes value;
-
-	if (!txn_get(txn, TABLE_META, row_key(), &value) || value.size != sizeof(*ret)) {
-		return false;
-	}
-	memcpy(ret, value.data, sizeof(*ret));
-	return true;
-}
-
-void journal_row_put(struct txn *txn, struct journal_row row)
-{
-	txn_put(txn, TABLE_META, row_key(), (struct bytes){ (const uint8_t *)&row, sizeof(row) });
-}
-
-void journal_row_delete(struct txn *txn)
-{
-	txn_delete(txn, TABLE_META, row_key());
-}
+const char replay_foreign[] =
+	"the store's journal (baocao.journal) is missing, cut short, or another store's";
 
 struct room {
 	struct hash leaves[LIMIT_BATCH_ENTRIES];
@@ -65,7 +42,7 @@ static int take_next(struct replay *replay, const struct journal_record *records
 		if (why) {
 			continue;
 		}
-		r = fn(data, &view, &room->growth);
+		r = fn(data, record, &view, &room->growth);
 		if (r == 0) {
 			r = journal_adopt(replay->journal, *record);
 		}
@@ -142,17 +119,26 @@ int replay_run(struct replay *replay, replay_fn *fn, void *data)
 	return r ? r : find_gap(replay, records, count, room->leaves);
 }
 
-static int absorb(void *data, const struct batch_view *view, const struct growth *growth)
-{
-	struct txn *txn = data;
+struct absorbing {
+	struct replay replay;
+	struct txn *txn;
+};
 
-	ledger_put(txn, view->first_seq, view->record);
-	ledger_tree_put(txn, growth);
+static int absorb(void *data, const struct journal_record *record, const struct batch_view *view,
+	const struct growth *growth)
+{
+	struct absorbing *absorbing = data;
+
+	(void)view;
+	ledger_put_place(absorbing->txn, record);
+	ledger_tree_put(absorbing->txn, growth);
 	return 0;
 }
 
-static int absorb_all(struct txn *txn, struct replay *replay)
+static int absorb_all(struct absorbing *absorbing)
 {
+	struct replay *replay = &absorbing->replay;
+	struct txn *txn = absorbing->txn;
 	struct node_init init;
 	struct proofs proofs;
 	struct entry first;
@@ -172,41 +158,41 @@ static int absorb_all(struct txn *txn, struct replay *replay)
 	if (r == 0) {
 		r = proofs_peaks(&proofs, seq, &replay->peaks);
 	}
-	return r == 0 ? replay_run(replay, absorb, txn) : r;
+	return r == 0 ? replay_run(replay, absorb, absorbing) : r;
 }
 
 int replay_absorb(struct store *store, char *why)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct absorbing absorbing = { 0 };
 	struct journal_row row;
-	struct replay replay = { 0 };
 	int r = txn_begin(store, true, &txn);
 
 	if (r) {
 		return store_errno(r);
 	}
-	if (!journal_row_get(txn, &row) || row.in_use != JOURNAL_IN_USE) {
+	if (!journal_row_get(txn, &row) || row.absorbed) {
 		return 0;
 	}
-	r = journal_open(store_folder(store), row.salt, &replay.journal);
-	if (r == JOURNAL_E_FOREIGN) {
-		snprintf(why, LIMIT_PLACE_BYTES,
-			"the store's journal (baocao.journal) is missing or is another store's");
+	absorbing.replay.journal = store_journal(store);
+	absorbing.txn = txn;
+	if (!store_journal(store)) {
+		snprintf(why, LIMIT_PLACE_BYTES, "%s", replay_foreign);
 		return REPLAY_E_GAP;
 	}
-	if (r == 0) {
-		r = absorb_all(txn, &replay);
-	}
+	journal_rewind(store_journal(store), row.end);
+	r = absorb_all(&absorbing);
 	if (r == REPLAY_E_GAP || r == REPLAY_E_FORGED) {
-		memcpy(why, replay.why, sizeof(replay.why));
+		memcpy(why, absorbing.replay.why, sizeof(absorbing.replay.why));
 	}
 	if (r == 0) {
-		row.in_use = JOURNAL_ABSORBED;
+		row.end = journal_end(store_journal(store));
+		row.absorbed = 1;
 		journal_row_put(txn, row);
 		r = txn_commit(txn);
 		txn = NULL;
 		r = store_errno(r);
 	}
-	journal_close(replay.journal);
+	journal_forget(store_journal(store));
 	return r;
 }

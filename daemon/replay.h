@@ -11,22 +11,6 @@ enum {
 	REPLAY_E_FORGED, /* the node has not signed the last; why says it. Nothing of it may stay */
 };
 
-/* In table meta, under the key "journal": which one is this store's. */
-struct journal_row {
-	uint64_t salt;
-	uint8_t in_use; /* enum journal_use */
-} __attribute__((packed));
-
-enum journal_use {
-	JOURNAL_UNUSED = 0, /* the tables have everything */
-	JOURNAL_IN_USE,     /* it may have what the tables have not */
-	JOURNAL_ABSORBED, /* table ledger has it, the state does not: a rebuild was not finished */
-};
-
-bool journal_row_get(struct txn *txn, struct journal_row *ret);
-void journal_row_put(struct txn *txn, struct journal_row row);
-void journal_row_delete(struct txn *txn);
-
 struct replay {
 	struct journal *journal;
 	struct public_key node; /* who signed it */
@@ -35,8 +19,9 @@ struct replay {
 	char why[LIMIT_PLACE_BYTES];
 };
 
-/* One record that follows, and by what the tree grows; both borrowed. 0, or what replay_run is to return. */
-typedef int replay_fn(void *data, const struct batch_view *view, const struct growth *growth);
+/* One record that follows, and by what the tree grows; all borrowed. 0, or what replay_run is to return. */
+typedef int replay_fn(void *data, const struct journal_record *record,
+	const struct batch_view *view, const struct growth *growth);
 
 /*
  * Calls fn for each record, and has the journal keep it. A last record that was torn was never receipted and is
@@ -46,7 +31,9 @@ typedef int replay_fn(void *data, const struct batch_view *view, const struct gr
 int replay_run(struct replay *replay, replay_fn *fn, void *data);
 /*
  * Puts what the journal has behind the tables into the ledger, and nothing into the state: for a rebuild, which has
- * to put JOURNAL_UNUSED with what it makes. why has room for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP or
+ * to clear absorbed in the row with what it makes. why has room for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP or
  * REPLAY_E_FORGED with words, STORE_E_FULL as -ENOSPC, -errno.
  */
 int replay_absorb(struct store *store, char *why);
+/* What is said where the journal of a store cannot be opened. */
+extern const char replay_foreign[];

@@ -106,7 +106,7 @@ static size_t record_bytes(const struct intake_message *messages, size_t count)
 		entries < LIMIT_BATCH_ENTRIES ? entries : LIMIT_BATCH_ENTRIES, bytes);
 }
 
-/* May the run go to the journal? Waits for the settler where that makes room. */
+/* May the run go to the journal? Has the tables written where that is due. */
 static bool goes_to_journal(
 	struct intake *intake, const struct intake_message *messages, size_t count)
 {
@@ -121,11 +121,8 @@ static bool goes_to_journal(
 		return false;
 	}
 	settle_begin(intake, false);
-	if (!journal_has_room(intake->journal, bytes)) {
-		settle_wait(intake);
-		settle_begin(intake, true);
-	}
-	return !intake->full && !intake->stale && journal_has_room(intake->journal, bytes);
+	return !intake->full && !intake->stale &&
+	       journal_has_room(intake->journal, bytes, store_map_bytes(intake->store));
 }
 
 /* Between messages: the run before may have landed, and the caller has its turn. Is what this one builds on still there? */

@@ -18,7 +18,18 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn)
 static void put_records(const struct journal_record *records, size_t count, struct txn *txn)
 {
 	for (size_t i = 0; i < count; i++) {
-		ledger_put(txn, records[i].first_seq, records[i].bytes);
+		ledger_put_place(txn, &records[i]);
+	}
+}
+
+/* The tables know the journal up to there. */
+static void put_end(uint64_t end, struct txn *txn)
+{
+	struct journal_row row;
+
+	if (journal_row_get(txn, &row)) {
+		row.end = end;
+		journal_row_put(txn, row);
 	}
 }
 
@@ -34,6 +45,7 @@ void settle_write(struct intake *intake, struct txn *txn)
 	put_records(records, count, txn);
 	records = journal_newer(intake->journal, &count);
 	put_records(records, count, txn);
+	put_end(journal_end(intake->journal), txn);
 	held_write(intake->held, HELD_FROZEN, txn);
 	held_write(intake->held, HELD_FRESH, txn);
 }
@@ -44,7 +56,7 @@ int settle_done(struct intake *intake, int r)
 		view_drop(intake);
 		held_clear(intake->held);
 		if (intake->journal) {
-			journal_reset(intake->journal);
+			journal_forget(intake->journal);
 		}
 		intake->tables_size = intake->peaks.size;
 		intake->full = false;
@@ -66,6 +78,7 @@ static int settle_job(void *data)
 	}
 	records = journal_older(intake->journal, &count);
 	put_records(records, count, txn);
+	put_end(intake->settling.end, txn);
 	held_write(intake->held, HELD_FROZEN, txn);
 	refusals_put(intake->settling.refusals, txn);
 	return txn_commit(txn);
@@ -77,14 +90,16 @@ static int compress_job(void *data)
 	struct intake *intake = data;
 	bool more;
 
-	return compress_step(intake->store, intake->compressing.before, &more);
+	return compress_step(
+		intake->store, intake->compressing.before, intake->compressing.now, &more);
 }
 
-void intake_compress_begin(struct intake *intake, struct instant before)
+void intake_compress_begin(struct intake *intake, struct instant before, struct instant now)
 {
 	if (intake->journal && !intake_is_behind(intake) && !worker_is_busy(intake->settler)) {
 		intake->compressing.begun = true;
 		intake->compressing.before = before;
+		intake->compressing.now = now;
 		worker_begin(intake->settler, compress_job, intake);
 	}
 }
@@ -96,6 +111,7 @@ static int settle_end(struct intake *intake)
 
 	if (intake->compressing.begun) {
 		intake->compressing.begun = false;
+		view_drop(intake); /* it reads where the records were */
 		/* Nothing was to be kept, and it is tried again. */
 		return r == -ENOMEM || (r == INTAKE_E_FULL && !store_disk_is_full(intake->store))
 			       ? 0
@@ -124,20 +140,15 @@ void settle_wait(struct intake *intake)
 	}
 }
 
-/* All of it, and that the store is whole without its journal where it is to stop. 0, INTAKE_E_FULL, -errno. */
-static int write_now(struct intake *intake, bool stop)
+/* All of it. 0, INTAKE_E_FULL, -errno. */
+static int write_now(struct intake *intake)
 {
-	struct journal_row row;
 	struct txn *txn = NULL;
 	int r = txn_begin(intake->store, true, &txn);
 
 	if (r == 0) {
 		settle_write(intake, txn);
 		refusals_put(intake->refusals, txn);
-		if (stop && journal_row_get(txn, &row)) {
-			row.in_use = JOURNAL_UNUSED;
-			journal_row_put(txn, row);
-		}
 		r = txn_commit(txn);
 	}
 	r = settle_done(intake, r);
@@ -151,7 +162,7 @@ int settle_for(struct intake *intake, const struct run *run)
 		return 0;
 	}
 	settle_wait(intake);
-	return write_now(intake, false);
+	return write_now(intake);
 }
 
 int intake_wait(struct intake *intake)
@@ -171,7 +182,7 @@ static bool may_begin(const struct intake *intake)
 	size_t older;
 
 	if (!intake->journal || intake->full || intake->stale || !intake_is_behind(intake) ||
-		worker_is_busy(intake->settler) || journal_is_adopted(intake->journal)) {
+		worker_is_busy(intake->settler)) {
 		return false;
 	}
 	journal_older(intake->journal, &older);
@@ -190,18 +201,6 @@ static bool is_due(const struct intake *intake)
 	       intake->peaks.size - begun >= LIMIT_HELD_ENTRIES;
 }
 
-/*
- * Is it better written before that? The less at once, the less a flush of the journal waits for; but a record that changed is written each time,
- * with its page.
- */
-static bool is_better_now(const struct intake *intake)
-{
-	size_t bytes = journal_newer_bytes(intake->journal);
-
-	return bytes >= LIMIT_SETTLE_BYTES &&
-	       held_used_bytes(intake->held) <= bytes / LIMIT_SETTLE_SHARE;
-}
-
 void settle_begin(struct intake *intake, bool anyhow)
 {
 	if (!intake->journal) {
@@ -209,7 +208,7 @@ void settle_begin(struct intake *intake, bool anyhow)
 	}
 	if (!anyhow && is_due(intake)) {
 		settle_wait(intake); /* it is not put off any more */
-	} else if (!anyhow && !is_better_now(intake)) {
+	} else if (!anyhow) {
 		return;
 	}
 	if (!may_begin(intake) || run_land(intake) != 0 || !may_begin(intake)) {
@@ -218,6 +217,7 @@ void settle_begin(struct intake *intake, bool anyhow)
 	held_freeze(intake->held);
 	journal_turn(intake->journal);
 	intake->settling.size = intake->peaks.size;
+	intake->settling.end = journal_end(intake->journal);
 	memcpy(intake->settling.refusals, intake->refusals, sizeof(intake->refusals));
 	worker_begin(intake->settler, settle_job, intake);
 }
@@ -230,7 +230,7 @@ int intake_settle_begin(struct intake *intake)
 		return r;
 	}
 	settle_begin(intake, true);
-	/* Where that cannot be: what was read at the start, and what had no room. */
+	/* Where that cannot be: what had no room. */
 	return worker_is_busy(intake->settler) ? r : intake_settle(intake);
 }
 
@@ -253,19 +253,14 @@ int intake_poll(struct intake *intake)
 	return r;
 }
 
-static int write_all(struct intake *intake, bool stop)
+int intake_flush(struct intake *intake)
 {
 	int r = intake_wait(intake);
 
 	if (r == 0) {
 		r = intake_reread(intake);
 	}
-	return r < 0 ? r : write_now(intake, stop);
-}
-
-int intake_flush(struct intake *intake)
-{
-	return write_all(intake, false);
+	return r < 0 ? r : write_now(intake);
 }
 
 int intake_settle(struct intake *intake)
@@ -276,15 +271,14 @@ int intake_settle(struct intake *intake)
 		return 0; /* what is read is there, and does not change by that */
 	}
 	r = intake_wait(intake);
-	return r < 0 || !intake_is_behind(intake) ? r : write_all(intake, false);
+	return r < 0 || !intake_is_behind(intake) ? r : intake_flush(intake);
 }
 
 int intake_stop(struct intake *intake)
 {
-	int r = write_all(intake, true);
+	int r = intake_flush(intake);
 
 	if (r == 0) {
-		journal_close(intake->journal);
 		intake->journal = NULL;
 		intake->hold = false;
 	}

@@ -7,8 +7,7 @@
  * for want of space. LMDB says EIO for that as well (a short write), and after a failure at its meta
  * page it refuses everything: so the environment is opened again before the next write.
  *
- * table meta, key "format": one little-endian u32, STORE_FORMAT or STORE_FORMAT_CHUNKS. It is written with the store and
- * read before anything else.
+ * table meta, key "format": one little-endian u32, STORE_FORMAT. It is written with the store and read before anything else.
  */
 #include "daemon/store.h"
 
@@ -30,12 +29,14 @@ _Static_assert(
 
 enum {
 	FULL_BYTES = 1 << 20, /* a disk with less free than that is full */
+	STEP_SHARE = 8,       /* of the map: that much of the journal is reserved at a time */
 };
 
 struct store {
 	MDB_env *env;
 	MDB_dbi tables[TABLE_COUNT];
 	int lock;
+	struct journal *journal; /* NULL: not open */
 	struct txn *idle;   /* a reader that has ended: the next one goes on with its slot */
 	int holder;         /* another process that holds a snapshot; 0: none */
 	size_t held;        /* which snapshot */
@@ -139,9 +140,7 @@ static int check_format(struct store *store, MDB_txn *txn, bool create)
 	if (r == 0) {
 		memcpy(&format, value.mv_data, sizeof(format));
 	}
-	return r                                                         ? translate(r)
-	       : format == STORE_FORMAT || format == STORE_FORMAT_CHUNKS ? 0
-									 : STORE_E_FORMAT;
+	return r ? translate(r) : format == STORE_FORMAT ? 0 : STORE_E_FORMAT;
 }
 
 static int open_tables(struct store *store, bool create)
@@ -302,12 +301,72 @@ int store_open(const struct store_options *options, struct store **ret)
 	if (r == 0) {
 		r = open_environment(store, options->create);
 	}
+	if (r == 0) {
+		r = store_open_journal(store);
+		r = r == JOURNAL_E_FOREIGN ? 0 : r; /* whoever needs it says so */
+	}
 	if (r) {
 		return r;
 	}
 	*ret = store;
 	store = NULL;
 	return 0;
+}
+
+static struct bytes row_key(void)
+{
+	return bytes_of("journal");
+}
+
+bool journal_row_get(struct txn *txn, struct journal_row *ret)
+{
+	struct bytes value;
+
+	if (!txn_get(txn, TABLE_META, row_key(), &value) || value.size != sizeof(*ret)) {
+		return false;
+	}
+	memcpy(ret, value.data, sizeof(*ret));
+	return true;
+}
+
+void journal_row_put(struct txn *txn, struct journal_row row)
+{
+	txn_put(txn, TABLE_META, row_key(), (struct bytes){ (const uint8_t *)&row, sizeof(row) });
+}
+
+size_t journal_step(size_t map_bytes)
+{
+	size_t step = map_bytes / STEP_SHARE;
+
+	step = step < LIMIT_JOURNAL_STEP_MIN ? LIMIT_JOURNAL_STEP_MIN
+	       : step > LIMIT_JOURNAL_STEP   ? LIMIT_JOURNAL_STEP
+					     : step;
+	return whole_pages(step);
+}
+
+int store_open_journal(struct store *store)
+{
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct journal_row row;
+	int r = store->journal ? 0 : txn_begin(store, false, &txn);
+
+	if (r || store->journal || !journal_row_get(txn, &row)) {
+		return store_errno(r);
+	}
+	return journal_open(store->folder, row.salt, row.end, journal_step(store->map_bytes),
+		&store->journal);
+}
+
+struct journal *store_journal(const struct store *store)
+{
+	return store->journal;
+}
+
+int txn_journal(const struct txn *txn, uint64_t place, size_t size, struct bytes *ret)
+{
+	struct journal *journal = txn->store->journal;
+
+	return journal ? journal_bytes(journal, place, size, ret) : -EBADMSG;
 }
 
 int txn_check_pages(struct txn *txn, char ret_why[PAGES_WHY_BYTES])
@@ -410,6 +469,7 @@ void store_close(struct store *store)
 {
 	if (store) {
 		close_environment(store);
+		journal_close(store->journal);
 		if (store->lock >= 0) {
 			close(store->lock);
 		}

@@ -1,11 +1,12 @@
 /*
- * store.h - the tables of a node in one LMDB environment: one writer, many short readers.
+ * store.h - the tables of a node in one LMDB environment, and the journal beside it: one writer, many short readers.
  *
  * Knows keys and values as bytes, nothing of what they mean; never logs. docs/storage.md has the
  * records. A transaction remembers its first error: it is asked once, at commit.
  */
 #pragma once
 
+#include "daemon/journal.h"
 #include "daemon/pages.h"
 
 struct store; /* opaque; one per process and path */
@@ -14,7 +15,7 @@ struct cursor;
 
 enum store_table {
 	TABLE_META = 0,    /* format, identity: local */
-	TABLE_LEDGER,      /* first sequence of a batch -> the batch */
+	TABLE_LEDGER,      /* first sequence of a batch -> the batch, or where in the journal it lies */
 	TABLE_TREE,        /* level, index -> root of a complete subtree of the ledger's entries */
 	TABLE_KEY,         /* public key -> party, unit, role, validity */
 	TABLE_PUBLICATION, /* kind, name -> what is in force */
@@ -28,11 +29,7 @@ enum store_table {
 	TABLE_COUNT,
 };
 
-/* Rows of table ledger are all records, or some are several in one, compressed (chunk.h). The second replaces the first with the first chunk. */
-enum {
-	STORE_FORMAT = 3,
-	STORE_FORMAT_CHUNKS = 4,
-};
+enum { STORE_FORMAT = 5 };
 
 enum {
 	STORE_E_FULL = 1, /* the map or the disk has no room; nothing was written */
@@ -89,13 +86,32 @@ void store_disk_was_full(struct store *store);
 bool store_disk_has_room(const struct store *store);
 /* 0, STORE_E_BUSY where a transaction is open, or what store_open returns. */
 int store_reopen(struct store *store);
-/* Moves a store that is closed and whole from one folder into another, for good. 0 or -errno. */
+/* Moves a store that is closed and whole, and has no journal yet, from one folder into another, for good. 0 or -errno. */
 int store_move(const char *from, const char *to);
 /* Removes what a store leaves in its folder. */
 void store_remove(const char *folder);
 const char *table_name(enum store_table table);
 const char *store_folder(const struct store *store);
 size_t store_map_bytes(const struct store *store);
+
+/* In table meta, under the key "journal": which one is this store's. There is none before the first start of a node. */
+struct journal_row {
+	uint64_t salt;
+	uint64_t end;     /* table ledger has what lies before it, and nothing behind it */
+	uint8_t absorbed; /* 1: the state does not have it, a rebuild was not finished */
+} __attribute__((packed));
+
+bool journal_row_get(struct txn *txn, struct journal_row *ret);
+void journal_row_put(struct txn *txn, struct journal_row row);
+/* Bytes that a journal beside a map of that size is reserved at a time. */
+size_t journal_step(size_t map_bytes);
+/* Opens the one that is this store's, where it is not open. 0: also where it has none; JOURNAL_E_FOREIGN, -errno. */
+int store_open_journal(struct store *store);
+/* NULL where none is open. */
+struct journal *store_journal(const struct store *store);
+/* What lies in the journal of the transaction's store, valid as long as that is open. 0, -EBADMSG, -ENOMEM. */
+int txn_journal(const struct txn *txn, uint64_t place, size_t size, struct bytes *ret);
+
 /*
  * Starts what a commit of another thread has written so far on its way to the disk, and waits for none of it: the flush at its
  * end then has less to do, and a flush of another file does not wait behind all of it.

@@ -60,9 +60,8 @@ enum {
 	LIMIT_HELD_MS        = 2000,     /* that it is held back at most, as long as there are commits; and between tries where it has no room */
 	LIMIT_HELD_ENTRIES   = 1 << 16,  /* whose changes are held back; then they are written */
 	LIMIT_HELD_BYTES     = 32 << 20, /* memory for them, the same */
-	LIMIT_SETTLE_BYTES   = 12 << 20, /* of the journal, the same where its entries have changed few records: */
-	LIMIT_SETTLE_SHARE   = 8,        /* in memory they have an eighth of that at most */
-	LIMIT_JOURNAL_BYTES  = 32 << 20, /* one of the two segments of the journal; else an eighth of map_size */
+	LIMIT_JOURNAL_STEP   = 32 << 20, /* of the journal, reserved at a time; else an eighth of map_size */
+	LIMIT_JOURNAL_STEP_MIN = 64 << 10, /* but that at least */
 	LIMIT_CHUNK_BYTES    = 1 << 17,  /* of old records, from which on a chunk of them is full */
 	LIMIT_CHUNK_BYTES_MAX = 4 << 20, /* with the last record in it */
 	LIMIT_COMPRESS_BYTES = 4 << 20,  /* of old records, after which a commit compresses no more; one in a second */

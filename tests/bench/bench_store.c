@@ -68,6 +68,7 @@ static int compress(char **argv)
 {
 	struct txn *txn = NULL;
 	struct made made;
+	const struct instant all = { INT64_MAX };
 	uint64_t used, bytes;
 	bool more = true;
 	int r = made_open(&made, argv[0], strtoull(argv[1], NULL, 10));
@@ -76,7 +77,10 @@ static int compress(char **argv)
 		r = intake_settle(made.intake);
 	}
 	while (r == 0 && more) {
-		r = compress_step(made.store, (struct instant){ INT64_MAX }, &more);
+		r = compress_step(made.store, all, (struct instant){ 0 }, &more);
+	}
+	if (r == 0) { /* a day later */
+		r = compress_step(made.store, all, (struct instant){ 24 * 3600 * 1000 }, &more);
 	}
 	if (r == 0) {
 		r = txn_begin(made.store, false, &txn);
@@ -84,7 +88,8 @@ static int compress(char **argv)
 	if (r == 0) {
 		store_usage(made.store, &used, &bytes);
 		printf("{\"used\": %" PRIu64 ", \"entries\": %" PRIu64 "}\n",
-			used - txn_free_bytes(txn), intake_seq(made.intake));
+			used - txn_free_bytes(txn) + journal_used(store_journal(made.store)),
+			intake_seq(made.intake));
 		txn_abort(txn);
 	}
 	made_close(&made);

@@ -201,7 +201,8 @@ class Node(Served):
         return int(found.group(1))
 
     def stored(self):
-        return self.load.ask('status')['map_used']
+        status = self.load.ask('status')
+        return status['map_used'] + status['journal_used']
 
     def check(self, seconds):
         """Kills the node under load; every receipted report must be there once after a restart."""

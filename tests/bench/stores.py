@@ -181,7 +181,8 @@ def growth(bench, nodes):
     with served(nodes, 'plain'):
         for size, node in nodes.items():
             status = node.load.ask('status')
-            results.add(f'growth stored @{size}', status['map_used'] / status['entries'], 'bytes')
+            results.add(f'growth stored @{size}', (status['map_used'] + status['journal_used']) / status['entries'],
+                        'bytes')
         for _ in range(bench.rounds):
             flush = bench.flush_ms()
             for size, node in nodes.items():

@@ -33,7 +33,8 @@ def signed_bytes(sent):
 
 
 def used(session):
-    return session.status()['map_used']
+    status = session.status()
+    return status['map_used'] + status['journal_used']
 
 
 class Compress(harness.NodeCase):
