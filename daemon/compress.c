@@ -69,9 +69,8 @@ static int give_back(struct store *store, struct instant now, struct buffer *lis
 /* One more; it goes into the last one where it lies behind it, of the same day. */
 static void freed_add(struct buffer *list, uint64_t from, uint64_t to, struct instant now)
 {
-	struct freed *last = list->size >= sizeof(*last)
-				     ? (struct freed *)(list->data + list->size) - 1
-				     : NULL;
+	struct freed *last =
+		list->size >= sizeof(*last) ? (struct freed *)(list->data + list->size) - 1 : NULL;
 	struct freed next = { from, to, now.ms };
 
 	if (last && last->to == from && last->since_ms / KEPT_MS == now.ms / KEPT_MS) {
@@ -98,7 +97,8 @@ static bool is_readable(struct bytes record)
 	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	size_t before = (uintptr_t)record.data % page_bytes;
 
-	return madvise((void *)(record.data - before), before + record.size, MADV_POPULATE_READ) == 0 ||
+	return madvise((void *)(record.data - before), before + record.size, MADV_POPULATE_READ) ==
+		       0 ||
 	       (errno != EFAULT && errno != EHWPOISON);
 }
 

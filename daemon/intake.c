@@ -2,7 +2,7 @@
  * What happens to a submission (docs/architecture.md has the picture):
  *
  *	slots_fill        puts the messages of one connection behind each other (slot.c)
- *	intake_read       reads them and checks the signatures of new ones, by several threads (reading.c)
+ *	intake_read       has them read and the signatures of new ones checked, by other threads ahead of this one (reading.c)
  *	take_submission   checks signer and id; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures, in memory (fold.c, held.h)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)
@@ -223,8 +223,8 @@ int journal_begin(struct intake *intake)
 	if (!intake->hold || intake->journal) {
 		return 0;
 	}
-	r = journal_create(store_folder(intake->store),
-		journal_step(store_map_bytes(intake->store)), &salt);
+	r = journal_create(
+		store_folder(intake->store), journal_step(store_map_bytes(intake->store)), &salt);
 	if (r) {
 		return r == JOURNAL_E_FULL      ? INTAKE_E_FULL
 		       : r == JOURNAL_E_FOREIGN ? INTAKE_E_FOREIGN
@@ -518,7 +518,8 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	batch_seal(batch, pair, name);
 	batch_append(batch, txn);
 	if (peaks.size > 0 && store_journal(store) && journal_row_get(txn, &row)) {
-		row.end = journal_file_end(store_journal(store)); /* what is behind it is of the life before */
+		row.end = journal_file_end(
+			store_journal(store)); /* what is behind it is of the life before */
 		journal_row_put(txn, row);
 	}
 	txn_put(txn, TABLE_META, text_key("epoch"),

@@ -29,7 +29,8 @@ enum {
 	ALIGNMENT = 512,
 	PAGE_BYTES = 4096,
 	WINDOW_BYTES = 1 << 30,
-	WINDOWS = 4096, /* 4 TiB: 7 * 10^9 reports, or what an ext4 file has room for, divided by four */
+	WINDOWS =
+		4096, /* 4 TiB: 7 * 10^9 reports, or what an ext4 file has room for, divided by four */
 };
 
 static const char magic[8] = "baocaojl";
@@ -170,8 +171,7 @@ static bool is_ours(const struct journal *journal)
 	       head.salt == journal->salt && journal->size >= journal->end;
 }
 
-int journal_open(
-	const char *folder, uint64_t salt, uint64_t end, size_t step, struct journal **ret)
+int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, struct journal **ret)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
 	char path[PATH_MAX];

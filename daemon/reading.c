@@ -22,8 +22,6 @@ struct readings {
 	struct room reports;
 	struct room acts;
 	size_t next;
-	helpers_between_fn *between;
-	void *data;
 };
 
 int readings_new(size_t helpers, struct readings **ret)
@@ -132,23 +130,22 @@ static void work(void *data, size_t at)
 	}
 }
 
-static void between_two(void *data)
+int readings_begin(struct readings *readings)
 {
-	struct readings *readings = data;
-
-	readings->between(readings->data);
+	return helpers_begin(readings->helpers, readings->items.count, work, readings);
 }
 
-void readings_run(struct readings *readings, helpers_between_fn *between, void *data)
+const struct reading *readings_next(
+	struct readings *readings, helpers_between_fn *between, void *data)
 {
-	readings->between = between;
-	readings->data = data;
-	helpers_run(readings->helpers, readings->items.count, work, between ? between_two : NULL,
-		readings);
+	size_t at = readings->next++;
+
+	assert(at < readings->items.count);
+	helpers_need(readings->helpers, at, between, data);
+	return &((struct item *)readings->items.list)[at].reading;
 }
 
-const struct reading *readings_next(struct readings *readings)
+void readings_end(struct readings *readings)
 {
-	assert(readings->next < readings->items.count);
-	return &((struct item *)readings->items.list)[readings->next++].reading;
+	helpers_end(readings->helpers);
 }

@@ -37,10 +37,10 @@ struct store {
 	MDB_dbi tables[TABLE_COUNT];
 	int lock;
 	struct journal *journal; /* NULL: not open */
-	struct txn *idle;   /* a reader that has ended: the next one goes on with its slot */
-	int holder;         /* another process that holds a snapshot; 0: none */
-	size_t held;        /* which snapshot */
-	uint64_t held_used; /* bytes in use when it was seen first */
+	struct txn *idle;        /* a reader that has ended: the next one goes on with its slot */
+	int holder;              /* another process that holds a snapshot; 0: none */
+	size_t held;             /* which snapshot */
+	uint64_t held_used;      /* bytes in use when it was seen first */
 	size_t map_bytes;
 	bool scratch;
 	bool disk_full;
@@ -353,8 +353,8 @@ int store_open_journal(struct store *store)
 	if (r || store->journal || !journal_row_get(txn, &row)) {
 		return store_errno(r);
 	}
-	return journal_open(store->folder, row.salt, row.end, journal_step(store->map_bytes),
-		&store->journal);
+	return journal_open(
+		store->folder, row.salt, row.end, journal_step(store->map_bytes), &store->journal);
 }
 
 struct journal *store_journal(const struct store *store)

@@ -14,10 +14,10 @@ struct txn;   /* opaque; one thread */
 struct cursor;
 
 enum store_table {
-	TABLE_META = 0,    /* format, identity: local */
-	TABLE_LEDGER,      /* first sequence of a batch -> the batch, or where in the journal it lies */
-	TABLE_TREE,        /* level, index -> root of a complete subtree of the ledger's entries */
-	TABLE_KEY,         /* public key -> party, unit, role, validity */
+	TABLE_META = 0, /* format, identity: local */
+	TABLE_LEDGER, /* first sequence of a batch -> the batch, or where in the journal it lies */
+	TABLE_TREE,   /* level, index -> root of a complete subtree of the ledger's entries */
+	TABLE_KEY,    /* public key -> party, unit, role, validity */
 	TABLE_PUBLICATION, /* kind, name -> what is in force */
 	TABLE_ID,          /* party, counter -> sequence */
 	TABLE_OWN,         /* plan, form, period, unit -> that unit's own report */
