@@ -502,6 +502,8 @@ int journal_give_back(struct journal *journal, uint64_t from, uint64_t to)
 	uint64_t last = to / PAGE_BYTES * PAGE_BYTES;
 	int r;
 
+	/* The first head stays: journal_create sees by it that there are records. */
+	first = first == JOURNAL_BEGIN ? first + PAGE_BYTES : first;
 	if (first >= last) {
 		return 0;
 	}

@@ -6,7 +6,7 @@
  * durable. Records lie behind each other. The tables know where each lies up to some place, and a start reads what
  * lies behind that. Knows records as bytes; what follows what is the ledger's to say (replay.h). docs/storage.md has the format.
  *
- * journal_bytes may be called by any thread, journal_write by one at a time, all else by the owner's.
+ * journal_bytes may be called by any thread, journal_write and journal_give_back by one at a time, all else by the owner's.
  */
 #pragma once
 

@@ -69,26 +69,27 @@ static struct bytes text(const char *words)
 	return bytes_of(words);
 }
 
-static void a_store_of_a_newer_format_is_not_opened(void **state)
+/* What becomes of opening a store that says it has that format. */
+static int opened_with_format(struct place *place, uint32_t format)
 {
-	uint32_t newer = STORE_FORMAT_CHUNKS + 1;
 	struct store *store = NULL;
+	int r;
 
-	make(*state);
-	put_meta(*state, "format", &newer, sizeof(newer));
-	assert_int_equal(open_at(*state, false, 1 << 20, &store), STORE_E_FORMAT);
-	assert_null(store);
+	make(place);
+	put_meta(place, "format", &format, sizeof(format));
+	r = open_at(place, false, 1 << 20, &store);
+	store_close(store);
+	return r;
 }
 
-static void a_store_with_chunks_is_opened(void **state)
+static void a_store_of_a_newer_format_is_not_opened(void **state)
 {
-	uint32_t chunks = STORE_FORMAT_CHUNKS;
-	struct store *store = NULL;
+	assert_int_equal(opened_with_format(*state, STORE_FORMAT + 1), STORE_E_FORMAT);
+}
 
-	make(*state);
-	put_meta(*state, "format", &chunks, sizeof(chunks));
-	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
-	store_close(store);
+static void a_store_of_an_older_format_is_not_opened(void **state)
+{
+	assert_int_equal(opened_with_format(*state, STORE_FORMAT - 1), STORE_E_FORMAT);
 }
 
 /* What a transaction keeps, it keeps until it has ended or was asked for more. */
@@ -645,12 +646,259 @@ static void numbers_in_keys_order_as_numbers(void **state)
 	}
 }
 
+/* A store that is open, and has the row of a journal. */
+static struct store *store_with_row(struct place *place, struct journal_row row)
+{
+	struct store *store;
+	struct txn *txn;
+
+	assert_int_equal(open_at(place, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, true, &txn), 0);
+	journal_row_put(txn, row);
+	assert_int_equal(txn_commit(txn), 0);
+	return store;
+}
+
+static int unlink_journal(struct place *place)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/baocao.journal", place->folder);
+	return unlink(path);
+}
+
+/* The row of a new journal in the folder. */
+static struct journal_row row_of_new(struct place *place)
+{
+	uint64_t salt;
+
+	assert_int_equal(journal_create(place->folder, journal_step(1 << 20), &salt), 0);
+	return (struct journal_row){ .salt = salt, .end = JOURNAL_BEGIN };
+}
+
+/* Writes one record into the journal of a store: where it lies. */
+static uint64_t write_record(struct store *store, struct bytes bytes)
+{
+	struct journal *journal = store_journal(store);
+
+	assert_true(journal_has_room(journal, bytes.size, UINT64_MAX));
+	assert_int_equal(journal_place(journal, 1, &bytes, 1), 0);
+	assert_int_equal(journal_write(journal), 0);
+	return journal_find(journal, 1)->place;
+}
+
+static void the_row_of_a_journal_is_there_after_reopening(void **state)
+{
+	const struct journal_row wanted = { 0x1122334455667788, 5 << 20, 1 };
+	struct journal_row row;
+	struct store *store;
+	struct txn *txn;
+
+	store_close(store_with_row(*state, wanted));
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_true(journal_row_get(txn, &row));
+	assert_memory_equal(&row, &wanted, sizeof(row));
+	txn_abort(txn);
+	store_close(store);
+}
+
+static void a_new_store_has_no_row_of_a_journal(void **state)
+{
+	struct journal_row row;
+	struct store *store;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_false(journal_row_get(txn, &row));
+	txn_abort(txn);
+	store_close(store);
+}
+
+/* That of a format before this one had nine bytes. */
+static void a_row_of_another_size_is_none(void **state)
+{
+	const uint8_t older[9] = { 1 };
+	struct journal_row row;
+	struct store *store;
+	struct txn *txn;
+
+	make(*state);
+	put_meta(*state, "journal", older, sizeof(older));
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_false(journal_row_get(txn, &row));
+	txn_abort(txn);
+	store_close(store);
+}
+
+static void a_step_of_the_journal_is_an_eighth_of_the_map_in_whole_pages(void **state)
+{
+	(void)state;
+	assert_int_equal(journal_step(8L * 100 * 4096), 100 * 4096);
+	assert_int_equal(journal_step(8L * 101 * 4096 - 1), 100 * 4096);
+}
+
+static void a_step_of_the_journal_is_not_longer_than_its_bound(void **state)
+{
+	(void)state;
+	assert_int_equal(journal_step(8L * LIMIT_JOURNAL_STEP + 8L * 4096), LIMIT_JOURNAL_STEP);
+	assert_int_equal(
+		journal_step(8L * LIMIT_JOURNAL_STEP - 8L * 4096), LIMIT_JOURNAL_STEP - 4096);
+	assert_int_equal(journal_step(SIZE_MAX), LIMIT_JOURNAL_STEP);
+}
+
+static void a_step_of_the_journal_is_not_shorter_than_the_least(void **state)
+{
+	(void)state;
+	assert_int_equal(journal_step(8L * LIMIT_JOURNAL_STEP_MIN + 8L * 4096),
+		LIMIT_JOURNAL_STEP_MIN + 4096);
+	assert_int_equal(journal_step(8L * LIMIT_JOURNAL_STEP_MIN - 1), LIMIT_JOURNAL_STEP_MIN);
+	assert_int_equal(journal_step(0), LIMIT_JOURNAL_STEP_MIN);
+}
+
+static void a_store_without_a_row_opens_no_journal(void **state)
+{
+	struct store *store;
+
+	row_of_new(*state);
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(store_open_journal(store), 0);
+	assert_null(store_journal(store));
+	store_close(store);
+}
+
+static void a_store_opens_its_journal_when_asked(void **state)
+{
+	struct journal_row row = row_of_new(*state);
+	struct store *store = store_with_row(*state, row);
+
+	assert_null(store_journal(store));
+	assert_int_equal(store_open_journal(store), 0);
+	assert_non_null(store_journal(store));
+	store_close(store);
+}
+
+/* At the end that its row has. */
+static void a_store_is_opened_with_its_journal(void **state)
+{
+	struct journal_row row = row_of_new(*state);
+	struct store *store;
+
+	row.end += 4096;
+	store_close(store_with_row(*state, row));
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	assert_non_null(store_journal(store));
+	assert_int_equal(journal_end(store_journal(store)), row.end);
+	store_close(store);
+}
+
+static void a_journal_that_is_open_stays_as_it_is(void **state)
+{
+	struct store *store = store_with_row(*state, row_of_new(*state));
+	struct journal *journal;
+
+	assert_int_equal(store_open_journal(store), 0);
+	journal = store_journal(store);
+	assert_int_equal(unlink_journal(*state), 0);
+	assert_int_equal(store_open_journal(store), 0);
+	assert_ptr_equal(store_journal(store), journal);
+	assert_int_equal(store_reopen(store), 0);
+	assert_ptr_equal(store_journal(store), journal);
+	store_close(store);
+}
+
+static void a_store_that_has_lost_its_journal_opens_without(void **state)
+{
+	struct store *store;
+
+	store_close(store_with_row(*state, row_of_new(*state)));
+	assert_int_equal(unlink_journal(*state), 0);
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	assert_null(store_journal(store));
+	assert_int_equal(store_open_journal(store), JOURNAL_E_FOREIGN);
+	assert_null(store_journal(store));
+	store_close(store);
+}
+
+static void a_store_beside_the_journal_of_another_opens_without(void **state)
+{
+	struct journal_row row = row_of_new(*state);
+	struct store *store;
+
+	row.salt ^= 1;
+	store_close(store_with_row(*state, row));
+	assert_int_equal(open_at(*state, false, 1 << 20, &store), 0);
+	assert_null(store_journal(store));
+	assert_int_equal(store_open_journal(store), JOURNAL_E_FOREIGN);
+	store_close(store);
+}
+
+/* Its space is reserved by steps of the map of the store. */
+static void the_journal_of_a_store_grows_by_its_step(void **state)
+{
+	enum { MAP = 4 << 20, RESERVED = 1 << 17 };
+	struct place *place = *state;
+	struct journal_row row = row_of_new(place);
+	struct store *store;
+	uint64_t before;
+
+	store_close(store_with_row(place, row));
+	assert_int_equal(open_at(place, false, MAP, &store), 0);
+	before = journal_file_end(store_journal(store));
+	assert_int_equal(before, JOURNAL_BEGIN + RESERVED);
+	assert_true(journal_has_room(store_journal(store), RESERVED, UINT64_MAX));
+	assert_int_equal(journal_file_end(store_journal(store)), before + 512 + MAP / 8);
+	store_close(store);
+}
+
+static void a_transaction_reads_the_journal_of_its_store(void **state)
+{
+	struct store *store = store_with_row(*state, row_of_new(*state));
+	struct bytes found;
+	struct txn *txn;
+	uint64_t place;
+
+	assert_int_equal(store_open_journal(store), 0);
+	place = write_record(store, text("a record"));
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_int_equal(txn_journal(txn, place, 8, &found), 0);
+	assert_true(bytes_equal_text(found, "a record"));
+	assert_int_equal(txn_journal(txn, 1, 8, &found), -EBADMSG);
+	txn_abort(txn);
+	assert_true(bytes_equal_text(found, "a record"));
+	store_close(store);
+}
+
+static void a_transaction_reads_no_journal_where_none_is_open(void **state)
+{
+	struct store *store;
+	struct bytes found;
+	struct txn *txn;
+
+	assert_int_equal(open_at(*state, true, 1 << 20, &store), 0);
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	assert_int_equal(txn_journal(txn, JOURNAL_BEGIN, 1, &found), -EBADMSG);
+	txn_abort(txn);
+	store_close(store);
+}
+
+static void what_a_store_leaves_is_removed_with_its_journal(void **state)
+{
+	struct place *place = *state;
+
+	store_close(store_with_row(place, row_of_new(place)));
+	store_remove(place->folder);
+	assert_int_equal(rmdir(place->folder), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_store_of_a_newer_format_is_not_opened),
-		TEST(a_store_with_chunks_is_opened),
+		TEST(a_store_of_an_older_format_is_not_opened),
 		TEST(a_transaction_keeps_the_last_of_what_was_made),
 		TEST(free_pages_are_counted),
 		TEST(a_format_of_another_size_is_not_ours),
@@ -672,6 +920,22 @@ int main(void)
 		TEST(a_read_ends_at_its_deadline_in_a_cursor_too),
 		TEST(whatever_is_read_and_written_in_turn_is_as_if_each_were_alone),
 		TEST(numbers_in_keys_order_as_numbers),
+		TEST(the_row_of_a_journal_is_there_after_reopening),
+		TEST(a_new_store_has_no_row_of_a_journal),
+		TEST(a_row_of_another_size_is_none),
+		TEST(a_step_of_the_journal_is_an_eighth_of_the_map_in_whole_pages),
+		TEST(a_step_of_the_journal_is_not_longer_than_its_bound),
+		TEST(a_step_of_the_journal_is_not_shorter_than_the_least),
+		TEST(a_store_without_a_row_opens_no_journal),
+		TEST(a_store_opens_its_journal_when_asked),
+		TEST(a_store_is_opened_with_its_journal),
+		TEST(a_journal_that_is_open_stays_as_it_is),
+		TEST(a_store_that_has_lost_its_journal_opens_without),
+		TEST(a_store_beside_the_journal_of_another_opens_without),
+		TEST(the_journal_of_a_store_grows_by_its_step),
+		TEST(a_transaction_reads_the_journal_of_its_store),
+		TEST(a_transaction_reads_no_journal_where_none_is_open),
+		TEST(what_a_store_leaves_is_removed_with_its_journal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
