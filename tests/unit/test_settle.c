@@ -511,7 +511,7 @@ static int compress_played(struct scene *scene, int outcome)
 	assert_int_equal(intake_settle(scene->world->intake), 0);
 	assert_int_equal(intake_poll(scene->world->intake), 0); /* it was woken for that */
 	played.settle_outcome = outcome;
-	intake_compress_begin(scene->world->intake, (struct instant){ INT64_MAX });
+	intake_compress_begin(scene->world->intake, (struct instant){ INT64_MAX }, scene->world->now);
 	assert_true(intake_is_settling(scene->world->intake));
 	wait_for_wake(scene);
 	r = intake_poll(scene->world->intake);
