@@ -27,10 +27,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum {
-	SEGMENT_SHARE = 8, /* of the map: that much of it is one segment of the journal */
-};
-
 static struct bytes text_key(const char *text)
 {
 	return bytes_of(text);
@@ -105,6 +101,8 @@ static int take_behind(void *data, const struct journal_record *record,
 static int find_journal(struct intake *intake, struct txn *txn)
 {
 	struct journal_row row;
+	struct instant instant;
+	uint64_t seq;
 	int r;
 
 	if (!journal_row_get(txn, &row)) {
@@ -120,6 +118,8 @@ static int find_journal(struct intake *intake, struct txn *txn)
 	intake->journal = store_journal(intake->store);
 	if (r == 0) {
 		journal_rewind(intake->journal, row.end);
+		/* Space is reserved ahead: an older one may be as long, and not have the last record. */
+		r = ledger_last(txn, &seq, &instant) == -EBADMSG ? INTAKE_E_FOREIGN : 0;
 	}
 	return r;
 }
@@ -183,6 +183,9 @@ static int read_state(struct intake *intake)
 	note_name(&intake->pair->public, intake->identity.synthetic,
 		intake->identity.epoch != epoch ? intake->identity.epoch : 0, intake->name);
 	if (r == 0) {
+		r = find_journal(intake, txn); /* what follows reads records that lie there */
+	}
+	if (r == 0) {
 		r = read_end(txn, &intake->peaks, &intake->last_instant);
 	}
 	if (r == 0) {
@@ -194,10 +197,7 @@ static int read_state(struct intake *intake)
 	catalog_free(intake->catalog);
 	intake->catalog = catalog;
 	intake->fold.node_unit = intake->identity.unit;
-	r = find_journal(intake, txn);
-	if (r == 0) {
-		r = read_journal(intake, txn);
-	}
+	r = read_journal(intake, txn);
 	if (r) {
 		return r;
 	}

@@ -195,6 +195,11 @@ int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, s
 	if (r == 0 && !is_ours(journal)) {
 		r = JOURNAL_E_FOREIGN;
 	}
+	/* Cut behind its end, which may be moved there. */
+	if (r == 0 && align(journal->size) > journal->size) {
+		journal->size = align(journal->size);
+		r = ftruncate(journal->fd, (off_t)journal->size) < 0 ? -errno : 0;
+	}
 	if (r) {
 		journal_close(journal);
 		return r;

@@ -466,6 +466,7 @@ static int rebuild_all(struct rebuild *rebuild)
 static int run(struct rebuild *rebuild)
 {
 	struct journal_row row;
+	bool damaged = false;
 	int r = cells_new(&rebuild->fold.cells);
 
 	if (r == 0) {
@@ -473,9 +474,11 @@ static int run(struct rebuild *rebuild)
 	}
 	if (r == 0) {
 		r = replay_absorb(rebuild->store, rebuild->result->why);
-		r = r == REPLAY_E_GAP || r == REPLAY_E_FORGED ? REBUILD_E_LEDGER
-		    : r == -ENOSPC                            ? REBUILD_E_FULL
-							      : r;
+		damaged = r == -EBADMSG; /* whoever reads all of it has the words */
+		r = damaged                                     ? 0
+		    : r == REPLAY_E_GAP || r == REPLAY_E_FORGED ? REBUILD_E_LEDGER
+		    : r == -ENOSPC                              ? REBUILD_E_FULL
+								: r;
 	}
 	if (r == 0) {
 		r = outcome_of(txn_begin(rebuild->store, false, &rebuild->ledger));
@@ -487,6 +490,7 @@ static int run(struct rebuild *rebuild)
 		return r;
 	}
 	r = rebuild_all(rebuild);
+	r = r == 0 && damaged ? -EBADMSG : r;
 	if (txn_error(
 		    rebuild->out)) { /* whatever came of it: what could not be written reads as missing */
 		r = outcome_of(txn_error(rebuild->out));

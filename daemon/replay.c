@@ -171,15 +171,18 @@ int replay_absorb(struct store *store, char *why)
 	if (r) {
 		return store_errno(r);
 	}
-	if (!journal_row_get(txn, &row) || row.absorbed) {
+	if (!journal_row_get(txn, &row)) {
 		return 0;
 	}
-	absorbing.replay.journal = store_journal(store);
-	absorbing.txn = txn;
 	if (!store_journal(store)) {
 		snprintf(why, LIMIT_PLACE_BYTES, "%s", replay_foreign);
 		return REPLAY_E_GAP;
 	}
+	if (row.absorbed) {
+		return 0;
+	}
+	absorbing.replay.journal = store_journal(store);
+	absorbing.txn = txn;
 	journal_rewind(store_journal(store), row.end);
 	r = absorb_all(&absorbing);
 	if (r == REPLAY_E_GAP || r == REPLAY_E_FORGED) {

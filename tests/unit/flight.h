@@ -22,7 +22,7 @@
 
 enum {
 	MANY = 70,             /* messages; few are on disk when they were begun */
-	STORE_BYTES = 8 << 20, /* an eighth is a segment of the journal */
+	STORE_BYTES = 8 << 20, /* an eighth of the journal is reserved at a time */
 	PAGE_BYTES = 4096,     /* LMDB writes whole ones, and only a part of the first */
 };
 
@@ -44,6 +44,8 @@ static struct {
 	const struct worker *writer, *settler;
 	struct gate write, settle;
 	int write_error, flush_error; /* of the journal */
+	size_t flushes;               /* of it that went well */
+	int reserve_error;            /* what there is instead of space for files */
 	int settle_outcome;           /* of the commit in the background, which is not made */
 	int commit_outcome;           /* the same of commits in the intake's own thread */
 	enum lack lack;
@@ -58,6 +60,8 @@ ssize_t __real_pwritev(int fd, const struct iovec *parts, int count, off_t offse
 ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
 int __real_txn_commit(struct txn *txn);
 int __wrap_txn_commit(struct txn *txn);
 void __real_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
@@ -90,8 +94,15 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offse
 
 int __wrap_fdatasync(int fd)
 {
+	played.flushes += played.flush_error == 0;
 	errno = played.flush_error;
 	return played.flush_error ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	errno = played.reserve_error;
+	return played.reserve_error ? -1 : __real_fallocate(fd, mode, offset, size);
 }
 
 static inline bool lacks(enum lack what)
@@ -252,7 +263,8 @@ static inline void begin(struct scene *scene, struct flight *flight)
 		&(struct intake_caller){ flight_reply, flight_done, NULL, flight });
 }
 
-static inline struct scene *scene_new(size_t map_bytes)
+/* Of a store that has had no journal yet. */
+static inline struct scene *scene_new_plain(void)
 {
 	struct scene *scene = calloc(1, sizeof(*scene));
 
@@ -264,9 +276,21 @@ static inline struct scene *scene_new(size_t map_bytes)
 	places = 0;
 	scene->world = world_new();
 	scene->world->hold = true;
+	return scene;
+}
+
+static inline void scene_start(struct scene *scene, size_t map_bytes)
+{
 	world_reopen(scene->world, map_bytes);
 	scene->first = flight_new(scene->world);
 	scene->second = flight_new(scene->world);
+}
+
+static inline struct scene *scene_new(size_t map_bytes)
+{
+	struct scene *scene = scene_new_plain();
+
+	scene_start(scene, map_bytes);
 	return scene;
 }
 

@@ -18,7 +18,7 @@ enum {
 	ALIGNED = 512,
 	/* The entries before the first report: who the node is, units, plan and keys. */
 	FIRST = 5,
-	STORE_BYTES = 8 << 20, /* one eighth is a segment */
+	STORE_BYTES = 8 << 20, /* one eighth is reserved at a time */
 };
 
 static inline int set_up(void **state)
@@ -90,6 +90,16 @@ static inline size_t record_size(const struct buffer *journal, size_t at)
 
 	memcpy(&size, journal->data + at + 16, sizeof(size));
 	return RECORD_HEAD + size;
+}
+
+/* Ends the file within the record that begins with seq. */
+static inline void journal_cut(const struct world *world, uint64_t seq, size_t offset)
+{
+	CLEANUP(buffer_free) struct buffer journal = file_take(world, "baocao.journal");
+	char path[128];
+
+	path_of(world, "baocao.journal", path);
+	assert_int_equal(truncate(path, (off_t)(record_at(&journal, seq) + offset)), 0);
 }
 
 /* Changes a byte of the journal's file. */

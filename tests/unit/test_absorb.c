@@ -60,17 +60,54 @@ static void a_rebuild_makes_the_same_state_as_a_settle(void **state)
 	assert_unchanged(world, &hash);
 }
 
-static void after_a_rebuild_the_journal_may_go_away(void **state)
+/* It changes only the tables, and starts may follow it. */
+static void after_a_rebuild_receipts_are_the_same_bytes(void **state)
+{
+	const struct report_spec spec = report_n("2022-05", 101, 1, 3);
+	CLEANUP(buffer_free) struct buffer before = { 0 };
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	take(world, WARD_101, 1, spec);
+	before = buffer_of(answer_of(world, 0).receipt);
+	for (uint32_t i = 1; i <= 2; i++) {
+		take(world, WARD_102, i, report_n("2022-05", 102, i, 4));
+		world_close(world);
+		assert_int_equal(rebuild(world, &result), 0);
+		assert_int_equal(result.entries, FIRST + i);
+		assert_int_equal(start(world, NULL), 0);
+		take(world, WARD_101, 1, spec);
+		assert_true(bytes_equal(answer_of(world, 0).receipt, buffer_bytes(&before)));
+	}
+	assert_verified(world);
+}
+
+static void a_rebuild_reads_records_of_which_the_tables_have_the_place(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+	struct hash before;
+
+	run_history(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	before = world_hash(world);
+	world_close(world);
+	assert_int_equal(rebuild(world, &result), 0);
+	world_open(world, STORE_BYTES, false);
+	assert_unchanged(world, &before);
+}
+
+static void a_rebuild_names_a_settled_record_that_is_damaged(void **state)
 {
 	struct world *world = *state;
 	struct rebuild_result result;
 
 	take_three(world);
+	assert_int_equal(intake_settle(world->intake), 0);
 	world_close(world);
-	assert_int_equal(rebuild(world, &result), 0);
-	journal_lose(world);
-	world_open(world, STORE_BYTES, false);
-	assert_int_equal(intake_seq(world->intake), FIRST + 2);
+	damage(world, FIRST + 1, RECORD_HEAD);
+	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+	assert_non_null(strstr(result.why, "batch at 6: "));
 }
 
 /* A rebuild that ended between its two commits: the ledger has what the journal had. */
@@ -128,6 +165,31 @@ static void a_rebuild_of_a_store_whose_journal_is_missing_is_not_made(void **sta
 	assert_non_null(strstr(result.why, "baocao.journal"));
 }
 
+/* Nor of one whose records are all settled. */
+static void a_rebuild_of_settled_tables_needs_the_journal_too(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	take_three(world);
+	assert_int_equal(intake_stop(world->intake), 0);
+	world_close(world);
+	journal_lose(world);
+	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+	assert_non_null(strstr(result.why, "baocao.journal"));
+}
+
+static void a_rebuild_that_was_not_finished_needs_the_journal_too(void **state)
+{
+	struct world *world = *state;
+	struct rebuild_result result;
+
+	absorb_only(world);
+	journal_lose(world);
+	assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+	assert_non_null(strstr(result.why, "baocao.journal"));
+}
+
 static void a_rebuild_tells_a_gap_with_the_entries(void **state)
 {
 	struct world *world = *state;
@@ -165,11 +227,15 @@ int main(void)
 		TEST(a_rebuild_does_not_take_what_another_has_signed),
 		TEST(a_rebuild_takes_along_what_only_the_journal_has),
 		TEST(a_rebuild_makes_the_same_state_as_a_settle),
-		TEST(after_a_rebuild_the_journal_may_go_away),
+		TEST(after_a_rebuild_receipts_are_the_same_bytes),
+		TEST(a_rebuild_reads_records_of_which_the_tables_have_the_place),
+		TEST(a_rebuild_names_a_settled_record_that_is_damaged),
 		TEST(a_store_does_not_open_before_its_rebuild_is_finished),
 		TEST(a_restored_store_does_not_open_before_its_rebuild_is_finished),
 		TEST(a_rebuild_that_was_not_finished_is_finished_by_another),
 		TEST(a_rebuild_of_a_store_whose_journal_is_missing_is_not_made),
+		TEST(a_rebuild_of_settled_tables_needs_the_journal_too),
+		TEST(a_rebuild_that_was_not_finished_needs_the_journal_too),
 		TEST(a_rebuild_tells_a_gap_with_the_entries),
 		TEST(a_rebuild_that_finds_a_gap_changes_nothing),
 	};

@@ -382,8 +382,9 @@ static void compress(struct world *world)
 	bool more = true;
 
 	while (more) {
-		assert_int_equal(
-			compress_step(world->store, (struct instant){ INT64_MAX }, &more), 0);
+		assert_int_equal(compress_step(world->store, (struct instant){ INT64_MAX },
+					 world->now, &more),
+			0);
 	}
 	assert_true(records(world, TABLE_LEDGER) < rows);
 }

@@ -190,6 +190,85 @@ static void a_node_that_holds_nothing_back_takes_the_journal_into_its_tables(voi
 	assert_verified(world);
 }
 
+/* Nobody can read the ledger but through the journal. */
+static void settled_tables_have_only_the_places_of_records(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, row, record;
+	uint64_t place;
+	struct txn *txn;
+
+	take_three(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(cursor_open(txn, TABLE_LEDGER, &cursor), 0);
+	assert_true(cursor_last(cursor, &key, &row));
+	assert_int_equal(get_be64(key.data), FIRST + 2);
+	assert_int_equal(row.size, 16);
+	assert_int_equal(ledger_row(txn, row, &record, &place), 0);
+	assert_in_range(place, FILE_HEAD, STORE_BYTES);
+	assert_true(record.size > 16);
+	cursor_close(cursor);
+	cursor = NULL;
+	txn_abort(txn);
+}
+
+/* Of a report that was settled, and again after each of several starts. */
+static void receipts_of_settled_records_are_the_same_bytes_after_starts(void **state)
+{
+	const struct report_spec spec = report_n("2022-05", 101, 1, 3);
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer before = receipt_of(world, WARD_101, 1, spec);
+	struct key_pair pair = party_pair(WARD_101);
+	CLEANUP(writer_free) struct writer after;
+	uint32_t party = catalog_key_find(intake_catalog(world->intake), &pair.public)->party;
+
+	writer_init(&after);
+	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	assert_int_equal(intake_settle(world->intake), 0);
+	for (uint32_t i = 2; i <= 4; i++) {
+		CLEANUP(buffer_free) struct buffer again = { 0 };
+
+		writer_reset(&after);
+		assert_int_equal(intake_receipt(world->intake, party, 1, &after), 0);
+		assert_true(bytes_equal(writer_bytes(&after), buffer_bytes(&before)));
+		again = receipt_of(world, WARD_101, 1, spec);
+		assert_true(bytes_equal(buffer_bytes(&again), buffer_bytes(&before)));
+		take(world, WARD_102, i, report_n("2022-05", 102, i, i));
+		restart(world);
+	}
+	assert_settled(world, 7);
+}
+
+/* What it says of a byte of a record that only the journal has. */
+static void a_recount_finds_a_settled_record_that_was_damaged(void **state)
+{
+	struct world *world = *state;
+	struct verify_result result;
+
+	take_three(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	assert_int_equal(start(world, NULL), 0);
+	world_verify(world, &result);
+	assert_true(result.differences > 0);
+	assert_string_equal(result.details[0], "batch at 6: the record does not have its hash");
+}
+
+static void what_a_start_has_read_is_settled_in_the_background(void **state)
+{
+	struct world *world = *state;
+
+	end_with_three(world);
+	world_open(world, STORE_BYTES, false);
+	assert_int_equal(intake_settle_begin(world->intake), 0);
+	assert_true(intake_is_settling(world->intake));
+	take(world, WARD_101, 3, report_n("2022-05", 101, 3, 7));
+	assert_settled(world, 11);
+}
+
 static void a_last_record_with_a_damaged_byte_is_passed_over(void **state)
 {
 	struct world *world = *state;
@@ -332,17 +411,16 @@ static void a_journal_that_is_put_back_after_a_gap_is_taken(void **state)
 	assert_settled(world, 9);
 }
 
-static void a_missing_journal_of_a_store_that_was_not_stopped_is_told(void **state)
+static void a_store_does_not_start_without_its_journal(void **state)
 {
-	char why[LIMIT_PLACE_BYTES] = "";
 	struct world *world = *state;
 
 	end_with_three(world);
 	journal_lose(world);
-	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
-	assert_non_null(strstr(why, "baocao.journal"));
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
 }
 
+/* They have only the places of its records. */
 static void settled_tables_do_not_make_up_for_a_missing_journal(void **state)
 {
 	struct world *world = *state;
@@ -351,7 +429,31 @@ static void settled_tables_do_not_make_up_for_a_missing_journal(void **state)
 	assert_int_equal(intake_settle(world->intake), 0);
 	world_close(world);
 	journal_lose(world);
-	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
+}
+
+static void nor_does_a_stop(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	assert_int_equal(intake_stop(world->intake), 0);
+	world_close(world);
+	journal_lose(world);
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
+}
+
+/* Nor does anything that is committed to the tables behind it. */
+static void nor_does_a_later_record_of_the_tables(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", UNITS_TEXT "## again\n"), -1);
+	world_close(world);
+	journal_lose(world);
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
 }
 
 static void a_journal_of_another_store_is_as_good_as_none(void **state)
@@ -366,7 +468,53 @@ static void a_journal_of_another_store_is_as_good_as_none(void **state)
 	world_free(other);
 	end_with_three(world);
 	file_put(world, "baocao.journal", &journal);
-	assert_int_equal(start(world, NULL), INTAKE_E_JOURNAL);
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
+}
+
+static void so_is_one_that_is_cut_within_what_the_tables_know(void **state)
+{
+	struct world *world = *state;
+
+	take_three(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	world_close(world);
+	journal_cut(world, FIRST + 2, RECORD_HEAD + 100);
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
+}
+
+/* Space is reserved ahead: a copy that was made before the tables were is as long. */
+static void so_is_one_that_is_older_than_the_tables(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(intake_settle(world->intake), 0);
+	journal = file_take(world, "baocao.journal");
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	assert_int_equal(intake_settle(world->intake), 0);
+	world_close(world);
+	file_put(world, "baocao.journal", &journal);
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
+}
+
+static void a_copy_of_both_files_starts(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer tables = { 0 };
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+
+	take_three(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	take(world, WARD_101, 3, report_n("2022-05", 101, 3, 7));
+	tables = file_take(world, "baocao.mdb");
+	journal = file_take(world, "baocao.journal");
+	take(world, WARD_101, 4, report_n("2022-05", 101, 4, 8));
+	world_close(world);
+	file_put(world, "baocao.mdb", &tables);
+	file_put(world, "baocao.journal", &journal);
+	assert_int_equal(start(world, NULL), 0);
+	assert_settled(world, 11);
 }
 
 /* Starts it as a copy that was put back: once, and nothing is held back. */
@@ -378,18 +526,17 @@ static void start_restored(struct world *world)
 	world->hold = true;
 }
 
-static void a_restored_store_needs_no_journal(void **state)
+static void a_restored_store_needs_its_journal_too(void **state)
 {
 	struct world *world = *state;
 
 	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
 	assert_int_equal(intake_settle(world->intake), 0);
-	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
 	world_close(world);
 	journal_lose(world);
-	start_restored(world);
-	assert_int_equal(intake_seq(world->intake), FIRST);
-	assert_verified(world);
+	world->hold = false;
+	world_open_store(world, STORE_BYTES, false);
+	assert_int_equal(world_begin(world, true, NULL), INTAKE_E_FOREIGN);
 }
 
 static void a_restored_store_takes_what_fits_of_its_journal(void **state)
@@ -404,32 +551,70 @@ static void a_restored_store_takes_what_fits_of_its_journal(void **state)
 	assert_verified(world);
 }
 
-/* What lay behind the gap has the place of what comes now. */
+/* As `baocaod --restored`, of a store with such a gap and two records behind it: entries up to FIRST, and the new life's. */
+static void begin_life_behind_gap(struct world *world)
+{
+	struct node_init life;
+
+	take_three(world);
+	take(world, WARD_101, 3, report_n("2022-05", 101, 3, 7));
+	world_close(world);
+	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	start_restored(world);
+	life = *intake_identity(world->intake);
+	life.epoch++;
+	assert_int_equal(intake_init(world->store, &world->node, &life, (struct instant){ 0 }), 0);
+	world_close(world);
+}
+
 static void a_restored_store_goes_on_without_what_did_not_fit(void **state)
 {
 	struct world *world = *state;
 
-	end_with_three(world);
-	damage(world, FIRST + 1, RECORD_HEAD + 100);
-	start_restored(world);
-	world_reopen(world, STORE_BYTES);
-	take(world, WARD_101, 7, report_n("2022-05", 101, 2, 8));
-	world_close(world);
+	begin_life_behind_gap(world);
 	assert_int_equal(start(world, NULL), 0);
-	assert_settled(world, 8);
+	assert_int_equal(intake_seq(world->intake), FIRST + 1);
+	assert_settled(world, 3);
 }
 
-static void a_store_that_was_stopped_needs_no_journal(void **state)
+/* They have the sequences of what comes now. */
+static void what_did_not_fit_is_not_found_by_later_starts(void **state)
 {
 	struct world *world = *state;
 
-	take_three(world);
-	assert_int_equal(intake_stop(world->intake), 0);
+	begin_life_behind_gap(world);
+	for (uint32_t i = 1; i <= 4; i++) {
+		assert_int_equal(start(world, NULL), 0);
+		take(world, WARD_101, 10 + i, report_n("2022-05", 101, 10 + i, i));
+		assert_int_equal(intake_seq(world->intake), FIRST + 1 + i);
+		if (i == 3) {
+			assert_int_equal(intake_settle(world->intake), 0);
+		}
+		world_close(world);
+	}
+	assert_int_equal(start(world, NULL), 0);
+	assert_settled(world, 4);
+}
+
+static void a_restored_store_opens_a_journal_that_was_cut_anywhere(void **state)
+{
+	struct world *world = *state;
+	struct node_init life;
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(intake_settle(world->intake), 0);
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
 	world_close(world);
-	journal_lose(world);
-	world_open(world, STORE_BYTES, false);
-	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
-	assert_verified(world);
+	journal_cut(world, FIRST + 1, RECORD_HEAD + 100);
+	start_restored(world);
+	life = *intake_identity(world->intake);
+	life.epoch++;
+	assert_int_equal(intake_init(world->store, &world->node, &life, (struct instant){ 0 }), 0);
+	world_close(world);
+	assert_int_equal(start(world, NULL), 0);
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 6));
+	restart(world);
+	assert_settled(world, 6);
 }
 
 static void a_store_that_was_stopped_takes_nothing_twice(void **state)
@@ -445,32 +630,14 @@ static void a_store_that_was_stopped_takes_nothing_twice(void **state)
 	assert_unchanged(world, &before);
 }
 
-/* The journal's beginning was written over since the copy was made. */
-static void an_older_copy_of_the_store_with_a_newer_journal_is_a_gap(void **state)
-{
-	char why[LIMIT_PLACE_BYTES] = "";
-	struct world *world = *state;
-	CLEANUP(buffer_free) struct buffer copy = file_take(world, "baocao.mdb");
-
-	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
-	assert_int_equal(intake_settle(world->intake), 0);
-	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
-	world_close(world);
-	file_put(world, "baocao.mdb", &copy);
-	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
-	assert_string_equal(why,
-		"the journal has entry 6 and those behind it, but nothing whole from entry 5 on");
-}
-
-/* The tables as they were before the first segment was written to them, and both segments. */
-static void start_with_both_segments(struct world *world)
+/* Tables as they were before the first of four records, of which the newer know two. */
+static void start_older_tables(struct world *world)
 {
 	CLEANUP(buffer_free) struct buffer before = file_take(world, "baocao.mdb");
 
 	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
 	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
-	assert_int_equal(intake_settle_begin(world->intake), 0);
-	assert_true(intake_is_settling(world->intake));
+	assert_int_equal(intake_settle(world->intake), 0);
 	take(world, WARD_102, 1, report_n("2022-05", 102, 1, 4));
 	take(world, WARD_101, 3, report_n("2022-05", 101, 3, 6));
 	world_close(world);
@@ -478,42 +645,49 @@ static void start_with_both_segments(struct world *world)
 	assert_int_equal(start(world, NULL), 0);
 }
 
-static void what_lies_in_both_segments_is_counted_again(void **state)
+static void older_tables_have_all_that_the_journal_has_behind_them(void **state)
 {
 	struct world *world = *state;
 
-	start_with_both_segments(world);
+	start_older_tables(world);
 	assert_int_equal(intake_seq(world->intake), FIRST + 3);
-}
-
-static void what_lies_in_both_segments_is_settled_in_order(void **state)
-{
-	struct world *world = *state;
-
-	start_with_both_segments(world);
 	assert_settled(world, 10);
 }
 
-static void a_conflict_is_found_in_either_segment(void **state)
+static void older_tables_know_the_ids_of_what_the_journal_has_behind_them(void **state)
 {
 	struct world *world = *state;
 
-	start_with_both_segments(world);
+	start_older_tables(world);
 	assert_int_equal(submit_report(world, WARD_101, 1, report_n("2022-05", 101, 9, 9)),
 		REFUSED_ID_CONFLICT);
 	assert_int_equal(submit_report(world, WARD_101, 3, report_n("2022-05", 101, 9, 9)),
 		REFUSED_ID_CONFLICT);
 }
 
-/* A gap across the segments: the last of the first is damaged. */
-static void a_gap_between_the_segments_is_told(void **state)
+static void a_store_goes_on_from_older_tables(void **state)
+{
+	struct world *world = *state;
+
+	start_older_tables(world);
+	take(world, WARD_101, 4, report_n("2022-05", 101, 4, 9));
+	restart(world);
+	assert_settled(world, 13);
+}
+
+/* Between the records something was committed that only the newer tables had. */
+static void older_tables_that_lack_what_was_committed_between_are_a_gap(void **state)
 {
 	char why[LIMIT_PLACE_BYTES] = "";
 	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer before = file_take(world, "baocao.mdb");
 
-	start_with_both_segments(world);
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", UNITS_TEXT "## again\n"), -1);
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
 	world_close(world);
-	damage(world, FIRST + 1, RECORD_HEAD + 100);
+	file_put(world, "baocao.mdb", &before);
 	assert_int_equal(start(world, why), INTAKE_E_JOURNAL);
 	assert_string_equal(why,
 		"the journal has entry 7 and those behind it, but nothing whole from entry 6 on");
@@ -606,7 +780,7 @@ static uint32_t fill(struct world *world)
 	}
 }
 
-static void what_the_tables_have_no_room_for_is_there_in_a_larger_map(void **state)
+static void what_was_taken_until_the_store_was_full_is_there_in_a_larger_map(void **state)
 {
 	enum { SMALL_MAP_BYTES = 400 << 10 };
 	struct world *world = world_new_empty(SMALL_MAP_BYTES);
@@ -617,7 +791,6 @@ static void what_the_tables_have_no_room_for_is_there_in_a_larger_map(void **sta
 	world->hold = true;
 	world_reopen(world, SMALL_MAP_BYTES);
 	taken = fill(world);
-	assert_true(intake_is_behind(world->intake));
 	restart(world);
 	assert_settled(world, taken);
 	world_free(world);
@@ -640,6 +813,10 @@ int main(void)
 		TEST(the_clock_does_not_go_back_behind_the_journal),
 		TEST(a_store_that_is_opened_again_has_its_journal_read_again),
 		TEST(a_node_that_holds_nothing_back_takes_the_journal_into_its_tables),
+		TEST(settled_tables_have_only_the_places_of_records),
+		TEST(receipts_of_settled_records_are_the_same_bytes_after_starts),
+		TEST(a_recount_finds_a_settled_record_that_was_damaged),
+		TEST(what_a_start_has_read_is_settled_in_the_background),
 		TEST(a_last_record_with_a_damaged_byte_is_passed_over),
 		TEST(a_last_record_that_was_cut_off_is_passed_over),
 		TEST(what_was_passed_over_does_not_count),
@@ -650,24 +827,29 @@ int main(void)
 		TEST(a_gap_is_told_with_the_entries),
 		TEST(a_gap_before_all_of_the_journal_is_told_too),
 		TEST(a_journal_that_is_put_back_after_a_gap_is_taken),
-		TEST(a_missing_journal_of_a_store_that_was_not_stopped_is_told),
+		TEST(a_store_does_not_start_without_its_journal),
 		TEST(settled_tables_do_not_make_up_for_a_missing_journal),
+		TEST(nor_does_a_stop),
+		TEST(nor_does_a_later_record_of_the_tables),
 		TEST(a_journal_of_another_store_is_as_good_as_none),
-		TEST(a_restored_store_needs_no_journal),
+		TEST(so_is_one_that_is_cut_within_what_the_tables_know),
+		TEST(so_is_one_that_is_older_than_the_tables),
+		TEST(a_copy_of_both_files_starts),
+		TEST(a_restored_store_needs_its_journal_too),
 		TEST(a_restored_store_takes_what_fits_of_its_journal),
 		TEST(a_restored_store_goes_on_without_what_did_not_fit),
-		TEST(a_store_that_was_stopped_needs_no_journal),
+		TEST(what_did_not_fit_is_not_found_by_later_starts),
+		TEST(a_restored_store_opens_a_journal_that_was_cut_anywhere),
 		TEST(a_store_that_was_stopped_takes_nothing_twice),
-		TEST(an_older_copy_of_the_store_with_a_newer_journal_is_a_gap),
-		TEST(what_lies_in_both_segments_is_counted_again),
-		TEST(what_lies_in_both_segments_is_settled_in_order),
-		TEST(a_conflict_is_found_in_either_segment),
-		TEST(a_gap_between_the_segments_is_told),
+		TEST(older_tables_have_all_that_the_journal_has_behind_them),
+		TEST(older_tables_know_the_ids_of_what_the_journal_has_behind_them),
+		TEST(a_store_goes_on_from_older_tables),
+		TEST(older_tables_that_lack_what_was_committed_between_are_a_gap),
 		TEST(a_start_after_a_settle_takes_what_came_meanwhile),
 		TEST(a_whole_record_that_follows_another_ledger_is_not_taken),
 		TEST(the_same_record_behind_the_same_ledger_is_taken),
 		TEST(a_journal_that_another_has_signed_is_not_taken),
-		cmocka_unit_test(what_the_tables_have_no_room_for_is_there_in_a_larger_map),
+		cmocka_unit_test(what_was_taken_until_the_store_was_full_is_there_in_a_larger_map),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -360,7 +360,7 @@ static void behind_a_settle_without_disk_it_goes_on_when_there_is_room(void **st
 	assert_settled(scene, 9);
 }
 
-/* So large that a segment of the journal has room for one such run and not for two. */
+/* So large that four of them fill the journal, and a fifth is behind that. */
 static void queue_large(struct scene *scene, struct flight *flight)
 {
 	enum { REPORTS = 5, NOTE_BYTES = 570 };
@@ -390,12 +390,15 @@ static void begin_large(struct scene *scene, struct flight *flight)
 	assert_true(intake_is_flying(scene->world->intake));
 }
 
-/* There is no room in it even to say which journal is its own. */
-static void start_full(struct scene *scene)
+/* Its first start: there is no room in it even to say which journal is its own. */
+static int set_up_full(void **state)
 {
-	assert_int_equal(intake_stop(scene->world->intake), 0);
+	struct scene *scene = scene_new_plain();
+
 	played.commit_outcome = STORE_E_FULL;
-	world_reopen(scene->world, STORE_BYTES);
+	scene_start(scene, STORE_BYTES);
+	*state = scene;
+	return 0;
 }
 
 static void a_full_store_opens_and_takes_nothing(void **state)
@@ -403,7 +406,6 @@ static void a_full_store_opens_and_takes_nothing(void **state)
 	struct scene *scene = *state;
 	struct report_spec spec = first_report();
 
-	start_full(scene);
 	queue_submit(scene->world, WARD_101, submission_of(WARD_101, 1, &spec, 1));
 	assert_int_equal(world_run(scene->world), INTAKE_E_FULL);
 	assert_int_equal(answer_of(scene->world, 0).code, REFUSED_STORE_FULL);
@@ -413,7 +415,6 @@ static void a_store_that_was_full_takes_reports_into_its_tables(void **state)
 {
 	struct scene *scene = *state;
 
-	start_full(scene);
 	played.commit_outcome = 0;
 	take(scene, WARD_101, 1, first_report());
 	assert_false(intake_is_behind(scene->world->intake));
@@ -424,7 +425,6 @@ static void a_store_that_was_full_has_a_journal_behind_the_first_commit(void **s
 {
 	struct scene *scene = *state;
 
-	start_full(scene);
 	played.commit_outcome = 0;
 	take(scene, WARD_101, 1, first_report());
 	take(scene, WARD_101, 2, report_n("2022-05", 101, 2, 5));
@@ -433,62 +433,105 @@ static void a_store_that_was_full_has_a_journal_behind_the_first_commit(void **s
 	assert_settled(scene, 5);
 }
 
-static void a_run_larger_than_the_journal_goes_to_the_tables(void **state)
+static int set_up_small(void **state)
 {
-	struct scene *scene = *state;
-
-	queue_large(scene, scene->first);
-	queue_large(scene, scene->first);
-	begin(scene, scene->first);
-	assert_int_equal(scene->first->done, 1);
-	assert_false(intake_is_behind(scene->world->intake));
-	assert_settled(scene, scene->filled);
+	*state = scene_new(5 << 18);
+	return 0;
 }
 
-static void a_run_without_room_in_its_segment_goes_to_the_other(void **state)
+/* More than is reserved at a time, and than newer records are to be. */
+static void a_run_larger_than_a_step_goes_to_the_journal(void **state)
 {
 	struct scene *scene = *state;
 
 	begin_large(scene, scene->first);
-	assert_false(intake_is_settling(scene->world->intake));
-	begin_large(scene, scene->second);
-	assert_true(intake_is_settling(scene->world->intake));
+	assert_int_equal(intake_finish(scene->world->intake), 0);
+	assert_true(intake_is_behind(scene->world->intake));
+	assert_settled(scene, scene->filled);
 }
 
-/* The tables are being written when the third comes. */
-static void a_run_without_room_in_either_segment_waits_for_the_tables(void **state)
+/* Large runs until so many settles were begun; how many runs. */
+static uint32_t run_until_settled(struct scene *scene, size_t settles)
+{
+	enum { RUNS = 20 };
+	uint32_t runs = 0;
+
+	while (played.settles < settles && runs < RUNS) {
+		begin_large(scene, runs++ % 2 ? scene->second : scene->first);
+	}
+	assert_int_equal(played.settles, settles);
+	return runs;
+}
+
+static void a_journal_that_fills_has_its_tables_written_in_the_background(void **state)
 {
 	struct scene *scene = *state;
 
 	played.settle.closed = true;
-	begin_large(scene, scene->first);
-	begin_large(scene, scene->second);
-	begin_large(scene, scene->first);
-	intake_finish(scene->world->intake);
-	assert_int_equal(played.settles, 2);
+	assert_int_equal(run_until_settled(scene, 1), 5);
+	assert_true(intake_is_settling(scene->world->intake));
 	assert_settled(scene, scene->filled);
 }
 
-/* Segments as large as they get. */
-static int set_up_large(void **state)
+/* It has three quarters of a step more then, and the tables are still being written. */
+static void a_journal_that_fills_meanwhile_waits_for_the_tables(void **state)
 {
-	*state = scene_new(8L * LIMIT_JOURNAL_BYTES);
-	return 0;
-}
-
-/* It is only better to write it, and not done while the tables are being written. */
-static void much_of_the_journal_waits_for_no_tables(void **state)
-{
-	enum { RUN_BYTES = 200 << 10 }; /* that the journal has of a large run at least */
 	struct scene *scene = *state;
 
-	settle_held(scene);
-	for (int i = 0; i <= LIMIT_SETTLE_BYTES / RUN_BYTES + 1; i++) {
-		begin_large(scene, i % 2 ? scene->second : scene->first);
-	}
+	played.settle.closed = true;
+	assert_int_equal(run_until_settled(scene, 2), 9);
 	assert_true(intake_is_settling(scene->world->intake));
-	assert_int_equal(played.settles, 1);
-	assert_settled(scene, scene->filled + first_report().values[0].number);
+	assert_settled(scene, scene->filled);
+}
+
+/* All that has a receipt after a settle of the one part and a start with the other. */
+static void what_was_settled_and_what_was_not_is_there_after_a_start(void **state)
+{
+	struct scene *scene = *state;
+
+	run_until_settled(scene, 2);
+	intake_finish(scene->world->intake);
+	world_reopen(scene->world, STORE_BYTES);
+	assert_settled(scene, scene->filled);
+}
+
+/* The next large run would need more of the file than was reserved. */
+static void begin_without_space(struct scene *scene)
+{
+	begin_large(scene, scene->first);
+	played.reserve_error = ENOSPC;
+	flight_empty(scene->second);
+	queue_large(scene, scene->second);
+	begin(scene, scene->second);
+}
+
+static void what_the_disk_has_no_space_for_in_the_journal_goes_to_the_tables(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_without_space(scene);
+	assert_int_equal(scene->first->done, 1);
+	assert_int_equal(scene->second->done, 1);
+	assert_int_equal(scene->second->r, 0);
+	assert_non_null(answer_of(&scene->second->run, MANY - 1).receipt.data);
+	assert_false(intake_is_behind(scene->world->intake));
+	assert_false(store_disk_is_full(scene->world->store));
+	assert_settled(scene, scene->filled);
+}
+
+/* What is smaller goes to what was reserved before, and the rest as soon as there is space. */
+static void behind_that_the_journal_goes_on(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_without_space(scene);
+	take(scene, WARD_101, 1, report_n("2022-04", 101, 1, 3));
+	assert_true(intake_is_behind(scene->world->intake));
+	played.reserve_error = 0;
+	begin_large(scene, scene->first);
+	intake_finish(scene->world->intake);
+	world_reopen(scene->world, STORE_BYTES);
+	assert_settled(scene, scene->filled);
 }
 
 enum {
@@ -511,7 +554,8 @@ static int compress_played(struct scene *scene, int outcome)
 	assert_int_equal(intake_settle(scene->world->intake), 0);
 	assert_int_equal(intake_poll(scene->world->intake), 0); /* it was woken for that */
 	played.settle_outcome = outcome;
-	intake_compress_begin(scene->world->intake, (struct instant){ INT64_MAX });
+	intake_compress_begin(
+		scene->world->intake, (struct instant){ INT64_MAX }, scene->world->now);
 	assert_true(intake_is_settling(scene->world->intake));
 	wait_for_wake(scene);
 	r = intake_poll(scene->world->intake);
@@ -575,6 +619,7 @@ struct history {
 	uint32_t number; /* of commits */
 	uint32_t again;  /* one in so many brings something of earlier ones; 0: none does */
 	uint32_t settle; /* behind one in so many a settle begins; 0: when it is due */
+	bool overflows;  /* more than the journal may have */
 };
 
 static void queue_commit(const struct history *history, struct world *run, uint32_t number)
@@ -606,6 +651,7 @@ static void assert_same_answers(
 static void run_both(struct scene *scene, struct world *plain, const struct history *history)
 {
 	struct flight *before = scene->second, *flight = scene->first;
+	uint32_t flown = 0;
 
 	for (uint32_t number = 1; number <= history->number; number++) {
 		struct flight *next = before;
@@ -614,7 +660,7 @@ static void run_both(struct scene *scene, struct world *plain, const struct hist
 		flight_empty(flight);
 		queue_commit(history, &flight->run, number);
 		begin(scene, flight);
-		assert_true(intake_is_flying(scene->world->intake));
+		flown += intake_is_flying(scene->world->intake);
 		if (number > 1) {
 			assert_same_answers(history, plain, before, number - 1);
 		}
@@ -628,6 +674,8 @@ static void run_both(struct scene *scene, struct world *plain, const struct hist
 		flight = next;
 	}
 	intake_finish(scene->world->intake);
+	assert_in_range(flown, 1, history->number);
+	assert_int_equal(history->overflows, flown < history->number);
 	assert_same_answers(history, plain, before, history->number);
 	assert_int_equal(intake_settle(scene->world->intake), 0);
 }
@@ -661,23 +709,33 @@ static void repeats_and_conflicts_in_a_pipeline_are_answered_the_same(void **sta
 	assert_same_history(*state, &(struct history){ .number = 30, .again = 2, .settle = 7 }, 2);
 }
 
-static int set_up_small(void **state)
-{
-	*state = scene_new(5 << 18);
-	return 0;
-}
-
-/* The journal is filled again and again, and each time its other segment is used. */
+/* Nine tenths of what the journal may have, and each time it fills the tables are written. */
 static void a_journal_that_is_filled_leaves_the_same(void **state)
 {
 	assert_same_history(*state, &(struct history){ .number = 55 }, 4);
 }
 
-/* Nothing that is written there has ended when it is to be written again. */
+/* No settle has ended when the next one is due. */
 static void a_journal_that_is_filled_before_the_tables_are_written_leaves_the_same(void **state)
 {
 	played.settle.closed = true;
 	assert_same_history(*state, &(struct history){ .number = 55 }, 4);
+}
+
+/* The disk has no more of it than a map, and the tables have the rest. */
+static void a_journal_that_has_all_it_may_have_leaves_the_same(void **state)
+{
+	enum { BLOCK_BYTES = 512, MAP_BYTES_SMALL = 5 << 18 };
+	struct scene *scene = *state;
+	struct stat status;
+	char path[128];
+
+	assert_same_history(scene, &(struct history){ .number = 110, .overflows = true }, 4);
+	snprintf(path, sizeof(path), "%s/baocao.journal", scene->world->folder);
+	assert_int_equal(stat(path, &status), 0);
+	assert_in_range(status.st_blocks * BLOCK_BYTES, MAP_BYTES_SMALL / 2, MAP_BYTES_SMALL);
+	world_reopen(scene->world, MAP_BYTES_SMALL);
+	assert_verified(scene->world);
 }
 
 int main(void)
@@ -687,8 +745,6 @@ int main(void)
 		TEST(tables_are_written_in_the_background),
 		TEST(who_writes_the_tables_gives_way_and_who_writes_the_journal_does_not),
 		TEST(what_is_written_in_the_background_is_sent_on_its_way_by_each_run),
-		TEST(what_is_not_compressed_for_want_of_memory_or_room_is_no_trouble),
-		TEST(a_disk_that_fails_while_records_are_compressed_is_told_by_a_poll),
 		TEST(a_run_under_way_lands_before_tables_are_written),
 		TEST(a_poll_after_the_eventfd_ends_a_settle),
 		TEST(a_poll_leaves_a_settle_that_has_not_ended),
@@ -715,14 +771,22 @@ int main(void)
 		TEST(what_had_no_disk_for_the_first_page_is_settled_when_there_is_room),
 		TEST(what_had_no_disk_is_there_after_a_start),
 		TEST(behind_a_settle_without_disk_it_goes_on_when_there_is_room),
-		TEST(a_full_store_opens_and_takes_nothing),
-		TEST(a_store_that_was_full_takes_reports_into_its_tables),
-		TEST(a_store_that_was_full_has_a_journal_behind_the_first_commit),
-		TEST(a_run_larger_than_the_journal_goes_to_the_tables),
-		TEST(a_run_without_room_in_its_segment_goes_to_the_other),
-		TEST(a_run_without_room_in_either_segment_waits_for_the_tables),
 		cmocka_unit_test_setup_teardown(
-			much_of_the_journal_waits_for_no_tables, set_up_large, tear_down),
+			a_full_store_opens_and_takes_nothing, set_up_full, tear_down),
+		cmocka_unit_test_setup_teardown(a_store_that_was_full_takes_reports_into_its_tables,
+			set_up_full, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_store_that_was_full_has_a_journal_behind_the_first_commit, set_up_full,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_run_larger_than_a_step_goes_to_the_journal, set_up_small, tear_down),
+		TEST(a_journal_that_fills_has_its_tables_written_in_the_background),
+		TEST(a_journal_that_fills_meanwhile_waits_for_the_tables),
+		TEST(what_was_settled_and_what_was_not_is_there_after_a_start),
+		TEST(what_the_disk_has_no_space_for_in_the_journal_goes_to_the_tables),
+		TEST(behind_that_the_journal_goes_on),
+		TEST(what_is_not_compressed_for_want_of_memory_or_room_is_no_trouble),
+		TEST(a_disk_that_fails_while_records_are_compressed_is_told_by_a_poll),
 		TEST(a_pipeline_answers_and_leaves_the_same_as_one_commit_after_the_other),
 		TEST(tables_written_in_the_background_are_the_same),
 		TEST(repeats_and_conflicts_in_a_pipeline_are_answered_the_same),
@@ -730,6 +794,8 @@ int main(void)
 			a_journal_that_is_filled_leaves_the_same, set_up_small, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_journal_that_is_filled_before_the_tables_are_written_leaves_the_same,
+			set_up_small, tear_down),
+		cmocka_unit_test_setup_teardown(a_journal_that_has_all_it_may_have_leaves_the_same,
 			set_up_small, tear_down),
 	};
 
