@@ -143,7 +143,7 @@ static size_t compress_all(struct world *world, struct instant before)
 	bool more = true;
 
 	for (; more; steps++) {
-		assert_int_equal(compress_step(world->store, before, &more), 0);
+		assert_int_equal(compress_step(world->store, before, world->now, &more), 0);
 	}
 	return steps;
 }
@@ -446,7 +446,7 @@ static void what_had_no_memory_is_compressed_later(void **state)
 	bad = rows_of(world).first_plain;
 	row_change(world, bad, 0); /* what comes before it is written at once */
 	no_memory = true;
-	assert_int_equal(compress_step(world->store, always, &more), -ENOMEM);
+	assert_int_equal(compress_step(world->store, always, world->now, &more), -ENOMEM);
 	no_memory = false;
 	assert_false(more);
 	assert_int_equal(rows_of(world).chunks, 0);
@@ -559,7 +559,7 @@ static void it_is_done_in_the_background(void **state)
 	for (size_t rounds = 0; rows_of(world).chunks < 2; rounds++) {
 		assert_true(rounds < 100);
 		assert_int_equal(intake_settle(world->intake), 0);
-		intake_compress_begin(world->intake, always);
+		intake_compress_begin(world->intake, always, world->now);
 		assert_true(intake_is_settling(world->intake));
 		if (rounds % 2) { /* who needs the tables waits for it */
 			assert_int_equal(publish(world, PUBLICATION_PLAN, "p", PLAN_TEXT), -1);
@@ -569,14 +569,14 @@ static void it_is_done_in_the_background(void **state)
 	}
 	/* Who reads the tables waits for it only where they lack something. */
 	intake_pause(world->intake);
-	intake_compress_begin(world->intake, always);
+	intake_compress_begin(world->intake, always, world->now);
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_true(intake_is_settling(world->intake));
 	/* What is held back comes first. */
 	intake_pause(world->intake);
 	fill(world, 1, &next);
 	assert_true(intake_is_behind(world->intake));
-	intake_compress_begin(world->intake, always);
+	intake_compress_begin(world->intake, always, world->now);
 	assert_false(intake_is_settling(world->intake));
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_verified(world);
@@ -597,7 +597,7 @@ static void a_step_has_a_bound(void **state)
 		}
 		assert_int_equal(world_run(world), 0);
 	}
-	assert_int_equal(compress_step(world->store, always, &more), 0);
+	assert_int_equal(compress_step(world->store, always, world->now, &more), 0);
 	assert_true(more);
 	assert_true(rows_of(world).plain > 2);
 	assert_in_range(compress_all(world, always), 1, 2);
