@@ -66,7 +66,7 @@ static int give_back(struct store *store, struct instant now, struct buffer *lis
 	return r;
 }
 
-/* One more; it goes into the last one where it lies behind it, of the same day. */
+/* One more; it goes into the last one where it lies behind it, of the same day, and that is kept as long as it. */
 static void freed_add(struct buffer *list, uint64_t from, uint64_t to, struct instant now)
 {
 	struct freed *last =
@@ -75,6 +75,7 @@ static void freed_add(struct buffer *list, uint64_t from, uint64_t to, struct in
 
 	if (last && last->to == from && last->since_ms / KEPT_MS == now.ms / KEPT_MS) {
 		last->to = to;
+		last->since_ms = now.ms;
 	} else {
 		buffer_append(list, &next, sizeof(next));
 	}
