@@ -27,10 +27,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum {
-	SEGMENT_SHARE = 8, /* of the map: that much of it is one segment of the journal */
-};
-
 static struct bytes text_key(const char *text)
 {
 	return bytes_of(text);
