@@ -47,7 +47,7 @@ static void done_put(struct txn *txn, uint64_t seq)
 		(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
 }
 
-/* What the list has of old gives its space back. What is left of it stays, in the order of time. 0 or -errno. */
+/* What the list has of old gives its space back. The rest stays, in the order of time, also where the disk has no room for a hole. 0 or -errno. */
 static int give_back(struct store *store, struct instant now, struct buffer *list)
 {
 	const struct freed *freed = (const struct freed *)list->data;
@@ -57,16 +57,16 @@ static int give_back(struct store *store, struct instant now, struct buffer *lis
 	while (r == 0 && store_journal(store) && gone < count &&
 		now.ms - freed[gone].since_ms >= KEPT_MS) {
 		r = journal_give_back(store_journal(store), freed[gone].from, freed[gone].to);
-		gone++;
+		gone += r == 0;
 	}
 	if (gone > 0) {
 		list->size -= gone * sizeof(*freed);
 		memmove(list->data, list->data + gone * sizeof(*freed), list->size);
 	}
-	return r;
+	return r == JOURNAL_E_FULL ? 0 : r;
 }
 
-/* One more; it goes into the last one where it lies behind it, of the same day. */
+/* One more; it goes into the last one where it lies behind it, of the same day, and that is kept as long as it. */
 static void freed_add(struct buffer *list, uint64_t from, uint64_t to, struct instant now)
 {
 	struct freed *last =
@@ -75,6 +75,7 @@ static void freed_add(struct buffer *list, uint64_t from, uint64_t to, struct in
 
 	if (last && last->to == from && last->since_ms / KEPT_MS == now.ms / KEPT_MS) {
 		last->to = to;
+		last->since_ms = now.ms;
 	} else {
 		buffer_append(list, &next, sizeof(next));
 	}

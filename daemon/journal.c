@@ -515,7 +515,7 @@ int journal_give_back(struct journal *journal, uint64_t from, uint64_t to)
 	do {
 		r = fallocate(journal->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
 			    (off_t)(last - first)) < 0
-			    ? -errno
+			    ? full_or_errno()
 			    : 0;
 	} while (r == -EINTR);
 	return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r;

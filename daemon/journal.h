@@ -75,7 +75,10 @@ void journal_rewind(struct journal *journal, uint64_t end);
 uint64_t journal_used(const struct journal *journal);
 /* Where what a record takes begins, with its head, and where it ends. */
 uint64_t journal_around(uint64_t place, size_t size, uint64_t *ret_to);
-/* Gives the disk back what lies between two places; nobody may read it any more. 0 or -errno. */
+/*
+ * Gives the disk back what lies between two places; nobody may read it any more. Any thread may call it. 0; JOURNAL_E_FULL: the
+ * file system has no room to note it; -errno.
+ */
 int journal_give_back(struct journal *journal, uint64_t from, uint64_t to);
 
 /* Newer records become the older ones; there must be none. */

@@ -289,6 +289,9 @@ int ledger_row(const struct txn *txn, struct bytes row, struct bytes *ret, uint6
 		return 0;
 	}
 	memcpy(&place, row.data, sizeof(place));
+	if (place.zeros[0] | place.zeros[1] | place.zeros[2]) {
+		return -EBADMSG;
+	}
 	*ret_place = place.place;
 	return txn_journal(txn, place.place, place.size, ret);
 }

@@ -1,6 +1,7 @@
 /* Old records in chunks: what is read of them, what is left alone, and what is found where one is damaged. */
 #include "tests/unit/fixture.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
 
@@ -16,6 +17,9 @@ enum {
 	COMMITS = 700, /* some three chunks */
 	EACH = 3,      /* submissions */
 	REVIEWS = 7,   /* one commit of so many has a review instead */
+	ROLLUPS = 13,  /* behind so many commits comes one, where the ledger is to be mixed */
+	DAY_MS = 24 * 3600 * 1000,
+	PAGE_BYTES = 4096,
 };
 
 /* There is none for what grows. */
@@ -27,6 +31,36 @@ void *__wrap_realloc(void *data, size_t size);
 void *__wrap_realloc(void *data, size_t size)
 {
 	return no_memory ? NULL : __real_realloc(data, size);
+}
+
+/* The file system has no room for a hole. */
+static bool no_holes;
+
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	if (no_holes && (mode & FALLOC_FL_PUNCH_HOLE)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return __real_fallocate(fd, mode, offset, size);
+}
+
+/* The power goes before anything is committed. */
+static bool no_commits;
+
+int __real_txn_commit(struct txn *txn);
+int __wrap_txn_commit(struct txn *txn);
+
+int __wrap_txn_commit(struct txn *txn)
+{
+	if (no_commits) {
+		txn_abort(txn);
+		return -EIO;
+	}
+	return __real_txn_commit(txn);
 }
 
 static const enum party wards[] = { WARD_101, WARD_102, WARD_201, WARD_202 };
@@ -89,15 +123,13 @@ static bool add_entry(void *data, const struct entry *entry)
 	return true;
 }
 
-static void told_of(struct world *world, struct buffer *ret)
+static void told_in(struct txn *txn, struct buffer *ret)
 {
 	struct instant last;
 	struct proofs proofs;
 	uint64_t seq;
-	struct txn *txn;
 
 	ret->size = 0;
-	assert_int_equal(txn_begin(world->store, false, &txn), 0);
 	proofs_init(&proofs, txn);
 	assert_int_equal(ledger_last(txn, &seq, &last), 0);
 	buffer_append(ret, &seq, sizeof(seq));
@@ -123,6 +155,14 @@ static void told_of(struct world *world, struct buffer *ret)
 	assert_int_equal(
 		ledger_back(txn, ENTRY_REVIEW, (struct instant){ INT64_MAX }, 900, add_entry, ret),
 		0);
+}
+
+static void told_of(struct world *world, struct buffer *ret)
+{
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	told_in(txn, ret);
 	txn_abort(txn);
 }
 
@@ -136,6 +176,31 @@ static struct world *filled(uint64_t *next)
 	return world;
 }
 
+/* The same in a node that holds back: its records lie in the journal, with others in the table between them where they are to be mixed. */
+static struct world *filled_in_journal(bool mixed, uint64_t *next)
+{
+	struct world *world = world_new();
+
+	enroll_reviewer(world, REVIEWER);
+	world->hold = true;
+	world_reopen(world, MAP_BYTES);
+	*next = 0;
+	for (size_t i = 0; i < COMMITS; i += ROLLUPS) {
+		struct cell_spec cell = { .period = "2022-04",
+			.version = i + 1,
+			.revision = (uint32_t)i + 1,
+			.value_count = 1,
+			.values = { { .state = VALUE_NUMBER } } };
+
+		fill(world, ROLLUPS, next);
+		if (mixed) {
+			assert_int_equal(send_rollup(world, NODE_20, 1000, i + 1, &cell, 1), -1);
+		}
+	}
+	assert_int_equal(intake_settle(world->intake), 0);
+	return world;
+}
+
 /* How many steps that took. */
 static size_t compress_all(struct world *world, struct instant before)
 {
@@ -143,13 +208,14 @@ static size_t compress_all(struct world *world, struct instant before)
 	bool more = true;
 
 	for (; more; steps++) {
-		assert_int_equal(compress_step(world->store, before, &more), 0);
+		assert_int_equal(compress_step(world->store, before, world->now, &more), 0);
 	}
 	return steps;
 }
 
 struct rows {
 	size_t plain, chunks;
+	size_t places;        /* of those that are plain, whose record lies in the journal */
 	uint64_t first_plain; /* the row's key; of those behind entry 100 */
 	uint64_t first_chunk;
 	uint64_t bytes;
@@ -172,6 +238,7 @@ static struct rows rows_of(struct world *world)
 		rows.bytes += row.size;
 		rows.chunks += is_chunk;
 		rows.plain += !is_chunk;
+		rows.places += row.data[0] == CODEC_PLACE;
 		if (is_chunk && !rows.first_chunk) {
 			rows.first_chunk = seq;
 		}
@@ -446,7 +513,7 @@ static void what_had_no_memory_is_compressed_later(void **state)
 	bad = rows_of(world).first_plain;
 	row_change(world, bad, 0); /* what comes before it is written at once */
 	no_memory = true;
-	assert_int_equal(compress_step(world->store, always, &more), -ENOMEM);
+	assert_int_equal(compress_step(world->store, always, world->now, &more), -ENOMEM);
 	no_memory = false;
 	assert_false(more);
 	assert_int_equal(rows_of(world).chunks, 0);
@@ -474,22 +541,20 @@ static uint64_t commit_long(struct world *world)
 	return seq;
 }
 
-/* From now on nobody can read the second page of that row, until the store is opened again. */
+/* From now on nobody can read the second page of that record, until the store is opened again. */
 static void page_take(struct world *world, uint64_t seq)
 {
 	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	FILE *file = tmpfile();
-	struct bytes row;
+	struct batch_view view;
 	struct txn *txn;
-	uint8_t key[8];
 	void *page;
 
-	put_be64(key, seq);
 	assert_non_null(file);
 	assert_int_equal(txn_begin(world->store, false, &txn), 0);
-	assert_true(txn_get(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, &row));
-	assert_true(row.size > 3 * page_bytes);
-	page = (void *)(row.data + page_bytes - (uintptr_t)row.data % page_bytes);
+	assert_int_equal(ledger_batch(txn, seq, &view), 0);
+	assert_true(view.record.size > 3 * page_bytes);
+	page = (void *)(view.record.data + page_bytes - (uintptr_t)view.record.data % page_bytes);
 	assert_ptr_equal(
 		mmap(page, page_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fileno(file), 0), page);
 	txn_abort(txn);
@@ -559,7 +624,7 @@ static void it_is_done_in_the_background(void **state)
 	for (size_t rounds = 0; rows_of(world).chunks < 2; rounds++) {
 		assert_true(rounds < 100);
 		assert_int_equal(intake_settle(world->intake), 0);
-		intake_compress_begin(world->intake, always);
+		intake_compress_begin(world->intake, always, world->now);
 		assert_true(intake_is_settling(world->intake));
 		if (rounds % 2) { /* who needs the tables waits for it */
 			assert_int_equal(publish(world, PUBLICATION_PLAN, "p", PLAN_TEXT), -1);
@@ -569,14 +634,14 @@ static void it_is_done_in_the_background(void **state)
 	}
 	/* Who reads the tables waits for it only where they lack something. */
 	intake_pause(world->intake);
-	intake_compress_begin(world->intake, always);
+	intake_compress_begin(world->intake, always, world->now);
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_true(intake_is_settling(world->intake));
 	/* What is held back comes first. */
 	intake_pause(world->intake);
 	fill(world, 1, &next);
 	assert_true(intake_is_behind(world->intake));
-	intake_compress_begin(world->intake, always);
+	intake_compress_begin(world->intake, always, world->now);
 	assert_false(intake_is_settling(world->intake));
 	assert_int_equal(intake_settle(world->intake), 0);
 	assert_verified(world);
@@ -597,10 +662,432 @@ static void a_step_has_a_bound(void **state)
 		}
 		assert_int_equal(world_run(world), 0);
 	}
-	assert_int_equal(compress_step(world->store, always, &more), 0);
+	assert_int_equal(compress_step(world->store, always, world->now, &more), 0);
 	assert_true(more);
 	assert_true(rows_of(world).plain > 2);
 	assert_in_range(compress_all(world, always), 1, 2);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* What table local has of the journal that nobody needs any more. */
+struct freed {
+	uint64_t from, to;
+	int64_t since_ms;
+};
+
+struct freed_list {
+	size_t count;
+	struct freed parts[8];
+};
+
+static struct freed_list freed_of(struct world *world)
+{
+	struct freed_list list = { 0 };
+	struct bytes value;
+	struct txn *txn;
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	if (txn_get(txn, TABLE_LOCAL, bytes_of("freed"), &value)) {
+		list.count = value.size / sizeof(*list.parts);
+		assert_int_equal(value.size % sizeof(*list.parts), 0);
+		assert_in_range(list.count, 0, ARRAY_SIZE(list.parts));
+		memcpy(list.parts, value.data, value.size);
+	}
+	txn_abort(txn);
+	return list;
+}
+
+/* Pages of the journal that lie in it as a whole. */
+static uint64_t freed_pages(const struct freed *part)
+{
+	return part->to / PAGE_BYTES - (part->from + PAGE_BYTES - 1) / PAGE_BYTES;
+}
+
+static uint64_t used_of(struct world *world)
+{
+	return journal_used(store_journal(world->store));
+}
+
+/* Is every whole page of it zeros? */
+static bool is_hole(struct world *world, const struct freed *part)
+{
+	static const uint8_t zeros[PAGE_BYTES];
+	uint64_t at = (part->from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	struct bytes page;
+
+	for (; at + PAGE_BYTES <= part->to; at += PAGE_BYTES) {
+		assert_int_equal(
+			journal_bytes(store_journal(world->store), at, PAGE_BYTES, &page), 0);
+		if (memcmp(page.data, zeros, PAGE_BYTES) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* From now on a UTC day has not gone on for longer. */
+static void begin_day(struct world *world)
+{
+	world->now.ms += DAY_MS - world->now.ms % DAY_MS;
+}
+
+/* One step, which compresses nothing that compress_all has left. */
+static void step(struct world *world)
+{
+	compress_all(world, (struct instant){ 0 });
+}
+
+static void step_after(struct world *world, int64_t ms)
+{
+	world->now.ms += ms;
+	step(world);
+}
+
+static void what_lies_in_the_journal_is_compressed_and_reads_as_before(void **state)
+{
+	CLEANUP(buffer_free) struct buffer before = { 0 };
+	CLEANUP(buffer_free) struct buffer after = { 0 };
+	struct rebuild_result rebuilt;
+	struct rows plain, rows;
+	uint64_t next;
+	struct world *world = filled_in_journal(false, &next);
+
+	(void)state;
+	told_of(world, &before);
+	plain = rows_of(world);
+	assert_int_equal(plain.chunks, 0);
+	assert_true(plain.places >= COMMITS);
+	compress_all(world, always);
+	rows = rows_of(world);
+	assert_in_range(rows.chunks, 2, 10);
+	assert_true(rows.places > 0 && rows.places < plain.places / 2);
+	for (int round = 0; round < 2; round++) { /* without what they were made of, too */
+		told_of(world, &after);
+		assert_true(bytes_equal(buffer_bytes(&before), buffer_bytes(&after)));
+		assert_verified(world);
+		assert_int_equal(rebuild_run(world->store, 1 << 20, &rebuilt), 0);
+		assert_int_equal(rebuilt.entries, intake_seq(world->intake));
+		assert_verified(world);
+		step_after(world, DAY_MS);
+		assert_int_equal(freed_of(world).count, 0);
+	}
+	/* The node goes on, and starts again, on it. */
+	world_reopen(world, MAP_BYTES);
+	fill(world, 10, &next);
+	world_reopen(world, MAP_BYTES);
+	fill(world, 10, &next);
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* A repeat of what is in a chunk now, and in the journal no more. */
+static void what_was_given_back_is_found_again_when_it_is_sent(void **state)
+{
+	uint64_t next;
+	struct world *world = filled_in_journal(false, &next);
+	uint64_t size = intake_seq(world->intake);
+
+	(void)state;
+	compress_all(world, always);
+	step_after(world, DAY_MS);
+	for (uint64_t i = 0; i < 300; i++) {
+		queue_report(world, i);
+	}
+	assert_int_equal(world_run(world), 0);
+	for (size_t i = 0; i < 300; i++) {
+		assert_non_null(answer_of(world, i).receipt.data);
+	}
+	assert_int_equal(intake_seq(world->intake), size);
+	world_free(world);
+}
+
+static void what_is_free_is_kept_for_a_day_and_then_given_back(void **state)
+{
+	uint64_t next, used;
+	struct world *world = filled_in_journal(false, &next);
+	struct freed_list list;
+
+	(void)state;
+	used = used_of(world);
+	compress_all(world, always);
+	list = freed_of(world);
+	assert_int_equal(list.count, 1); /* of several chunks, which lay behind each other */
+	assert_true(rows_of(world).chunks > 1);
+	assert_int_equal(list.parts[0].from, JOURNAL_BEGIN);
+	assert_int_equal(list.parts[0].since_ms, world->now.ms);
+	assert_true(freed_pages(&list.parts[0]) > 2 * LIMIT_CHUNK_BYTES / PAGE_BYTES);
+	step_after(world, DAY_MS - 1);
+	assert_int_equal(freed_of(world).count, 1);
+	assert_int_equal(used_of(world), used);
+	assert_false(is_hole(world, &list.parts[0]));
+	step_after(world, 1);
+	assert_int_equal(freed_of(world).count, 0);
+	assert_int_equal(used - used_of(world), freed_pages(&list.parts[0]) * PAGE_BYTES);
+	assert_true(is_hole(world, &list.parts[0]));
+	world_free(world);
+}
+
+/* The part that grew is as old as what came last. */
+static void what_becomes_free_later_on_a_day_is_kept_as_long(void **state)
+{
+	uint64_t next;
+	struct world *world = filled_in_journal(false, &next);
+	struct instant half = { world->now.ms - (int64_t)COMMITS / 2 * 3600 * 1000 };
+	struct freed_list one, list;
+
+	(void)state;
+	begin_day(world);
+	compress_all(world, half);
+	one = freed_of(world);
+	assert_int_equal(one.count, 1);
+	world->now.ms += DAY_MS - 1;
+	compress_all(world, always);
+	list = freed_of(world);
+	assert_int_equal(list.count, 1);
+	assert_int_equal(list.parts[0].from, one.parts[0].from);
+	assert_true(list.parts[0].to > one.parts[0].to);
+	step_after(world, DAY_MS - 1);
+	assert_int_equal(freed_of(world).count, 1);
+	assert_false(is_hole(world, &list.parts[0]));
+	step_after(world, 1);
+	assert_int_equal(freed_of(world).count, 0);
+	assert_true(is_hole(world, &list.parts[0]));
+	world_free(world);
+}
+
+/* Else it would grow for ever, and never be given back. */
+static void what_becomes_free_on_another_day_is_a_part_of_its_own(void **state)
+{
+	uint64_t next;
+	struct world *world = filled_in_journal(false, &next);
+	struct instant half = { world->now.ms - (int64_t)COMMITS / 2 * 3600 * 1000 };
+	struct freed_list list;
+
+	(void)state;
+	begin_day(world);
+	world->now.ms += DAY_MS - 1;
+	compress_all(world, half);
+	world->now.ms += 2;
+	compress_all(world, always);
+	list = freed_of(world);
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.parts[0].to, list.parts[1].from);
+	step_after(world, DAY_MS - 2);
+	assert_int_equal(freed_of(world).count, 1);
+	assert_true(is_hole(world, &list.parts[0]));
+	assert_false(is_hole(world, &list.parts[1]));
+	step_after(world, 2);
+	assert_int_equal(freed_of(world).count, 0);
+	assert_true(is_hole(world, &list.parts[1]));
+	assert_verified(world);
+	world_free(world);
+}
+
+static void a_crash_before_the_commit_leaves_the_list_and_it_is_done_again(void **state)
+{
+	uint64_t next;
+	struct world *world = filled_in_journal(false, &next);
+	struct freed_list list;
+	bool more;
+
+	(void)state;
+	compress_all(world, always);
+	list = freed_of(world);
+	world->now.ms += DAY_MS;
+	no_commits = true;
+	assert_int_equal(
+		compress_step(world->store, (struct instant){ 0 }, world->now, &more), -EIO);
+	no_commits = false;
+	assert_true(is_hole(world, &list.parts[0]));
+	world_reopen(world, MAP_BYTES);
+	assert_int_equal(freed_of(world).count, 1);
+	assert_verified(world);
+	step(world);
+	assert_int_equal(freed_of(world).count, 0);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* Some file systems need room to note that there is a hole. */
+static void what_cannot_be_given_back_stays_in_the_list(void **state)
+{
+	uint64_t next, used;
+	struct world *world = filled_in_journal(false, &next);
+
+	(void)state;
+	compress_all(world, always);
+	used = used_of(world);
+	no_holes = true;
+	step_after(world, DAY_MS);
+	no_holes = false;
+	assert_int_equal(freed_of(world).count, 1);
+	assert_int_equal(used_of(world), used);
+	step(world);
+	assert_int_equal(freed_of(world).count, 0);
+	assert_true(used_of(world) < used);
+	world_free(world);
+}
+
+/* A copy that is being made reads so, and whoever counts for long. */
+static void an_older_snapshot_is_whole_for_a_day(void **state)
+{
+	CLEANUP(buffer_free) struct buffer before = { 0 };
+	CLEANUP(buffer_free) struct buffer after = { 0 };
+	uint64_t next;
+	struct world *world = filled_in_journal(true, &next);
+	uint64_t size = intake_seq(world->intake), lost = 0;
+	struct entry entry;
+	struct txn *older;
+
+	(void)state;
+	assert_int_equal(txn_begin(world->store, false, &older), 0);
+	told_in(older, &before);
+	compress_all(world, always);
+	assert_true(rows_of(world).chunks > 1);
+	step_after(world, DAY_MS - 1);
+	told_in(older, &after);
+	assert_true(bytes_equal(buffer_bytes(&before), buffer_bytes(&after)));
+	step_after(world, 1);
+	for (uint64_t seq = 1; seq <= size; seq++) {
+		lost += ledger_entry(older, seq, &entry) == -EBADMSG;
+	}
+	assert_true(lost > size / 3); /* it has read the journal up to now */
+	txn_abort(older);
+	assert_verified(world);
+	world_free(world);
+}
+
+/* Records of the table, which are those of other commits, lie between those of the journal. */
+static void a_chunk_has_records_of_both_files(void **state)
+{
+	CLEANUP(buffer_free) struct buffer before = { 0 };
+	CLEANUP(buffer_free) struct buffer after = { 0 };
+	uint64_t next;
+	struct world *world = filled_in_journal(true, &next);
+	struct rows plain, rows;
+
+	(void)state;
+	plain = rows_of(world);
+	assert_true(plain.places >= COMMITS);
+	assert_true(plain.plain - plain.places > COMMITS / ROLLUPS);
+	told_of(world, &before);
+	compress_all(world, always);
+	rows = rows_of(world);
+	assert_true(rows.chunks > 1);
+	assert_true(rows.places < plain.places / 2);
+	assert_true(rows.plain - rows.places < (plain.plain - plain.places) / 2);
+	assert_int_equal(
+		freed_of(world).count, 1); /* there is nothing of the others in the journal */
+	step_after(world, DAY_MS);
+	told_of(world, &after);
+	assert_true(bytes_equal(buffer_bytes(&before), buffer_bytes(&after)));
+	assert_verified(world);
+	world_free(world);
+}
+
+/* Where in the journal the record lies that has an entry, with its head. */
+static struct freed part_of(struct world *world, uint64_t seq, uint64_t *ret_first)
+{
+	struct freed part = { 0 };
+	struct batch_view view;
+	struct bytes row, record;
+	uint64_t place;
+	struct txn *txn;
+	uint8_t key[8];
+
+	assert_int_equal(txn_begin(world->store, false, &txn), 0);
+	assert_int_equal(ledger_batch(txn, seq, &view), 0);
+	*ret_first = view.first_seq;
+	put_be64(key, view.first_seq);
+	assert_true(txn_get(txn, TABLE_LEDGER, (struct bytes){ key, 8 }, &row));
+	assert_int_equal(ledger_row(txn, row, &record, &place), 0);
+	assert_true(place > 0);
+	part.from = journal_around(place, record.size, &part.to);
+	txn_abort(txn);
+	return part;
+}
+
+static void byte_change(struct world *world, uint64_t place)
+{
+	char path[100];
+	uint8_t byte;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/baocao.journal", world->folder);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, (off_t)place), 1);
+	byte ^= 0x40;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)place), 1);
+	close(fd);
+}
+
+static void assert_not_freed(struct world *world, const struct freed *part)
+{
+	struct freed_list list = freed_of(world);
+
+	for (size_t i = 0; i < list.count; i++) {
+		assert_true(list.parts[i].to <= part->from || list.parts[i].from >= part->to);
+	}
+}
+
+/* It stays where it is, as it is, and with it the pages that it shares with its neighbours, which are in chunks. */
+static void what_is_damaged_in_the_journal_stays_there(void **state)
+{
+	struct verify_result result;
+	uint64_t next, bad;
+	struct world *world = filled_in_journal(false, &next);
+	struct freed part = part_of(world, next / 2, &bad);
+	struct freed_list list;
+	char words[40];
+
+	(void)state;
+	byte_change(world, part.from + 24); /* its codec */
+	compress_all(world, always);
+	assert_true(rows_of(world).chunks >= 2);
+	assert_int_equal(rows_of(world).first_plain, bad);
+	list = freed_of(world);
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.parts[0].to, part.from);
+	assert_int_equal(list.parts[1].from, part.to);
+	step_after(world, DAY_MS);
+	assert_int_equal(freed_of(world).count, 0);
+	assert_true(is_hole(world, &list.parts[0]) && is_hole(world, &list.parts[1]));
+	world_verify(world, &result);
+	snprintf(words, sizeof(words), "batch at %" PRIu64, bad);
+	assert_non_null(strstr(result.details[0], words));
+	byte_change(world, part.from + 24);
+	assert_verified(world);
+	world_free(world);
+}
+
+static void what_cannot_be_read_in_the_journal_stays_there(void **state)
+{
+	uint64_t next, bad, first;
+	struct world *world = filled_in_journal(false, &next);
+	static _Alignas(PAGE_BYTES) uint8_t page[PAGE_BYTES];
+	struct freed part;
+
+	(void)state;
+	if (madvise(page, sizeof(page), MADV_POPULATE_READ) < 0) {
+		world_free(world);
+		skip(); /* the kernel does not tell */
+	}
+	bad = commit_long(world);
+	fill(world, COMMITS / 2, &next);
+	assert_int_equal(intake_settle(world->intake), 0);
+	part = part_of(world, bad, &first);
+	assert_int_equal(first, bad);
+	page_take(world, bad);
+	compress_all(world, always);
+	assert_int_equal(rows_of(world).first_plain, bad);
+	assert_true(rows_of(world).chunks > 3);
+	assert_int_equal(freed_of(world).count, 2);
+	assert_not_freed(world, &part);
+	step_after(world, DAY_MS);
+	world_reopen(world, MAP_BYTES);
 	assert_verified(world);
 	world_free(world);
 }
@@ -659,6 +1146,17 @@ int main(void)
 		cmocka_unit_test(what_is_too_large_stays),
 		cmocka_unit_test(it_is_done_in_the_background),
 		cmocka_unit_test(a_step_has_a_bound),
+		cmocka_unit_test(what_lies_in_the_journal_is_compressed_and_reads_as_before),
+		cmocka_unit_test(what_was_given_back_is_found_again_when_it_is_sent),
+		cmocka_unit_test(what_is_free_is_kept_for_a_day_and_then_given_back),
+		cmocka_unit_test(what_becomes_free_later_on_a_day_is_kept_as_long),
+		cmocka_unit_test(what_becomes_free_on_another_day_is_a_part_of_its_own),
+		cmocka_unit_test(a_crash_before_the_commit_leaves_the_list_and_it_is_done_again),
+		cmocka_unit_test(what_cannot_be_given_back_stays_in_the_list),
+		cmocka_unit_test(an_older_snapshot_is_whole_for_a_day),
+		cmocka_unit_test(a_chunk_has_records_of_both_files),
+		cmocka_unit_test(what_is_damaged_in_the_journal_stays_there),
+		cmocka_unit_test(what_cannot_be_read_in_the_journal_stays_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
