@@ -108,16 +108,13 @@ static int write_head(int fd, const struct file_head *head)
 		       : 0;
 }
 
-/* Does it begin with a record? */
+/* May it have a record? Space that is reserved reads as zeros, and a salt is none. */
 static bool has_record(int fd)
 {
-	struct file_head head;
-	struct record_head record;
+	struct record_head record = { 0 };
+	ssize_t size = pread(fd, &record, sizeof(record), JOURNAL_BEGIN);
 
-	return pread(fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
-	       memcmp(head.magic, magic, sizeof(magic)) == 0 &&
-	       pread(fd, &record, sizeof(record), JOURNAL_BEGIN) == (ssize_t)sizeof(record) &&
-	       record.salt == head.salt;
+	return size < 0 || record.salt != 0;
 }
 
 int journal_create(const char *folder, size_t step, uint64_t *ret_salt)
@@ -168,7 +165,8 @@ static bool is_ours(const struct journal *journal)
 
 	return pread(journal->fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
 	       memcmp(head.magic, magic, sizeof(magic)) == 0 && head.version == VERSION &&
-	       head.salt == journal->salt && journal->size >= journal->end;
+	       head.salt == journal->salt && journal->end >= JOURNAL_BEGIN &&
+	       journal->end % ALIGNMENT == 0 && journal->end <= journal->size;
 }
 
 int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, struct journal **ret)

@@ -347,24 +347,29 @@ size_t journal_step(size_t map_bytes)
 int store_open_journal(struct store *store)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
+	struct journal *journal;
 	struct journal_row row;
 	int r = store->journal ? 0 : txn_begin(store, false, &txn);
 
 	if (r || store->journal || !journal_row_get(txn, &row)) {
 		return store_errno(r);
 	}
-	return journal_open(
-		store->folder, row.salt, row.end, journal_step(store->map_bytes), &store->journal);
+	r = journal_open(
+		store->folder, row.salt, row.end, journal_step(store->map_bytes), &journal);
+	if (r == 0) { /* others may be reading the tables */
+		__atomic_store_n(&store->journal, journal, __ATOMIC_RELEASE);
+	}
+	return r;
 }
 
 struct journal *store_journal(const struct store *store)
 {
-	return store->journal;
+	return __atomic_load_n(&store->journal, __ATOMIC_ACQUIRE);
 }
 
 int txn_journal(const struct txn *txn, uint64_t place, size_t size, struct bytes *ret)
 {
-	struct journal *journal = txn->store->journal;
+	struct journal *journal = store_journal(txn->store);
 
 	return journal ? journal_bytes(journal, place, size, ret) : -EBADMSG;
 }
