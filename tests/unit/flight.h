@@ -44,7 +44,7 @@ static struct {
 	const struct worker *writer, *settler;
 	struct gate write, settle;
 	int write_error, flush_error; /* of the journal */
-	size_t flushes;               /* of it that went well */
+	size_t writes, flushes;       /* of it that went well */
 	int reserve_error;            /* what there is instead of space for files */
 	int settle_outcome;           /* of the commit in the background, which is not made */
 	int commit_outcome;           /* the same of commits in the intake's own thread */
@@ -88,6 +88,7 @@ static inline void pass(struct gate *gate)
 ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 {
 	pass(&played.write);
+	played.writes += played.write_error == 0;
 	errno = played.write_error;
 	return played.write_error ? -1 : __real_pwritev(fd, parts, count, offset);
 }
