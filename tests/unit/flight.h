@@ -62,6 +62,8 @@ int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+int __real_txn_begin(struct store *store, bool write, struct txn **ret);
+int __wrap_txn_begin(struct store *store, bool write, struct txn **ret);
 int __real_txn_commit(struct txn *txn);
 int __wrap_txn_commit(struct txn *txn);
 void __real_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
@@ -128,13 +130,20 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 	return lacks(LACK_PAGES) ? -1 : real(fd, parts, count);
 }
 
+int __wrap_txn_begin(struct store *store, bool write, struct txn **ret)
+{
+	if (write) {
+		pass(&played.settle);
+	}
+	return __real_txn_begin(store, write, ret);
+}
+
 int __wrap_txn_commit(struct txn *txn)
 {
 	bool own = pthread_equal(pthread_self(), played.main);
 	int outcome = own ? played.commit_outcome : played.settle_outcome;
 	int r;
 
-	pass(&played.settle);
 	if (outcome) {
 		txn_abort(txn);
 		return outcome;
