@@ -245,7 +245,7 @@ class Disk(harness.NodeCase):
             self.assertLess(session.status()['map_used'], 4 * MIB)
 
     def test_what_the_disk_has_no_space_for_in_the_journal_goes_to_the_tables(self):
-        folder = self.mount('-t', 'tmpfs', '-o', 'size=8M', 'none')
+        folder = self.mount('-t', 'tmpfs', '-o', 'size=16M', 'none')
         daemon = self.ward_node('nojournal', folder=folder, map_size='6M')
         journal = os.path.join(daemon.settings['state'], 'baocao.journal')
         with open(os.path.join(folder, 'other'), 'wb', buffering=0) as file:
