@@ -124,7 +124,7 @@ static int find_journal(struct intake *intake, struct txn *txn)
 	return r;
 }
 
-/* Folds what the journal has behind the tables. 0, INTAKE_E_JOURNAL, -errno. */
+/* Folds what the journal has behind the tables. 0, INTAKE_E_JOURNAL, INTAKE_E_FULL, -errno. */
 static int read_journal(struct intake *intake, struct txn *txn)
 {
 	CLEANUP(freep) struct refold *refold = malloc(sizeof(*refold));
@@ -150,7 +150,10 @@ static int read_journal(struct intake *intake, struct txn *txn)
 		snprintf(intake->why, sizeof(intake->why), "%s", replay.why);
 		return INTAKE_E_JOURNAL;
 	}
-	return r == REPLAY_E_GAP ? 0 : r;
+	if (r == 0 || r == REPLAY_E_GAP) {
+		r = journal_write_again(intake->journal);
+	}
+	return r == -ENOSPC || r == -EDQUOT ? INTAKE_E_FULL : r;
 }
 
 void view_drop(struct intake *intake)
@@ -434,7 +437,7 @@ int intake_reread(struct intake *intake)
 {
 	int r = intake->stale ? read_state(intake) : 0;
 
-	return r > 0 ? -EIO : r;
+	return r > 0 && r != INTAKE_E_FULL ? -EIO : r;
 }
 
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer)

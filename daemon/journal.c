@@ -447,15 +447,11 @@ int journal_place(
 	return r ? r : add(journal, record);
 }
 
-int journal_write(void *data)
+/* Changes the parts. 0 or -errno. */
+static int write_parts(int fd, struct iovec *part, size_t left, off_t at)
 {
-	struct journal *journal = data;
-	struct iovec *part = journal->parts;
-	size_t left = journal->part_count;
-	off_t at = (off_t)journal->at;
-
 	while (left > 0) {
-		ssize_t done = pwritev(journal->fd, part, (int)left, at);
+		ssize_t done = pwritev(fd, part, (int)left, at);
 
 		if (done < 0 && errno == EINTR) {
 			continue;
@@ -474,7 +470,31 @@ int journal_write(void *data)
 			part->iov_len -= (size_t)done;
 		}
 	}
-	return fdatasync(journal->fd) < 0 ? -errno : 0;
+	return 0;
+}
+
+int journal_write(void *data)
+{
+	struct journal *journal = data;
+	int r = write_parts(
+		journal->fd, journal->parts, journal->part_count, (off_t)journal->at);
+
+	return r == 0 && fdatasync(journal->fd) < 0 ? -errno : r;
+}
+
+int journal_write_again(struct journal *journal)
+{
+	const struct list *list = &journal->newer;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < list->count; i++) {
+		const struct bytes *bytes = &list->records[i].bytes;
+		size_t head = sizeof(struct record_head);
+		struct iovec part = { (void *)(bytes->data - head), head + bytes->size };
+
+		r = write_parts(journal->fd, &part, 1, (off_t)(list->records[i].place - head));
+	}
+	return r == 0 && list->count > 0 && fdatasync(journal->fd) < 0 ? -errno : r;
 }
 
 uint64_t journal_end(const struct journal *journal)

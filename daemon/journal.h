@@ -54,6 +54,11 @@ int journal_bytes(struct journal *journal, uint64_t place, size_t size, struct b
 int journal_scan(struct journal *journal, struct journal_record **ret, size_t *ret_count);
 /* Counts a scanned record as the newest: records go on behind it. 0 or -ENOMEM. */
 int journal_adopt(struct journal *journal, struct journal_record record);
+/*
+ * Writes all that was adopted again, and flushes: behind a flush that failed it may be in memory only, and the system takes it for
+ * written. 0 or -errno.
+ */
+int journal_write_again(struct journal *journal);
 
 /* Is there room for a record of so many bytes? Reserves it, where the file then has max_bytes at most of the disk. */
 bool journal_has_room(struct journal *journal, size_t size, uint64_t max_bytes);

@@ -113,7 +113,7 @@ struct intake {
 int intake_outcome(int store);
 /* Lets go of the snapshot of the tables. */
 void view_drop(struct intake *intake);
-/* After a run has failed: what is held is made again from the tables and the journal. 0 or -errno. */
+/* After a run has failed: what is held is made again from the tables and the journal. 0, INTAKE_E_FULL, -errno. */
 int intake_reread(struct intake *intake);
 
 /* From now on commits of reports go to a journal, where that is wanted and can be. 0, INTAKE_E_FULL, INTAKE_E_FOREIGN, -errno. */

@@ -189,6 +189,9 @@ int replay_absorb(struct store *store, char *why)
 		memcpy(why, absorbing.replay.why, sizeof(absorbing.replay.why));
 	}
 	if (r == 0) {
+		r = journal_write_again(store_journal(store));
+	}
+	if (r == 0) {
 		row.end = journal_end(store_journal(store));
 		row.absorbed = 1;
 		journal_row_put(txn, row);

@@ -40,7 +40,7 @@ static void reopen(struct node *node)
 	if (r == 0) {
 		r = intake_refresh(node->intake);
 	}
-	if (r) {
+	if (r && r != INTAKE_E_FULL) { /* that is tried again with the next write */
 		node_fail(node, r > 0 ? -EIO : r);
 	}
 }

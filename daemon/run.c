@@ -375,7 +375,7 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 	if (r == 0) {
 		r = intake_reread(intake);
 	}
-	if (r < 0) {
+	if (r) {
 		return r;
 	}
 	next_change = intake->fold.next_change;

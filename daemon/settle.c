@@ -260,7 +260,7 @@ int intake_flush(struct intake *intake)
 	if (r == 0) {
 		r = intake_reread(intake);
 	}
-	return r < 0 ? r : write_now(intake);
+	return r ? r : write_now(intake);
 }
 
 int intake_settle(struct intake *intake)

@@ -25,11 +25,13 @@
 
 enum {
 	STEPS = 60,
+	DAY_MS = 24 * 3600 * 1000,
 	SECTOR = 512,
 	RECORDS_MAX = 20000,
 	NEXT_COUNTER = 1000000,
 	GENERATIONS = 2, /* of images */
 	STARTED_STEPS = 3,
+	STARTED_DAYS = 1000,
 	STARTED_COUNTER = 500000, /* also the revisions: no report before has as many */
 };
 
@@ -130,7 +132,9 @@ static void take_reports(struct load *load, bool settles, void (*mark)(const voi
 			0);
 	}
 	if (settles && random_below(&load->seed, 3) == 0) { /* not while something is held back */
-		intake_compress_begin(world->intake, (struct instant){ INT64_MAX }, world->now);
+		/* A day further each time: what the one before has freed in the journal becomes a hole. */
+		intake_compress_begin(world->intake, (struct instant){ INT64_MAX },
+			(struct instant){ ++load->days * DAY_MS });
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct answer answer = answer_of(world, i);
@@ -152,7 +156,7 @@ static int record(const struct power *power, const char *folder, const char *pat
 	load.world = load_world_new(folder);
 	power->mark("", 0);
 	for (int i = 0; i < STEPS; i++) {
-		/* In between a segment of the journal is filled. */
+		/* In between the tables are written only where the journal fills. */
 		take_reports(&load, i < STEPS / 4 || i >= STEPS * 3 / 4, power->mark);
 		if (i == STEPS / 4) { /* all sums are counted anew in one commit */
 			assert_int_equal(publish(load.world, PUBLICATION_UNITS, "units",
@@ -326,7 +330,9 @@ static void write_image(const char *folder, enum crash_file file, const struct i
 /* What a node takes that has started on an image: later revisions than any before. */
 static struct load started_load(struct world *world, uint32_t seed)
 {
-	struct load load = { .world = world, .seed = seed, .counter = STARTED_COUNTER };
+	struct load load = {
+		.world = world, .seed = seed, .counter = STARTED_COUNTER, .days = STARTED_DAYS
+	};
 
 	for (int i = 0; i < WARDS * MONTHS; i++) {
 		load.revisions[i / MONTHS][i % MONTHS] = STARTED_COUNTER;

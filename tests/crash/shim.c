@@ -417,6 +417,23 @@ int ftruncate64(int fd, off_t size)
 	return ftruncate(fd, size);
 }
 
+/* The C library's own names: dlsym itself allocates. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *at, size_t size);
+void __libc_free(void *at);
+
+/* As zeros that are written there. */
+static void log_hole(int fd, off_t offset, off_t size)
+{
+	void *zeros = __libc_calloc(1, (size_t)size);
+
+	if (zeros) {
+		log_record(CRASH_WRITE, file_of(fd), (uint64_t)offset, zeros, (uint64_t)size);
+		__libc_free(zeros);
+	}
+}
+
 int fallocate(int fd, int mode, off_t offset, off_t size)
 {
 	int r;
@@ -426,7 +443,9 @@ int fallocate(int fd, int mode, off_t offset, off_t size)
 		return -1;
 	}
 	r = real(fd, mode, offset, size);
-	if (r == 0 && watched(fd)) {
+	if (r == 0 && watched(fd) && mode & FALLOC_FL_PUNCH_HOLE) {
+		log_hole(fd, offset, size);
+	} else if (r == 0 && watched(fd)) {
 		log_length(fd);
 	}
 	return r;
@@ -436,11 +455,6 @@ int fallocate64(int fd, int mode, off_t offset, off_t size)
 {
 	return fallocate(fd, mode, offset, size);
 }
-
-/* The C library's own names: dlsym itself allocates. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *at, size_t size);
 
 void *malloc(size_t size)
 {

@@ -37,6 +37,7 @@ struct load {
 	struct world *world;
 	uint32_t seed;
 	uint64_t counter;
+	int64_t days; /* that it has compressed on */
 	uint32_t revisions[WARDS][MONTHS];
 };
 
@@ -104,7 +105,7 @@ static inline void load_submit(struct load *load)
 		++load->revisions[ward][month], random_below(&load->seed, 1000));
 	char note[LIMIT_TEXT_BYTES + 1] = "";
 
-	/* Long ones: so few commits fill a segment of the journal. */
+	/* Long ones: so few commits fill three quarters of a step of the journal. */
 	memset(note, 'x', LIMIT_TEXT_BYTES / 2 + random_below(&load->seed, LIMIT_TEXT_BYTES / 2));
 	spec.note = note;
 	queue_submit(load->world, load_parties[ward],

@@ -271,6 +271,89 @@ class Restart(harness.NodeCase):
         self.assert_same_sums(city, a)
         self.assert_consistent(city, a, b)
 
+    def copy(self, daemon, name):
+        """Puts what a file of the store is now in its place later."""
+        path = os.path.join(daemon.state, name)
+        shutil.copyfile(path, f'{path}.copy')
+        return lambda: os.replace(f'{path}.copy', path)
+
+    def assert_same_receipts(self, daemon, *sent):
+        for made, outcome in sent:
+            with daemon.session(key_of('ward 11')) as session:
+                again, = session.submit(made)
+            self.assertEqual(again.receipt.data, outcome.receipt.data)
+
+    def assert_refused(self, daemon, words, *options):
+        done = daemon.run(*options)
+        self.assertEqual(done.returncode, harness.EXIT_CONFIG, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def test_the_tables_alone_do_not_start_and_a_copy_of_both_files_does(self):
+        node = self.node('both', CITY)
+        harness.furnish(node)
+        sent = [submit(node, 11, month_report(11, month, 2)) for month in MONTHS[:3]]
+        node.stop()
+        back = self.copy(node, 'baocao.mdb'), self.copy(node, 'baocao.journal')
+        for name in ('baocao.mdb', 'baocao.journal', 'baocao.mdb-lock', 'lock'):
+            os.unlink(os.path.join(node.state, name))
+        back[0]()
+        remedy = "the store's journal (baocao.journal)", 'restore a copy'
+        self.assert_refused(node, (*remedy, 'put it back'))
+        self.assert_refused(node, (*remedy, 'put it back'), '--restored')
+        self.assert_refused(node, remedy, '--rebuild')
+        back[1]()
+        node.start()
+        self.assert_same_receipts(node, *sent)
+        self.assert_consistent(node)
+
+    def test_an_older_copy_of_the_tables_has_all_that_the_journal_has_behind_it(self):
+        node = self.node('older', CITY)
+        harness.furnish(node)
+        sent = [submit(node, 11, month_report(11, MONTHS[0], 2))]
+        node.stop()
+        back = self.copy(node, 'baocao.mdb')
+        node.start()
+        sent += [submit(node, 11, month_report(11, month, 3)) for month in MONTHS[1:5]]
+        self.assert_consistent(node)  # the tables know the places
+        sent.append(submit(node, 11, month_report(11, MONTHS[5], 4)))
+        node.kill()
+        back()
+        node.start()
+        self.assert_same_receipts(node, *sent)
+        self.assertEqual(sum_of(node, MONTHS[5], CITY)[0], 4)
+        self.assert_consistent(node)
+        node.kill()
+        self.assertEqual(node.run('--rebuild').returncode, 0)
+        node.start()
+        self.assert_same_receipts(node, *sent)
+
+    def test_one_that_lacks_what_was_committed_between_says_so_and_goes_on_when_it_is_restored(self):
+        node = self.node('between', CITY)
+        harness.furnish(node)
+        sent = [submit(node, 11, month_report(11, MONTHS[0], 2))]
+        node.stop()
+        back = self.copy(node, 'baocao.mdb')
+        node.start()
+        sent.append(submit(node, 11, month_report(11, MONTHS[1], 3)))
+        harness.publish(node, 'units', 'units', harness.UNITS_TEXT + '## again\n')
+        for month in MONTHS[2:6]:
+            submit(node, 11, month_report(11, month, 4))
+        node.kill()
+        back()
+        self.assert_refused(node, ('nothing whole from entry 7 on', '--restored'))
+        self.assertEqual(node.run('--restored').returncode, 0)
+        for month in MONTHS[6:10]:
+            node.start()
+            sent.append(submit(node, 11, month_report(11, month, 5)))
+            self.assert_same_receipts(node, *sent)
+            node.kill()
+        node.start()
+        self.assertEqual(sum_of(node, MONTHS[2], CITY)[0], 0)
+        with node.session() as session:  # six, the new life, four
+            self.assertEqual(session.status()['entries'], 11)
+        self.assert_consistent(node)
+
     def test_a_parent_witnesses_its_children_and_tells_of_a_store_that_lost_entries(self):
         city, a, _ = self.tree()
 

@@ -44,7 +44,7 @@ static struct {
 	const struct worker *writer, *settler;
 	struct gate write, settle;
 	int write_error, flush_error; /* of the journal */
-	size_t flushes;               /* of it that went well */
+	size_t writes, flushes;       /* of it that went well */
 	int reserve_error;            /* what there is instead of space for files */
 	int settle_outcome;           /* of the commit in the background, which is not made */
 	int commit_outcome;           /* the same of commits in the intake's own thread */
@@ -62,6 +62,8 @@ int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size);
+int __real_txn_begin(struct store *store, bool write, struct txn **ret);
+int __wrap_txn_begin(struct store *store, bool write, struct txn **ret);
 int __real_txn_commit(struct txn *txn);
 int __wrap_txn_commit(struct txn *txn);
 void __real_worker_begin(struct worker *worker, worker_job_fn *job, void *data);
@@ -88,6 +90,7 @@ static inline void pass(struct gate *gate)
 ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 {
 	pass(&played.write);
+	played.writes += played.write_error == 0;
 	errno = played.write_error;
 	return played.write_error ? -1 : __real_pwritev(fd, parts, count, offset);
 }
@@ -127,13 +130,20 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 	return lacks(LACK_PAGES) ? -1 : real(fd, parts, count);
 }
 
+int __wrap_txn_begin(struct store *store, bool write, struct txn **ret)
+{
+	if (write) {
+		pass(&played.settle);
+	}
+	return __real_txn_begin(store, write, ret);
+}
+
 int __wrap_txn_commit(struct txn *txn)
 {
 	bool own = pthread_equal(pthread_self(), played.main);
 	int outcome = own ? played.commit_outcome : played.settle_outcome;
 	int r;
 
-	pass(&played.settle);
 	if (outcome) {
 		txn_abort(txn);
 		return outcome;

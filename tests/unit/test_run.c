@@ -635,6 +635,57 @@ static void what_could_not_be_flushed_counts_once_when_it_is_sent_again(void **s
 	assert_int_equal(intake_seq(scene->world->intake), before + 1);
 }
 
+static void fail_to_flush(struct scene *scene, int error)
+{
+	played.flush_error = error;
+	queue_report(scene->first, WARD_101, 1, first_report());
+	begin(scene, scene->first);
+	assert_null(answer_of(&scene->first->run, 0).receipt.data);
+	played.writes = played.flushes = 0;
+}
+
+/* The system takes it for written then, whether it is or not. */
+static void what_could_not_be_flushed_is_written_again_before_it_has_a_receipt(void **state)
+{
+	struct scene *scene = *state;
+
+	fail_to_flush(scene, ENOSPC);
+	find_room(scene);
+	queue_report(scene->second, WARD_101, 1, first_report());
+	begin(scene, scene->second);
+	assert_receipt(scene->second, 0, WARD_101, 1, first_report());
+	assert_int_equal(played.writes, 1);
+	assert_int_equal(played.flushes, 1);
+}
+
+static void what_could_not_be_flushed_is_written_again_by_a_start(void **state)
+{
+	struct scene *scene = *state;
+
+	fail_to_flush(scene, EIO);
+	played.flush_error = 0;
+	world_reopen(scene->world, STORE_BYTES);
+	assert_int_equal(played.writes, 1);
+	assert_int_equal(played.flushes, 2); /* one is of what was before */
+	assert_settled(scene, 3);
+}
+
+/* As long as the disk has no room for it there is no receipt. */
+static void what_cannot_be_written_again_does_not_count(void **state)
+{
+	struct scene *scene = *state;
+
+	fail_to_flush(scene, ENOSPC);
+	intake_pause(scene->world->intake);
+	assert_int_equal(store_reopen(scene->world->store), 0);
+	assert_int_equal(intake_refresh(scene->world->intake), INTAKE_E_FULL);
+	assert_int_equal(intake_flush(scene->world->intake), INTAKE_E_FULL);
+	assert_true(intake_is_stale(scene->world->intake));
+	played.flush_error = 0;
+	assert_int_equal(intake_flush(scene->world->intake), 0);
+	assert_settled(scene, 3);
+}
+
 static void what_landed_before_a_failure_is_still_there(void **state)
 {
 	struct scene *scene = *state;
@@ -706,6 +757,9 @@ int main(void)
 		TEST(what_could_not_be_written_does_not_count),
 		TEST(what_could_not_be_written_is_taken_when_it_is_sent_again),
 		TEST(what_could_not_be_flushed_counts_once_when_it_is_sent_again),
+		TEST(what_could_not_be_flushed_is_written_again_before_it_has_a_receipt),
+		TEST(what_could_not_be_flushed_is_written_again_by_a_start),
+		TEST(what_cannot_be_written_again_does_not_count),
 		TEST(what_landed_before_a_failure_is_still_there),
 	};
 

@@ -101,6 +101,24 @@ static void runs_land_while_tables_are_written(void **state)
 	assert_receipt(scene->second, 0, WARD_102, 1, report_n("2022-05", 102, 1, 4));
 }
 
+/* The tables do not know it, and say so. */
+static void what_landed_while_tables_were_written_is_there_after_a_start(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	queue_report(scene->second, WARD_102, 1, report_n("2022-05", 102, 1, 4));
+	run_second(scene);
+	sem_post(&played.settle.open);
+	while (intake_is_settling(scene->world->intake)) {
+		wait_for_wake(scene);
+		assert_int_equal(intake_poll(scene->world->intake), 0);
+	}
+	assert_int_equal(world_sum(scene->world, "2022-05", 1, FIELD_N), 3);
+	world_reopen(scene->world, STORE_BYTES);
+	assert_settled(scene, 7);
+}
+
 static void a_settle_waits_for_the_one_under_way_and_writes_the_rest(void **state)
 {
 	struct scene *scene = *state;
@@ -750,6 +768,7 @@ int main(void)
 		TEST(a_poll_leaves_a_settle_that_has_not_ended),
 		TEST(a_settle_that_is_begun_again_goes_on),
 		TEST(runs_land_while_tables_are_written),
+		TEST(what_landed_while_tables_were_written_is_there_after_a_start),
 		TEST(a_settle_waits_for_the_one_under_way_and_writes_the_rest),
 		TEST(a_run_folds_on_what_is_being_written),
 		TEST(a_repeat_of_what_is_being_written_gets_the_same_receipt),
