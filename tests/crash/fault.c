@@ -174,7 +174,7 @@ static int serve(struct run *run)
 	}
 	if (r == 0) {
 		r = intake_settle(world->intake);
-		intake_compress_begin(world->intake, (struct instant){ INT64_MAX });
+		intake_compress_begin(world->intake, (struct instant){ INT64_MAX }, world->now);
 		r = r == 0 ? intake_flush(world->intake) : r;
 		r = r == INTAKE_E_FULL ? make_room(world) : r;
 	}

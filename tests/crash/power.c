@@ -130,7 +130,7 @@ static void take_reports(struct load *load, bool settles, void (*mark)(const voi
 			0);
 	}
 	if (settles && random_below(&load->seed, 3) == 0) { /* not while something is held back */
-		intake_compress_begin(world->intake, (struct instant){ INT64_MAX });
+		intake_compress_begin(world->intake, (struct instant){ INT64_MAX }, world->now);
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct answer answer = answer_of(world, i);
