@@ -178,6 +178,9 @@ static int read_state(struct intake *intake)
 	}
 	note_name(&intake->pair->public, intake->identity.synthetic,
 		intake->identity.epoch != epoch ? intake->identity.epoch : 0, intake->name);
+	if (r == 0) { /* before anything reads the ledger's end, which may lie there */
+		r = find_journal(intake, txn);
+	}
 	if (r == 0) {
 		r = read_end(txn, &intake->peaks, &intake->last_instant);
 	}
@@ -190,10 +193,7 @@ static int read_state(struct intake *intake)
 	catalog_free(intake->catalog);
 	intake->catalog = catalog;
 	intake->fold.node_unit = intake->identity.unit;
-	r = find_journal(intake, txn);
-	if (r == 0) {
-		r = read_journal(intake, txn);
-	}
+	r = read_journal(intake, txn);
 	if (r) {
 		return r;
 	}
