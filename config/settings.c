@@ -69,7 +69,7 @@ const struct setting_row setting_rows[] = {
 	},
 	[ROW_MAP_SIZE] = {
 		"map_size", SETTING_SIZE, "1G", 1 << 20, INT64_C(1) << 40, true, FIELD(map_bytes),
-		.meaning = "The most that the store may grow to; the disk space for it is reserved when the node starts. A full store refuses reports and loses none. A larger value takes effect by a reload.",
+		.meaning = "The most that each of the store's two files may take of the disk. The space of baocao.mdb is reserved when the node starts, that of baocao.journal as it grows. A full store refuses reports and loses none. A larger value takes effect by a reload.",
 	},
 	[ROW_BATCH_MESSAGES] = {
 		"batch_messages", SETTING_INTEGER, "1024", 1, LIMIT_BATCH_MESSAGES, true, FIELD(batch_messages),

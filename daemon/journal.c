@@ -476,8 +476,7 @@ static int write_parts(int fd, struct iovec *part, size_t left, off_t at)
 int journal_write(void *data)
 {
 	struct journal *journal = data;
-	int r = write_parts(
-		journal->fd, journal->parts, journal->part_count, (off_t)journal->at);
+	int r = write_parts(journal->fd, journal->parts, journal->part_count, (off_t)journal->at);
 
 	return r == 0 && fdatasync(journal->fd) < 0 ? -errno : r;
 }

@@ -527,10 +527,12 @@ static void publish(enum publication_kind kind, const char *name, struct bytes t
 	FUZZ_CHECK(reader_peek(&answer) == PACK_BIN); /* there is a receipt */
 }
 
-/* The store that each input begins with, as the bytes of its file. */
-static void make_template(struct settings *settings, struct buffer *ret)
+/* The store that each input begins with, as the bytes of its two files; the journal has no record yet. */
+static void make_template(
+	struct settings *settings, struct buffer *ret, uint8_t ret_journal[JOURNAL_BEGIN])
 {
 	CLEANUP(buffer_free) struct buffer keys = { 0 };
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
 	struct store_options options = {
 		.folder = settings->state, .map_bytes = MAP_BYTES, .create = true, .scratch = true
 	};
@@ -566,6 +568,10 @@ static void make_template(struct settings *settings, struct buffer *ret)
 	world_close();
 	snprintf(path, sizeof(path), "%s/baocao.mdb", settings->state);
 	FUZZ_CHECK(file_read(path, MAP_BYTES, ret) == 0);
+	snprintf(path, sizeof(path), "%s/baocao.journal", settings->state);
+	FUZZ_CHECK(file_read(path, MAP_BYTES, &journal) == 0);
+	FUZZ_CHECK(journal.size >= JOURNAL_BEGIN);
+	memcpy(ret_journal, journal.data, JOURNAL_BEGIN);
 }
 
 static void run_record(int kind, size_t party, int64_t type, uint16_t size, struct bytes bytes)
@@ -716,6 +722,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct settings *settings;
 	static struct buffer template;
+	static uint8_t journal[JOURNAL_BEGIN];
 	struct bytes input = { data, size };
 	char path[PATH_MAX];
 
@@ -724,9 +731,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!settings) {
 		FUZZ_CHECK(sign_init() == 0);
 		settings = settings_of();
-		make_template(settings, &template);
+		make_template(settings, &template, journal);
 	}
 	fuzz_file("baocao.mdb", buffer_bytes(&template), path);
+	fuzz_file("baocao.journal", (struct bytes){ journal, sizeof(journal) }, path);
 	world_open(settings);
 	run_records(input);
 	if (!world->node->failed) {

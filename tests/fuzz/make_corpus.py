@@ -260,7 +260,7 @@ def chunk_seeds(names, made):
     note = client.decode(made['checkpoint']).encode()
     one, three, five = (ledger_record(first_seq, note, 1654336800500, which) for first_seq, which in (
         (40, entries[1:2]), (41, entries[:3]), (44, entries)))
-    shown = read('docs', 'storage.md').split('\n### ledger\n')[1].split('```hex\n')[1].split('```')[0]
+    shown = read('docs', 'storage.md').split('\n### ledger\n')[1].split('```hex\n')[2].split('```')[0]
     key, shown = shown.split(':')
     row('record', int(key, 16), bytes.fromhex(shown), 700)
     row('record-of-five', 44, five, 4000)

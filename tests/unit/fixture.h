@@ -883,30 +883,42 @@ static inline void assert_verified(struct world *world)
 	}
 }
 
-/* All records of the tables derived from the ledger, and the ledger, as one hash. */
+/* Adds one of a table to what is hashed. */
+static inline void hashed_append(
+	struct buffer *all, enum store_table table, struct bytes key, struct bytes value)
+{
+	uint64_t sizes[3] = { (uint64_t)table, key.size, value.size };
+
+	buffer_append(all, sizes, sizeof(sizes));
+	buffer_append(all, key.data, key.size);
+	buffer_append(all, value.data, value.size);
+}
+
+/* All records of the ledger, wherever they lie, and of the tables derived from it, as one hash. */
 static inline struct hash world_hash(struct world *world)
 {
 	CLEANUP(buffer_free) struct buffer all = { 0 };
+	struct ledger_walk walk;
 	struct bytes key, value;
 	struct hash hash;
 	struct txn *txn;
+	uint64_t seq;
 
 	assert_int_equal(txn_begin(world->store, false, &txn), 0);
-	for (int table = TABLE_LEDGER; table < TABLE_LOCAL; table++) {
+	assert_int_equal(ledger_walk_open(txn, &walk), 0);
+	for (bool more = ledger_walk_from(&walk, 1, &seq, &value); more;
+		more = ledger_walk_next(&walk, &seq, &value)) {
+		hashed_append(&all, TABLE_LEDGER,
+			(struct bytes){ (const uint8_t *)&seq, sizeof(seq) }, value);
+	}
+	ledger_walk_close(&walk);
+	for (int table = TABLE_LEDGER + 1; table < TABLE_LOCAL; table++) {
 		struct cursor *cursor;
 
 		assert_int_equal(cursor_open(txn, (enum store_table)table, &cursor), 0);
 		for (bool more = cursor_first(cursor, &key, &value); more;
 			more = cursor_next(cursor, &key, &value)) {
-			uint64_t sizes[3] = { (uint64_t)table, key.size, 0 }, place;
-
-			if (table == TABLE_LEDGER) { /* wherever it lies */
-				assert_int_equal(ledger_row(txn, value, &value, &place), 0);
-			}
-			sizes[2] = value.size;
-			buffer_append(&all, sizes, sizeof(sizes));
-			buffer_append(&all, key.data, key.size);
-			buffer_append(&all, value.data, value.size);
+			hashed_append(&all, (enum store_table)table, key, value);
 		}
 		cursor_close(cursor);
 	}

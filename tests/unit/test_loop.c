@@ -22,6 +22,7 @@ static struct {
 	unsigned messages;
 	unsigned questions; /* taken aside, of so many ms each */
 	unsigned compressed;
+	int64_t compressed_age_ms; /* of what is old enough */
 } seen;
 
 static bool disk_is_full;
@@ -32,7 +33,7 @@ const struct catalog_key *__wrap_catalog_key_by_curve(
 	const struct catalog *catalog, const uint8_t curve[32]);
 void __wrap_node_take(struct node *node, struct peer *from);
 void __wrap_node_take_aside(struct node *node, struct peer *from);
-void __wrap_intake_compress_begin(struct intake *intake, struct instant before);
+void __wrap_intake_compress_begin(struct intake *intake, struct instant before, struct instant now);
 bool __real_store_disk_has_room(const struct store *store);
 bool __wrap_store_disk_has_room(const struct store *store);
 
@@ -72,11 +73,11 @@ void __wrap_node_take_aside(struct node *node, struct peer *from)
 	test_clock.passed_ms += QUESTION_MS;
 }
 
-void __wrap_intake_compress_begin(struct intake *intake, struct instant before)
+void __wrap_intake_compress_begin(struct intake *intake, struct instant before, struct instant now)
 {
 	(void)intake;
-	(void)before;
 	seen.compressed++;
+	seen.compressed_age_ms = now.ms - before.ms;
 }
 
 bool __wrap_store_disk_has_room(const struct store *store)
@@ -127,9 +128,10 @@ static int set_up(void **state)
 	assert_non_null(fixture);
 	assert_non_null(node);
 	fixture->world = world_new();
-	fixture->settings = (struct settings){
-		.state = fixture->world->folder, .map_bytes = MAP_BYTES, .batch_messages = 1
-	};
+	fixture->settings = (struct settings){ .state = fixture->world->folder,
+		.map_bytes = MAP_BYTES,
+		.batch_messages = 1,
+		.compress_days = 30 };
 	fixture->handshakes = socket_of(context, ZMQ_DEALER);
 	fixture->peer = socket_of(context, ZMQ_DEALER);
 	fixture->node = node;
@@ -236,6 +238,8 @@ static void what_is_old_is_compressed_unless_the_disk_is_full(void **state)
 		}
 		assert_int_equal(node_run(fixture->node), 0);
 		assert_int_equal(seen.compressed, !full);
+		assert_int_equal(seen.compressed_age_ms,
+			full ? 0 : fixture->node->settings->compress_days * 24 * 3600 * 1000);
 	}
 	disk_is_full = false;
 }

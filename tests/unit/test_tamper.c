@@ -5,11 +5,14 @@
  */
 #include "tests/unit/fixture.h"
 
+#include <fcntl.h>
+
 enum {
 	RECORDS = 12,
 	ENTRIES_MAX = 200,
 	SUBTREE_ENTRIES = 520, /* so many make two records of table tree */
 	SUBTREE_EDITS = 60,
+	JOURNAL_EDITS = 300, /* of each kind */
 };
 
 /* BAOCAO_SEED in the environment edits otherwise than usual. */
@@ -324,22 +327,31 @@ static enum store_table table_of(struct txn *txn, bool of_ledger, uint32_t *seed
 	return table;
 }
 
+static void file_copy(const char *from, const char *to, const char *name)
+{
+	CLEANUP(buffer_free) struct buffer file = { 0 };
+	char path[100];
+
+	snprintf(path, sizeof(path), "%s/%s", from, name);
+	assert_int_equal(file_read(path, MAP_BYTES, &file), 0);
+	snprintf(path, sizeof(path), "%s/%s", to, name);
+	assert_int_equal(file_write_durably(path, buffer_bytes(&file), 0600), 0);
+}
+
 /* A copy of the world's store, which nothing needs to survive. */
 static struct store *copy_open(struct world *world, char folder[80])
 {
-	CLEANUP(buffer_free) struct buffer file = { 0 };
 	struct store_options options = {
 		.folder = folder, .map_bytes = MAP_BYTES, .scratch = true
 	};
-	char path[100];
 	struct store *store;
 
 	snprintf(folder, 80, "%s/copy", world->folder);
 	assert_int_equal(mkdir(folder, 0700), 0);
-	snprintf(path, sizeof(path), "%s/baocao.mdb", world->folder);
-	assert_int_equal(file_read(path, MAP_BYTES, &file), 0);
-	snprintf(path, sizeof(path), "%s/baocao.mdb", folder);
-	assert_int_equal(file_write_durably(path, buffer_bytes(&file), 0600), 0);
+	file_copy(world->folder, folder, "baocao.mdb");
+	if (store_journal(world->store)) {
+		file_copy(world->folder, folder, "baocao.journal");
+	}
 	assert_int_equal(store_open(&options, &store), 0);
 	return store;
 }
@@ -428,6 +440,137 @@ static void every_single_edit_of_a_store_is_found(void **state)
 		print_message("%-44s %6u %9u %8u\n", edits[kind].name, done, done, by_holder);
 	}
 	assert_true(total >= 1000);
+	detect(store, folder, &world->node.public, &held, &result, &content);
+	assert_true(result.differences == 0 && content); /* each edit was undone */
+	store_close(store);
+	held_end(&held);
+}
+
+/* Bytes of the copy's journal that an edit has changed, as they were. */
+static struct {
+	uint64_t place;
+	struct buffer bytes;
+} changed;
+
+static void journal_put(const char *folder, uint64_t place, struct bytes bytes)
+{
+	char path[100];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/baocao.journal", folder);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes.data, bytes.size, (off_t)place), bytes.size);
+	close(fd);
+}
+
+/* Changes a record of the ledger where it lies in the journal: a bit, a run of bytes, or a bit and the record's hash. */
+static bool edit_journal(struct store *store, const char *folder, size_t kind, uint32_t *seed)
+{
+	struct record row, record = { 0 };
+	struct bytes bytes;
+	struct txn *txn;
+	uint64_t place;
+	bool done;
+	size_t at;
+
+	touched_count = 0;
+	assert_int_equal(txn_begin(store, false, &txn), 0);
+	row = record_take(
+		txn, TABLE_LEDGER, random_below(seed, (uint32_t)txn_count(txn, TABLE_LEDGER)));
+	record_free(&touched[0].record);
+	assert_int_equal(ledger_row(txn, buffer_bytes(&row.value), &bytes, &place), 0);
+	record.key = buffer_of(buffer_bytes(&row.key));
+	record.value = buffer_of(bytes);
+	txn_abort(txn);
+	record_free(&row);
+	if (place == 0) {
+		record_free(&record);
+		return false;
+	}
+	changed.place = place;
+	changed.bytes = buffer_of(buffer_bytes(&record.value));
+	at = random_below(seed, (uint32_t)record.value.size);
+	for (size_t i = at; i < at + (kind == 1 ? 16 : 1) && i < record.value.size; i++) {
+		record.value.data[i] ^= kind == 1 ? (uint8_t)random_next(seed)
+						  : (uint8_t)(1 << random_below(seed, 8));
+	}
+	done = (kind != 2 || rehash(&record)) &&
+	       !bytes_equal(buffer_bytes(&changed.bytes), buffer_bytes(&record.value));
+	journal_put(folder, place, buffer_bytes(&record.value));
+	record_free(&record);
+	return done;
+}
+
+static void undo_journal(const char *folder)
+{
+	if (changed.bytes.data) {
+		journal_put(folder, changed.place, buffer_bytes(&changed.bytes));
+		buffer_free(&changed.bytes);
+	}
+}
+
+/* The same of a store whose records lie in the journal: of what lies there, and of the rows that say where. */
+static void every_edit_of_a_record_in_the_journal_is_found(void **state)
+{
+	static const char *const names[] = { "journal: a bit flipped", "journal: bytes overwritten",
+		"journal: a bit flipped, hash remade" };
+	struct world *world = *state;
+	struct verify_result result;
+	struct store *store;
+	struct held held;
+	uint32_t seed = seed_or(6963);
+	char folder[80];
+	bool content;
+
+	world->hold = true;
+	world_reopen(world, MAP_BYTES);
+	make_history(world, 0, &held);
+	assert_int_equal(intake_settle(world->intake), 0);
+	store = copy_open(world, folder);
+	for (size_t kind = 0; kind < ARRAY_SIZE(names); kind++) {
+		unsigned done = 0, by_holder = 0;
+
+		while (done < JOURNAL_EDITS) {
+			uint32_t before = seed;
+
+			if (edit_journal(store, folder, kind, &seed)) {
+				detect(store, folder, &world->node.public, &held, &result,
+					&content);
+				if (result.differences == 0 ||
+					strncmp(result.details[0], "batch at ", 9) != 0) {
+					fail_msg("%s is not found; seed %u", names[kind], before);
+				}
+				done++;
+				by_holder += !content;
+			}
+			undo_journal(folder);
+		}
+		print_message("%-44s %6u %9u %8u\n", names[kind], done, done, by_holder);
+	}
+	for (size_t kind = 0; kind < ARRAY_SIZE(edits); kind++) {
+		edit_fn *fn = edits[kind].fn;
+		unsigned done = 0, times = edits[kind].times;
+
+		if (!edits[kind].of_ledger || fn == flip_a_bit_and_rehash ||
+			fn == swap_two_entries) {
+			continue;
+		}
+		while (done < times) {
+			uint32_t before = seed;
+
+			if (edit(store, kind, &seed)) {
+				detect(store, folder, &world->node.public, &held, &result,
+					&content);
+				if (result.differences == 0) {
+					fail_msg("%s is not found; seed %u", edits[kind].name,
+						before);
+				}
+				done++;
+			}
+			undo(store);
+		}
+	}
 	detect(store, folder, &world->node.public, &held, &result, &content);
 	assert_true(result.differences == 0 && content); /* each edit was undone */
 	store_close(store);
@@ -538,6 +681,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(every_single_edit_of_a_store_is_found),
+		TEST(every_edit_of_a_record_in_the_journal_is_found),
 		TEST(every_edit_of_a_stored_subtree_is_found),
 		TEST(a_history_that_the_node_itself_rewrote_is_found_by_who_holds_receipts),
 		TEST(entries_that_are_gone_are_missed_by_who_holds_their_receipts),
