@@ -101,8 +101,6 @@ static int take_behind(void *data, const struct journal_record *record,
 static int find_journal(struct intake *intake, struct txn *txn)
 {
 	struct journal_row row;
-	struct instant instant;
-	uint64_t seq;
 	int r;
 
 	if (!journal_row_get(txn, &row)) {
@@ -119,9 +117,9 @@ static int find_journal(struct intake *intake, struct txn *txn)
 	if (r == 0) {
 		journal_rewind(intake->journal, row.end);
 		/* Space is reserved ahead: an older one may be as long, and not have the last record. */
-		r = ledger_last(txn, &seq, &instant) == -EBADMSG ? INTAKE_E_FOREIGN : 0;
+		r = row.newest ? ledger_is_there(txn, row.newest) : 0;
 	}
-	return r;
+	return r == -EBADMSG ? INTAKE_E_FOREIGN : r;
 }
 
 /* Folds what the journal has behind the tables. 0, INTAKE_E_JOURNAL, INTAKE_E_FULL, -errno. */

@@ -86,7 +86,7 @@ static int full_or_errno(void)
 	return errno == ENOSPC || errno == EDQUOT ? JOURNAL_E_FULL : -errno;
 }
 
-/* Makes the file that long, with its space. 0, JOURNAL_E_FULL, -errno. */
+/* Makes the file that long, with its space, or leaves it as it was. 0, JOURNAL_E_FULL, -errno. */
 static int reserve(int fd, uint64_t from, uint64_t to)
 {
 	int r;
@@ -96,6 +96,8 @@ static int reserve(int fd, uint64_t from, uint64_t to)
 	} while (r == -EINTR);
 	if (r == -EOPNOTSUPP || r == -ENOSYS) {
 		r = ftruncate(fd, (off_t)to) < 0 ? full_or_errno() : 0;
+	} else if (r && ftruncate(fd, (off_t)from) < 0) {
+		r = -errno; /* ext4 had given it what was left of the disk */
 	}
 	return r;
 }
@@ -414,6 +416,9 @@ bool journal_has_room(struct journal *journal, size_t size, uint64_t max_bytes)
 	}
 	if (reaches(journal, to)) {
 		return true;
+	}
+	if (seen_size(journal) < journal->end) {
+		return false; /* nobody can tell how long it is, or it was cut: it is not made shorter */
 	}
 	wanted = align(to) + journal->step;
 	return disk_bytes(journal) + (wanted - seen_size(journal)) <= max_bytes &&

@@ -653,6 +653,26 @@ static int view_entry(struct batch_view *view, uint64_t seq, struct entry *ret)
 		       : -EBADMSG;
 }
 
+int ledger_is_there(struct txn *txn, uint64_t seq)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, row, record;
+	struct batch_view view;
+	uint64_t place;
+	uint8_t from[8];
+	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
+
+	put_be64(from, seq);
+	if (r < 0 || !cursor_seek_before(cursor, (struct bytes){ from, sizeof(from) }, &key, &row)) {
+		return r < 0 ? r : -EBADMSG;
+	}
+	r = ledger_row(txn, row, &record, &place);
+	if (r < 0 || place == 0) {
+		return r;
+	}
+	return batch_view_read(key_seq(key), record, &view) ? 0 : -EBADMSG;
+}
+
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret)
 {
 	struct batch_view view;

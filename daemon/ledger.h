@@ -119,6 +119,8 @@ bool ledger_tree_get(struct txn *txn, unsigned level, uint64_t index, struct has
 int ledger_last(struct txn *txn, uint64_t *ret_seq, struct instant *ret_instant);
 /* The batch that holds seq: 0, or -ENOENT, or -EBADMSG where the record is damaged. */
 int ledger_batch(struct txn *txn, uint64_t seq, struct batch_view *ret);
+/* Does the journal have what the row says that holds seq? 0, also where that lies elsewhere; -EBADMSG; -errno. */
+int ledger_is_there(struct txn *txn, uint64_t seq);
 /* The entry with that sequence: the same. */
 int ledger_entry(struct txn *txn, uint64_t seq, struct entry *ret);
 /* The same of a record that lies elsewhere. */

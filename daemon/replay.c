@@ -165,7 +165,9 @@ int replay_absorb(struct store *store, char *why)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct absorbing absorbing = { 0 };
+	const struct journal_record *records;
 	struct journal_row row;
+	size_t count;
 	int r = txn_begin(store, true, &txn);
 
 	if (r) {
@@ -192,6 +194,8 @@ int replay_absorb(struct store *store, char *why)
 		r = journal_write_again(store_journal(store));
 	}
 	if (r == 0) {
+		records = journal_newer(store_journal(store), &count);
+		row.newest = count > 0 ? records[count - 1].first_seq : row.newest;
 		row.end = journal_end(store_journal(store));
 		row.absorbed = 1;
 		journal_row_put(txn, row);

@@ -22,13 +22,15 @@ static void put_records(const struct journal_record *records, size_t count, stru
 	}
 }
 
-/* The tables know the journal up to there. */
-static void put_end(uint64_t end, struct txn *txn)
+/* The tables know the journal up to there; records[count - 1] is its last. */
+static void put_end(
+	uint64_t end, const struct journal_record *records, size_t count, struct txn *txn)
 {
 	struct journal_row row;
 
 	if (journal_row_get(txn, &row)) {
 		row.end = end;
+		row.newest = count > 0 ? records[count - 1].first_seq : row.newest;
 		journal_row_put(txn, row);
 	}
 }
@@ -43,9 +45,10 @@ void settle_write(struct intake *intake, struct txn *txn)
 	}
 	records = journal_older(intake->journal, &count);
 	put_records(records, count, txn);
+	put_end(journal_end(intake->journal), records, count, txn);
 	records = journal_newer(intake->journal, &count);
 	put_records(records, count, txn);
-	put_end(journal_end(intake->journal), txn);
+	put_end(journal_end(intake->journal), records, count, txn);
 	held_write(intake->held, HELD_FROZEN, txn);
 	held_write(intake->held, HELD_FRESH, txn);
 }
@@ -78,7 +81,7 @@ static int settle_job(void *data)
 	}
 	records = journal_older(intake->journal, &count);
 	put_records(records, count, txn);
-	put_end(intake->settling.end, txn);
+	put_end(intake->settling.end, records, count, txn);
 	held_write(intake->held, HELD_FROZEN, txn);
 	refusals_put(intake->settling.refusals, txn);
 	return txn_commit(txn);

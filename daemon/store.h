@@ -98,6 +98,7 @@ size_t store_map_bytes(const struct store *store);
 struct journal_row {
 	uint64_t salt;
 	uint64_t end;     /* table ledger has what lies before it, and nothing behind it */
+	uint64_t newest;  /* sequence of the last record that lies before it; 0: there is none */
 	uint8_t absorbed; /* 1: the state does not have it, a rebuild was not finished */
 } __attribute__((packed));
 

@@ -25,6 +25,7 @@ enum {
 static struct {
 	int reserve_error;     /* of fallocate */
 	size_t reserve_errors; /* how many times; 0: always */
+	bool reserves_some;    /* before it says so, as ext4 does: half of what was asked for */
 	int write_error;       /* of the next write */
 	size_t step;           /* bytes that one write takes at most; 0: all, SIZE_MAX: none */
 	int flush_error;
@@ -55,6 +56,9 @@ int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
 {
 	int error = played.reserve_error;
 
+	if (error && played.reserves_some) {
+		assert_int_equal(__real_fallocate(fd, mode, offset, size / 2), 0);
+	}
 	if (error && played.reserve_errors > 0 && --played.reserve_errors == 0) {
 		played.reserve_error = 0;
 	}
@@ -1266,6 +1270,19 @@ static void what_is_reserved_stays_where_no_more_can_be(void **state)
 	assert_int_equal(write_record(box, 5, 100), JOURNAL_BEGIN + RECORD_HEAD);
 }
 
+/* Other people need it, and it is too little for the next step. */
+static void what_a_failure_has_reserved_is_given_back(void **state)
+{
+	struct box *box = *state;
+	uint64_t before = file_bytes(box), taken = disk_bytes(box);
+
+	played.reserve_error = ENOSPC;
+	played.reserves_some = true;
+	assert_false(journal_has_room(box->journal, STEP, PLENTY));
+	assert_int_equal(file_bytes(box), before);
+	assert_true(disk_bytes(box) <= taken);
+}
+
 static void a_failure_to_reserve_more_is_no_room(void **state)
 {
 	struct box *box = *state;
@@ -1719,6 +1736,7 @@ int main(void)
 		TEST(a_journal_grows_no_further_than_it_may),
 		TEST(what_was_given_back_may_be_had_again),
 		TEST(what_is_reserved_stays_where_no_more_can_be),
+		TEST(what_a_failure_has_reserved_is_given_back),
 		TEST(a_failure_to_reserve_more_is_no_room),
 		TEST(what_cannot_be_reserved_is_written_all_the_same),
 		TEST(a_step_that_is_interrupted_is_tried_again),

@@ -498,6 +498,29 @@ static void so_is_one_that_is_older_than_the_tables(void **state)
 	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
 }
 
+/* However much the tables alone have behind what it lacks: more than is read of the ledger for the peaks of its tree. */
+static void so_is_an_older_one_where_the_newest_records_are_in_the_tables(void **state)
+{
+	enum { PUBLISHED = 512 };
+	struct world *world = *state;
+	CLEANUP(buffer_free) struct buffer journal = { 0 };
+
+	take(world, WARD_101, 1, report_n("2022-05", 101, 1, 3));
+	assert_int_equal(intake_settle(world->intake), 0);
+	journal = file_take(world, "baocao.journal");
+	take(world, WARD_101, 2, report_n("2022-05", 101, 2, 5));
+	for (int i = 0; i < PUBLISHED; i++) {
+		char text[1024];
+
+		world->now.ms++;
+		snprintf(text, sizeof(text), "%s## again %d\n", UNITS_TEXT, i);
+		assert_int_equal(publish(world, PUBLICATION_UNITS, "units", text), -1);
+	}
+	world_close(world);
+	file_put(world, "baocao.journal", &journal);
+	assert_int_equal(start(world, NULL), INTAKE_E_FOREIGN);
+}
+
 static void a_copy_of_both_files_starts(void **state)
 {
 	struct world *world = *state;
@@ -834,6 +857,7 @@ int main(void)
 		TEST(a_journal_of_another_store_is_as_good_as_none),
 		TEST(so_is_one_that_is_cut_within_what_the_tables_know),
 		TEST(so_is_one_that_is_older_than_the_tables),
+		TEST(so_is_an_older_one_where_the_newest_records_are_in_the_tables),
 		TEST(a_copy_of_both_files_starts),
 		TEST(a_restored_store_needs_its_journal_too),
 		TEST(a_restored_store_takes_what_fits_of_its_journal),

@@ -689,7 +689,7 @@ static uint64_t write_record(struct store *store, struct bytes bytes)
 
 static void the_row_of_a_journal_is_there_after_reopening(void **state)
 {
-	const struct journal_row wanted = { 0x1122334455667788, 5 << 20, 1 };
+	const struct journal_row wanted = { 0x1122334455667788, 5 << 20, 9, 1 };
 	struct journal_row row;
 	struct store *store;
 	struct txn *txn;
