@@ -698,10 +698,17 @@ static struct freed_list freed_of(struct world *world)
 	return list;
 }
 
-/* Pages of the journal that lie in it as a whole. */
+/* The first page that is given back of it: a whole one, and not the journal's first. */
+static uint64_t first_page(const struct freed *part)
+{
+	uint64_t page = (part->from + PAGE_BYTES - 1) / PAGE_BYTES;
+
+	return page == JOURNAL_BEGIN / PAGE_BYTES ? page + 1 : page;
+}
+
 static uint64_t freed_pages(const struct freed *part)
 {
-	return part->to / PAGE_BYTES - (part->from + PAGE_BYTES - 1) / PAGE_BYTES;
+	return part->to / PAGE_BYTES - first_page(part);
 }
 
 static uint64_t used_of(struct world *world)
@@ -709,11 +716,11 @@ static uint64_t used_of(struct world *world)
 	return journal_used(store_journal(world->store));
 }
 
-/* Is every whole page of it zeros? */
+/* Is every one of these pages zeros? */
 static bool is_hole(struct world *world, const struct freed *part)
 {
 	static const uint8_t zeros[PAGE_BYTES];
-	uint64_t at = (part->from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	uint64_t at = first_page(part) * PAGE_BYTES;
 	struct bytes page;
 
 	for (; at + PAGE_BYTES <= part->to; at += PAGE_BYTES) {
