@@ -243,3 +243,36 @@ int compress_step(struct store *store, struct instant before, struct instant now
 	*ret_more = r == 0 && full;
 	return r;
 }
+
+/* What was given back reads as zeros, and no record begins so. */
+static bool is_given_back(struct bytes record)
+{
+	static const uint8_t zeros[64];
+	size_t size = record.size < sizeof(zeros) ? record.size : sizeof(zeros);
+
+	return memcmp(record.data, zeros, size) == 0;
+}
+
+/* The first of them shares a page with what lies before it, and may be there all the same: so one behind that page is looked at too. */
+int compress_is_there(struct txn *txn)
+{
+	enum { BEHIND = 4096 };
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, row, record;
+	uint64_t first = 0, place = 0;
+	uint8_t from[8];
+	bool more;
+	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
+
+	put_be64(from, done_get(txn));
+	more = r == 0 && cursor_seek(cursor, (struct bytes){ from, 8 }, &key, &row);
+	while (more && (first == 0 || place < first + BEHIND)) {
+		r = ledger_row(txn, row, &record, &place);
+		if (r == -ENOMEM || (r == 0 && place > 0 && is_given_back(record))) {
+			return r ? r : -EBADMSG;
+		}
+		first = first ? first : place;
+		more = cursor_next(cursor, &key, &row);
+	}
+	return r == -EBADMSG ? 0 : r; /* a row that is damaged is for a recount to tell */
+}

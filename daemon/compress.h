@@ -15,3 +15,8 @@
  * a chunk wait for more. *ret_more: there is more to do at once. 0, STORE_E_FULL: nothing was changed; -errno.
  */
 int compress_step(struct store *store, struct instant before, struct instant now, bool *ret_more);
+/*
+ * Does the journal have what is to be compressed next? Not where the tables are a copy of more than a day ago, and those of later had that
+ * compressed and given back. 0, -EBADMSG, -errno.
+ */
+int compress_is_there(struct txn *txn);

@@ -19,6 +19,7 @@
  * undone by hand.
  */
 #include "daemon/outcome.h"
+#include "daemon/compress.h"
 #include "daemon/refold.h"
 #include "daemon/replay.h"
 
@@ -118,6 +119,7 @@ static int find_journal(struct intake *intake, struct txn *txn)
 		journal_rewind(intake->journal, row.end);
 		/* Space is reserved ahead: an older one may be as long, and not have the last record. */
 		r = row.newest ? ledger_is_there(txn, row.newest) : 0;
+		r = r ? r : compress_is_there(txn);
 	}
 	return r == -EBADMSG ? INTAKE_E_FOREIGN : r;
 }

@@ -966,6 +966,47 @@ static void an_older_snapshot_is_whole_for_a_day(void **state)
 	world_free(world);
 }
 
+/* A copy of the tables alone, put back beside the newest journal: within a day that has all that they need. */
+static int outcome_with_older_tables(int64_t ms)
+{
+	CLEANUP(buffer_free) struct buffer tables = { 0 };
+	char path[100];
+	uint64_t next;
+	struct world *world = filled_in_journal(false, &next);
+	FILE *stream;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/baocao.mdb", world->folder);
+	assert_int_equal(file_read(path, 2 * MAP_BYTES, &tables), 0);
+	compress_all(world, always);
+	assert_true(rows_of(world).chunks > 1 && rows_of(world).places > 0);
+	step_after(world, ms);
+	world_close(world);
+	stream = fopen(path, "we");
+	assert_non_null(stream);
+	assert_int_equal(fwrite(tables.data, 1, tables.size, stream), tables.size);
+	assert_int_equal(fclose(stream), 0);
+	world_open_store(world, MAP_BYTES, false);
+	r = world_begin(world, false, NULL);
+	if (r == 0) {
+		assert_verified(world);
+	}
+	world_free(world);
+	return r;
+}
+
+static void older_tables_go_on_with_the_journal_for_a_day(void **state)
+{
+	(void)state;
+	assert_int_equal(outcome_with_older_tables(DAY_MS - 1), 0);
+}
+
+static void they_do_not_start_where_it_has_given_back_what_they_need(void **state)
+{
+	(void)state;
+	assert_int_equal(outcome_with_older_tables(DAY_MS), INTAKE_E_FOREIGN);
+}
+
 /* Records of the table, which are those of other commits, lie between those of the journal. */
 static void a_chunk_has_records_of_both_files(void **state)
 {
@@ -1161,6 +1202,8 @@ int main(void)
 		cmocka_unit_test(a_crash_before_the_commit_leaves_the_list_and_it_is_done_again),
 		cmocka_unit_test(what_cannot_be_given_back_stays_in_the_list),
 		cmocka_unit_test(an_older_snapshot_is_whole_for_a_day),
+		cmocka_unit_test(older_tables_go_on_with_the_journal_for_a_day),
+		cmocka_unit_test(they_do_not_start_where_it_has_given_back_what_they_need),
 		cmocka_unit_test(a_chunk_has_records_of_both_files),
 		cmocka_unit_test(what_is_damaged_in_the_journal_stays_there),
 		cmocka_unit_test(what_cannot_be_read_in_the_journal_stays_there),
