@@ -198,7 +198,9 @@ int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, s
 	/* Cut behind its end, which may be moved there. */
 	if (r == 0 && align(journal->size) > journal->size) {
 		journal->size = align(journal->size);
-		r = ftruncate(journal->fd, (off_t)journal->size) < 0 ? -errno : 0;
+		r = ftruncate(journal->fd, (off_t)journal->size) < 0 || fdatasync(journal->fd) < 0
+			    ? -errno
+			    : 0;
 	}
 	if (r) {
 		journal_close(journal);

@@ -31,6 +31,7 @@ static struct {
 	int flush_error;
 	size_t written;
 	size_t flushed; /* of written, at the last flush */
+	off_t flushed_size; /* of the file, the same */
 	int seek_error;
 	int map_error;
 	int maps; /* that there are */
@@ -93,7 +94,10 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offse
 
 int __wrap_fdatasync(int fd)
 {
+	struct stat status;
+
 	played.flushed = played.written;
+	played.flushed_size = fstat(fd, &status) == 0 ? status.st_size : 0;
 	errno = played.flush_error;
 	return played.flush_error ? -1 : __real_fdatasync(fd);
 }
@@ -292,6 +296,17 @@ static void a_created_journal_opens_with_its_salt(void **state)
 	struct box *box = *state;
 
 	assert_int_equal(outcome_of_open(box, box->salt, JOURNAL_BEGIN), 0);
+}
+
+/* Behind its end there is where records may be to go on, and the tables are told that. */
+static void one_that_was_cut_is_as_long_on_disk_as_it_is_opened(void **state)
+{
+	struct box *box = *state;
+
+	assert_int_equal(truncate(box->path, JOURNAL_BEGIN + ALIGNED + 1), 0);
+	reopen(box, JOURNAL_BEGIN);
+	assert_int_equal(journal_file_end(box->journal), JOURNAL_BEGIN + 2 * ALIGNED);
+	assert_int_equal(played.flushed_size, JOURNAL_BEGIN + 2 * ALIGNED);
 }
 
 static void it_opens_with_no_other_salt(void **state)
@@ -1647,6 +1662,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_created_journal_opens_with_its_salt),
+		TEST(one_that_was_cut_is_as_long_on_disk_as_it_is_opened),
 		TEST(it_opens_with_no_other_salt),
 		TEST(one_that_is_not_there_is_foreign),
 		TEST(one_that_ends_where_its_records_do_is_whole),
