@@ -47,7 +47,7 @@ static void done_put(struct txn *txn, uint64_t seq)
 		(struct bytes){ (const uint8_t *)&seq, sizeof(seq) });
 }
 
-/* What the list has of old gives its space back. The rest stays, in the order of time, also where the disk has no room for a hole. 0 or -errno. */
+/* What the list has of old gives its space back. The rest stays, in the order of time, also where a hole cannot be made now. 0 or -EIO. */
 static int give_back(struct store *store, struct instant now, struct buffer *list)
 {
 	const struct freed *freed = (const struct freed *)list->data;
@@ -63,7 +63,7 @@ static int give_back(struct store *store, struct instant now, struct buffer *lis
 		list->size -= gone * sizeof(*freed);
 		memmove(list->data, list->data + gone * sizeof(*freed), list->size);
 	}
-	return r == JOURNAL_E_FULL ? 0 : r;
+	return r == -EIO ? r : 0;
 }
 
 /* One more; it goes into the last one where it lies behind it, of the same day, and that is kept as long as it. */

@@ -153,7 +153,8 @@ void helpers_need(struct helpers *helpers, size_t at, helpers_between_fn *betwee
 
 		if (between) {
 			between(data);
-		} else if (waits) {
+		}
+		if (waits) {
 			sched_yield();
 		}
 	}

@@ -367,8 +367,7 @@ int journal_scan(struct journal *journal, struct journal_record **ret, size_t *r
 	return 0;
 }
 
-/* As the newest. */
-static int add(struct journal *journal, struct journal_record record)
+int journal_adopt(struct journal *journal, struct journal_record record)
 {
 	int r = list_add(&journal->newer, record);
 
@@ -377,11 +376,6 @@ static int add(struct journal *journal, struct journal_record record)
 		journal->end = align(record.place + record.bytes.size);
 	}
 	return r;
-}
-
-int journal_adopt(struct journal *journal, struct journal_record record)
-{
-	return add(journal, record);
 }
 
 /* Where a record of so many bytes would lie, with its head. */
@@ -451,7 +445,7 @@ int journal_place(
 	record.place = journal->at + sizeof(journal->head);
 	r = journal_bytes(journal, record.place, size, &record.bytes);
 	assert(r != -EBADMSG);
-	return r ? r : add(journal, record);
+	return r ? r : journal_adopt(journal, record);
 }
 
 /* Changes the parts. 0 or -errno. */
@@ -490,17 +484,18 @@ int journal_write(void *data)
 
 int journal_write_again(struct journal *journal)
 {
-	const struct list *list = &journal->newer;
-	int r = 0;
+	const struct journal_record *last;
+	struct iovec part;
+	int r;
 
-	for (size_t i = 0; r == 0 && i < list->count; i++) {
-		const struct bytes *bytes = &list->records[i].bytes;
-		size_t head = sizeof(struct record_head);
-		struct iovec part = { (void *)(bytes->data - head), head + bytes->size };
-
-		r = write_parts(journal->fd, &part, 1, (off_t)(list->records[i].place - head));
+	if (journal->newer.count == 0) {
+		return 0;
 	}
-	return r == 0 && list->count > 0 && fdatasync(journal->fd) < 0 ? -errno : r;
+	last = &journal->newer.records[journal->newer.count - 1];
+	part.iov_base = (void *)(last->bytes.data - sizeof(struct record_head));
+	part.iov_len = sizeof(struct record_head) + last->bytes.size;
+	r = write_parts(journal->fd, &part, 1, (off_t)(last->place - sizeof(struct record_head)));
+	return r == 0 && fdatasync(journal->fd) < 0 ? -errno : r;
 }
 
 uint64_t journal_end(const struct journal *journal)
@@ -510,7 +505,12 @@ uint64_t journal_end(const struct journal *journal)
 
 uint64_t journal_file_end(const struct journal *journal)
 {
-	return align(file_size(journal));
+	uint64_t at = journal->end, end = at, to;
+
+	while (written(journal, &at, &to)) {
+		at = end = align(to);
+	}
+	return end;
 }
 
 void journal_rewind(struct journal *journal, uint64_t end)

@@ -52,11 +52,11 @@ int journal_bytes(struct journal *journal, uint64_t place, size_t size, struct b
  * the caller's. 0 or -errno.
  */
 int journal_scan(struct journal *journal, struct journal_record **ret, size_t *ret_count);
-/* Counts a scanned record as the newest: records go on behind it. 0 or -ENOMEM. */
+/* Counts a record that is there as the newest: records go on behind it. 0 or -ENOMEM. */
 int journal_adopt(struct journal *journal, struct journal_record record);
 /*
- * Writes all that was adopted again, and flushes: behind a flush that failed it may be in memory only, and the system takes it for
- * written. 0 or -errno.
+ * Writes the newest once more, and flushes: behind a flush that failed it may be in memory only, and the system takes it for
+ * written. What came before it was flushed before it was written. 0 or -errno.
  */
 int journal_write_again(struct journal *journal);
 

@@ -663,7 +663,8 @@ int ledger_is_there(struct txn *txn, uint64_t seq)
 	int r = cursor_open(txn, TABLE_LEDGER, &cursor);
 
 	put_be64(from, seq);
-	if (r < 0 || !cursor_seek_before(cursor, (struct bytes){ from, sizeof(from) }, &key, &row)) {
+	if (r < 0 ||
+		!cursor_seek_before(cursor, (struct bytes){ from, sizeof(from) }, &key, &row)) {
 		return r < 0 ? r : -EBADMSG;
 	}
 	r = ledger_row(txn, row, &record, &place);

@@ -163,7 +163,7 @@ static int open_intake(struct node *node)
 	}
 	if (r == INTAKE_E_FULL) {
 		return fail_config(node->settings->state,
-			"no room for the store's journal: it needs an eighth of map_size, at most 32 MiB; "
+			"no room for the store's journal, which reserves an eighth of map_size at a time, at most 32 MiB; "
 			"free space there");
 	}
 	if (r) {

@@ -15,22 +15,18 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn)
 		(struct bytes){ (const uint8_t *)refusals, JUDGEMENT_COUNT * sizeof(*refusals) });
 }
 
-static void put_records(const struct journal_record *records, size_t count, struct txn *txn)
-{
-	for (size_t i = 0; i < count; i++) {
-		ledger_put_place(txn, &records[i]);
-	}
-}
-
-/* The tables know the journal up to there; records[count - 1] is its last. */
-static void put_end(
-	uint64_t end, const struct journal_record *records, size_t count, struct txn *txn)
+/* Where the records lie, and that the tables know the journal up to end. */
+static void put_records(
+	const struct journal_record *records, size_t count, uint64_t end, struct txn *txn)
 {
 	struct journal_row row;
 
-	if (journal_row_get(txn, &row)) {
+	for (size_t i = 0; i < count; i++) {
+		ledger_put_place(txn, &records[i]);
+	}
+	if (count > 0 && journal_row_get(txn, &row)) {
 		row.end = end;
-		row.newest = count > 0 ? records[count - 1].first_seq : row.newest;
+		row.newest = records[count - 1].first_seq;
 		journal_row_put(txn, row);
 	}
 }
@@ -44,11 +40,9 @@ void settle_write(struct intake *intake, struct txn *txn)
 		return;
 	}
 	records = journal_older(intake->journal, &count);
-	put_records(records, count, txn);
-	put_end(journal_end(intake->journal), records, count, txn);
+	put_records(records, count, journal_end(intake->journal), txn);
 	records = journal_newer(intake->journal, &count);
-	put_records(records, count, txn);
-	put_end(journal_end(intake->journal), records, count, txn);
+	put_records(records, count, journal_end(intake->journal), txn);
 	held_write(intake->held, HELD_FROZEN, txn);
 	held_write(intake->held, HELD_FRESH, txn);
 }
@@ -80,8 +74,7 @@ static int settle_job(void *data)
 		return r;
 	}
 	records = journal_older(intake->journal, &count);
-	put_records(records, count, txn);
-	put_end(intake->settling.end, records, count, txn);
+	put_records(records, count, intake->settling.end, txn);
 	held_write(intake->held, HELD_FROZEN, txn);
 	refusals_put(intake->settling.refusals, txn);
 	return txn_commit(txn);
