@@ -30,7 +30,7 @@ static struct {
 	size_t step;           /* bytes that one write takes at most; 0: all, SIZE_MAX: none */
 	int flush_error;
 	size_t written;
-	size_t flushed; /* of written, at the last flush */
+	size_t flushed;     /* of written, at the last flush */
 	off_t flushed_size; /* of the file, the same */
 	int seek_error;
 	int map_error;
