@@ -349,9 +349,13 @@ int store_open_journal(struct store *store)
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct journal *journal;
 	struct journal_row row;
-	int r = store->journal ? 0 : txn_begin(store, false, &txn);
+	int r;
 
-	if (r || store->journal || !journal_row_get(txn, &row)) {
+	if (store->journal) {
+		return 0;
+	}
+	r = txn_begin(store, false, &txn);
+	if (r || !journal_row_get(txn, &row)) {
 		return store_errno(r);
 	}
 	r = journal_open(
