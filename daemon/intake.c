@@ -88,13 +88,11 @@ struct behind {
 	struct txn *txn;
 };
 
-static int take_behind(void *data, const struct journal_record *record,
-	const struct batch_view *view, const struct growth *growth)
+static int take_behind(void *data, const struct batch_view *view, const struct growth *growth)
 {
 	struct behind *behind = data;
 	struct batch_view copy = *view;
 
-	(void)record;
 	return fold_behind(behind->intake, behind->refold, behind->txn, &copy, growth);
 }
 

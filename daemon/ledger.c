@@ -268,7 +268,7 @@ static void put_row(struct txn *txn, uint64_t first_seq, struct bytes row)
 	txn_append(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, row);
 }
 
-void ledger_put_place(struct txn *txn, const struct journal_record *record)
+static void put_place(struct txn *txn, const struct journal_record *record)
 {
 	struct place_row row = {
 		.codec = CODEC_PLACE,
@@ -277,6 +277,21 @@ void ledger_put_place(struct txn *txn, const struct journal_record *record)
 	};
 
 	put_row(txn, record->first_seq, (struct bytes){ (const uint8_t *)&row, sizeof(row) });
+}
+
+void ledger_put_places(
+	struct txn *txn, const struct journal_record *records, size_t count, uint64_t end)
+{
+	struct journal_row row;
+
+	for (size_t i = 0; i < count; i++) {
+		put_place(txn, &records[i]);
+	}
+	if (count > 0 && journal_row_get(txn, &row)) {
+		row.end = end;
+		row.newest = records[count - 1].first_seq;
+		journal_row_put(txn, row);
+	}
 }
 
 int ledger_row(const struct txn *txn, struct bytes row, struct bytes *ret, uint64_t *ret_place)

@@ -101,8 +101,9 @@ const char *ledger_follows(const struct peaks *before, uint64_t first_seq, struc
 /* Writes the subtrees that became complete to table tree, or holds them back. False where that has no memory. */
 void ledger_tree_put(struct txn *txn, const struct growth *growth);
 bool ledger_tree_hold(struct held *held, const struct growth *growth);
-/* Puts where in the journal a record lies, as the last row. */
-void ledger_put_place(struct txn *txn, const struct journal_record *record);
+/* Puts where in the journal the records lie, as the last rows, and that the tables know it up to end. */
+void ledger_put_places(
+	struct txn *txn, const struct journal_record *records, size_t count, uint64_t end);
 /*
  * The record of a row: the row itself, or what lies where it says; ret_place is 0 then, or that place. A chunk comes as it is, which is no
  * record. 0; -EBADMSG: there is no such place, and ret is the row; -ENOMEM.

@@ -42,7 +42,7 @@ static int take_next(struct replay *replay, const struct journal_record *records
 		if (why) {
 			continue;
 		}
-		r = fn(data, record, &view, &room->growth);
+		r = fn(data, &view, &room->growth);
 		if (r == 0) {
 			r = journal_adopt(replay->journal, *record);
 		}
@@ -119,26 +119,15 @@ int replay_run(struct replay *replay, replay_fn *fn, void *data)
 	return r ? r : find_gap(replay, records, count, room->leaves);
 }
 
-struct absorbing {
-	struct replay replay;
-	struct txn *txn;
-};
-
-static int absorb(void *data, const struct journal_record *record, const struct batch_view *view,
-	const struct growth *growth)
+static int absorb(void *data, const struct batch_view *view, const struct growth *growth)
 {
-	struct absorbing *absorbing = data;
-
 	(void)view;
-	ledger_put_place(absorbing->txn, record);
-	ledger_tree_put(absorbing->txn, growth);
+	ledger_tree_put(data, growth);
 	return 0;
 }
 
-static int absorb_all(struct absorbing *absorbing)
+static int absorb_all(struct txn *txn, struct replay *replay)
 {
-	struct replay *replay = &absorbing->replay;
-	struct txn *txn = absorbing->txn;
 	struct node_init init;
 	struct proofs proofs;
 	struct entry first;
@@ -158,13 +147,13 @@ static int absorb_all(struct absorbing *absorbing)
 	if (r == 0) {
 		r = proofs_peaks(&proofs, seq, &replay->peaks);
 	}
-	return r == 0 ? replay_run(replay, absorb, absorbing) : r;
+	return r == 0 ? replay_run(replay, absorb, txn) : r;
 }
 
 int replay_absorb(struct store *store, char *why)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
-	struct absorbing absorbing = { 0 };
+	struct replay replay = { 0 };
 	const struct journal_record *records;
 	struct journal_row row;
 	size_t count;
@@ -183,20 +172,19 @@ int replay_absorb(struct store *store, char *why)
 	if (row.absorbed) {
 		return 0;
 	}
-	absorbing.replay.journal = store_journal(store);
-	absorbing.txn = txn;
+	replay.journal = store_journal(store);
 	journal_rewind(store_journal(store), row.end);
-	r = absorb_all(&absorbing);
+	r = absorb_all(txn, &replay);
 	if (r == REPLAY_E_GAP || r == REPLAY_E_FORGED) {
-		memcpy(why, absorbing.replay.why, sizeof(absorbing.replay.why));
+		memcpy(why, replay.why, sizeof(replay.why));
 	}
 	if (r == 0) {
 		r = journal_write_again(store_journal(store));
 	}
 	if (r == 0) {
 		records = journal_newer(store_journal(store), &count);
-		row.newest = count > 0 ? records[count - 1].first_seq : row.newest;
-		row.end = journal_end(store_journal(store));
+		ledger_put_places(txn, records, count, journal_end(store_journal(store)));
+		journal_row_get(txn, &row);
 		row.absorbed = 1;
 		journal_row_put(txn, row);
 		r = txn_commit(txn);

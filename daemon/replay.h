@@ -19,9 +19,8 @@ struct replay {
 	char why[LIMIT_PLACE_BYTES];
 };
 
-/* One record that follows, and by what the tree grows; all borrowed. 0, or what replay_run is to return. */
-typedef int replay_fn(void *data, const struct journal_record *record,
-	const struct batch_view *view, const struct growth *growth);
+/* One record that follows, and by what the tree grows; both borrowed. 0, or what replay_run is to return. */
+typedef int replay_fn(void *data, const struct batch_view *view, const struct growth *growth);
 
 /*
  * Calls fn for each record, and has the journal keep it. A last record that was torn was never receipted and is

@@ -15,22 +15,6 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn)
 		(struct bytes){ (const uint8_t *)refusals, JUDGEMENT_COUNT * sizeof(*refusals) });
 }
 
-/* Where the records lie, and that the tables know the journal up to end. */
-static void put_records(
-	const struct journal_record *records, size_t count, uint64_t end, struct txn *txn)
-{
-	struct journal_row row;
-
-	for (size_t i = 0; i < count; i++) {
-		ledger_put_place(txn, &records[i]);
-	}
-	if (count > 0 && journal_row_get(txn, &row)) {
-		row.end = end;
-		row.newest = records[count - 1].first_seq;
-		journal_row_put(txn, row);
-	}
-}
-
 void settle_write(struct intake *intake, struct txn *txn)
 {
 	const struct journal_record *records;
@@ -40,9 +24,9 @@ void settle_write(struct intake *intake, struct txn *txn)
 		return;
 	}
 	records = journal_older(intake->journal, &count);
-	put_records(records, count, journal_end(intake->journal), txn);
+	ledger_put_places(txn, records, count, journal_end(intake->journal));
 	records = journal_newer(intake->journal, &count);
-	put_records(records, count, journal_end(intake->journal), txn);
+	ledger_put_places(txn, records, count, journal_end(intake->journal));
 	held_write(intake->held, HELD_FROZEN, txn);
 	held_write(intake->held, HELD_FRESH, txn);
 }
@@ -74,7 +58,7 @@ static int settle_job(void *data)
 		return r;
 	}
 	records = journal_older(intake->journal, &count);
-	put_records(records, count, intake->settling.end, txn);
+	ledger_put_places(txn, records, count, intake->settling.end);
 	held_write(intake->held, HELD_FROZEN, txn);
 	refusals_put(intake->settling.refusals, txn);
 	return txn_commit(txn);
@@ -202,10 +186,11 @@ void settle_begin(struct intake *intake, bool anyhow)
 	if (!intake->journal) {
 		return;
 	}
-	if (!anyhow && is_due(intake)) {
+	if (!anyhow) {
+		if (!is_due(intake)) {
+			return;
+		}
 		settle_wait(intake); /* it is not put off any more */
-	} else if (!anyhow) {
-		return;
 	}
 	if (!may_begin(intake) || run_land(intake) != 0 || !may_begin(intake)) {
 		return;
