@@ -1,12 +1,12 @@
 /*
- * Each thread takes the next thing that nobody has taken, so none waits for a slow one. What the caller wrote before
- * passes through the mutex, what was worked on through the mark of each thing.
+ * Each thread takes the next thing that nobody has taken, so none waits for a slow one. What
+ * is read and written between helpers_run's beginning and end passes through the mutex, except the
+ * number of the next one.
  */
 #include "daemon/helpers.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,29 +18,29 @@ struct helpers {
 	void *data;
 	size_t count; /* of things */
 	atomic_size_t next;
-	atomic_bool *done; /* of each */
-	size_t done_room;
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t begun;
-	pthread_cond_t ended;
-	unsigned run; /* counts the beginnings that need helpers */
+	pthread_cond_t done;
+	unsigned run; /* counts the calls of helpers_run that need helpers */
 	size_t busy;  /* helpers that have not ended this run */
 	bool stopping;
 	pthread_t *threads;
 	size_t thread_count;
 };
 
-/* Works on the next thing. False where there is none. */
-static bool take_one(struct helpers *helpers)
+static void take_part(struct helpers *helpers, helpers_between_fn *between)
 {
-	size_t at = atomic_fetch_add_explicit(&helpers->next, 1, memory_order_relaxed);
+	for (;;) {
+		size_t at = atomic_fetch_add_explicit(&helpers->next, 1, memory_order_relaxed);
 
-	if (at >= helpers->count) {
-		return false;
+		if (at >= helpers->count) {
+			return;
+		}
+		helpers->work(helpers->data, at);
+		if (between) {
+			between(helpers->data);
+		}
 	}
-	helpers->work(helpers->data, at);
-	atomic_store_explicit(&helpers->done[at], true, memory_order_release);
-	return true;
 }
 
 static void *help(void *data)
@@ -58,11 +58,10 @@ static void *help(void *data)
 		}
 		run = helpers->run;
 		pthread_mutex_unlock(&helpers->mutex);
-		while (take_one(helpers)) {
-		}
+		take_part(helpers, NULL);
 		pthread_mutex_lock(&helpers->mutex);
 		if (--helpers->busy == 0) {
-			pthread_cond_signal(&helpers->ended);
+			pthread_cond_signal(&helpers->done);
 		}
 	}
 	pthread_mutex_unlock(&helpers->mutex);
@@ -79,7 +78,7 @@ int helpers_new(size_t count, struct helpers **ret)
 	}
 	pthread_mutex_init(&helpers->mutex, NULL);
 	pthread_cond_init(&helpers->begun, NULL);
-	pthread_cond_init(&helpers->ended, NULL);
+	pthread_cond_init(&helpers->done, NULL);
 	helpers->threads = calloc(count + 1, sizeof(*helpers->threads));
 	while (r == 0 && helpers->threads && helpers->thread_count < count) {
 		r = thread_new(help, helpers, &helpers->threads[helpers->thread_count]);
@@ -105,78 +104,35 @@ void helpers_free(struct helpers *helpers)
 	for (size_t i = 0; i < helpers->thread_count; i++) {
 		pthread_join(helpers->threads[i], NULL);
 	}
-	pthread_cond_destroy(&helpers->ended);
+	pthread_cond_destroy(&helpers->done);
 	pthread_cond_destroy(&helpers->begun);
 	pthread_mutex_destroy(&helpers->mutex);
 	free(helpers->threads);
-	free(helpers->done);
 	free(helpers);
 }
 
-/* Marks of count things, none of them set. False where there is no memory. */
-static bool marks_clear(struct helpers *helpers, size_t count)
+void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
+	helpers_between_fn *between, void *data)
 {
-	if (count > helpers->done_room) {
-		free(helpers->done);
-		helpers->done = malloc(2 * count * sizeof(*helpers->done));
-		helpers->done_room = helpers->done ? 2 * count : 0;
-	}
-	for (size_t i = 0; i < count && helpers->done; i++) {
-		atomic_init(&helpers->done[i], false);
-	}
-	return count == 0 || helpers->done;
-}
+	bool helped = count > 1 && helpers->thread_count > 0;
 
-int helpers_begin(struct helpers *helpers, size_t count, helpers_work_fn *work, void *data)
-{
-	if (!marks_clear(helpers, count)) {
-		return -ENOMEM;
-	}
 	helpers->work = work;
 	helpers->data = data;
 	helpers->count = count;
 	atomic_store_explicit(&helpers->next, 0, memory_order_relaxed);
-	if (count > 1 && helpers->thread_count > 0) {
+	if (helped) {
 		pthread_mutex_lock(&helpers->mutex);
 		helpers->run++;
 		helpers->busy = helpers->thread_count;
 		pthread_cond_broadcast(&helpers->begun);
 		pthread_mutex_unlock(&helpers->mutex);
 	}
-	return 0;
-}
-
-void helpers_need(struct helpers *helpers, size_t at, helpers_between_fn *between, void *data)
-{
-	while (!atomic_load_explicit(&helpers->done[at], memory_order_acquire)) {
-		bool waits = !take_one(helpers); /* then a helper has it */
-
-		if (between) {
-			between(data);
+	take_part(helpers, between);
+	if (helped) {
+		pthread_mutex_lock(&helpers->mutex);
+		while (helpers->busy > 0) {
+			pthread_cond_wait(&helpers->done, &helpers->mutex);
 		}
-		if (waits) {
-			sched_yield();
-		}
+		pthread_mutex_unlock(&helpers->mutex);
 	}
-}
-
-void helpers_end(struct helpers *helpers)
-{
-	atomic_store_explicit(&helpers->next, helpers->count, memory_order_relaxed);
-	pthread_mutex_lock(&helpers->mutex);
-	while (helpers->busy > 0) {
-		pthread_cond_wait(&helpers->ended, &helpers->mutex);
-	}
-	pthread_mutex_unlock(&helpers->mutex);
-}
-
-int helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work, void *data)
-{
-	int r = helpers_begin(helpers, count, work, data);
-
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		helpers_need(helpers, i, NULL, NULL);
-	}
-	helpers_end(helpers);
-	return r;
 }

@@ -13,17 +13,6 @@ typedef void helpers_between_fn(void *data);
 int helpers_new(size_t count, struct helpers **ret);
 void helpers_free(struct helpers *helpers);
 
-/*
- * Begins to work on count things, each once: the helpers take them from the front on. Ended by helpers_end. 0 or -ENOMEM.
- */
-int helpers_begin(struct helpers *helpers, size_t count, helpers_work_fn *work, void *data);
-/*
- * Returns when thing number at was worked on. Until then this thread works too, and calls between (NULL: nothing) after each
- * that it worked on, and while it waits.
- */
-void helpers_need(struct helpers *helpers, size_t at, helpers_between_fn *between, void *data);
-/* What nobody has begun is left; returns when nobody works. Also where nothing was begun. */
-void helpers_end(struct helpers *helpers);
-
-/* All of that at once, in any order. 0 or -ENOMEM. */
-int helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work, void *data);
+/* Works on count things, each once, in any order. between (NULL: nothing) is called by this thread between its own. */
+void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
+	helpers_between_fn *between, void *data);

@@ -2,7 +2,7 @@
  * What happens to a submission (docs/architecture.md has the picture):
  *
  *	slots_fill        puts the messages of one connection behind each other (slot.c)
- *	intake_read       has them read and the signatures of new ones checked, by other threads ahead of this one (reading.c)
+ *	intake_read       reads them and checks the signatures of new ones, by several threads (reading.c)
  *	take_submission   checks signer and id; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures, in memory (fold.c, held.h)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)

@@ -146,8 +146,8 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 /* Gives each message its turn: connection by connection, in the order of their first messages. */
 void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count);
 /*
- * Begins to read all submissions in messages that are not refused yet and to check the signatures of those that are new, until
- * readings_end, and refuses a submit or review whose body is none. 0 or -errno.
+ * Reads all submissions in messages that are not refused yet and checks the signatures of those that are new, before the first
+ * is taken, and refuses a submit or review whose body is none. 0 or -errno.
  */
 int intake_read(struct intake *intake, struct slot *slots, size_t count);
 /*

@@ -22,6 +22,8 @@ struct readings {
 	struct room reports;
 	struct room acts;
 	size_t next;
+	helpers_between_fn *between;
+	void *data;
 };
 
 int readings_new(size_t helpers, struct readings **ret)
@@ -130,22 +132,23 @@ static void work(void *data, size_t at)
 	}
 }
 
-int readings_begin(struct readings *readings)
+static void between_two(void *data)
 {
-	return helpers_begin(readings->helpers, readings->items.count, work, readings);
+	struct readings *readings = data;
+
+	readings->between(readings->data);
 }
 
-const struct reading *readings_next(
-	struct readings *readings, helpers_between_fn *between, void *data)
+void readings_run(struct readings *readings, helpers_between_fn *between, void *data)
 {
-	size_t at = readings->next++;
-
-	assert(at < readings->items.count);
-	helpers_need(readings->helpers, at, between, data);
-	return &((struct item *)readings->items.list)[at].reading;
+	readings->between = between;
+	readings->data = data;
+	helpers_run(readings->helpers, readings->items.count, work, between ? between_two : NULL,
+		readings);
 }
 
-void readings_end(struct readings *readings)
+const struct reading *readings_next(struct readings *readings)
 {
-	helpers_end(readings->helpers);
+	assert(readings->next < readings->items.count);
+	return &((struct item *)readings->items.list)[readings->next++].reading;
 }

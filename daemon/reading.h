@@ -1,5 +1,5 @@
 /*
- * reading.h - the submissions and reviews of a run, read while those before them are folded: what they say, their digest and
+ * reading.h - the submissions and reviews of a run, read before the first is folded: what they say, their digest and
  * whether their signature fits. Nothing of it depends on another, so several threads do it; a signature takes 63 µs,
  * the rest of it 2, and all that is left to fold a report 4.
  */
@@ -36,13 +36,7 @@ void readings_reset(struct readings *readings);
  */
 int readings_add(
 	struct readings *readings, bool is_review, struct bytes bytes, struct reading **ret);
-/* Begins to read them all, until readings_end. 0 or -ENOMEM. */
-int readings_begin(struct readings *readings);
-/*
- * They are then had in the order in which they were added, valid until the next reset. Where one is not read yet this thread reads too, and
- * calls between (NULL: nothing) meanwhile.
- */
-const struct reading *readings_next(
-	struct readings *readings, helpers_between_fn *between, void *data);
-/* Nobody reads any more; those that were not had are not to be. */
-void readings_end(struct readings *readings);
+/* Reads them all; between (NULL: nothing) is called by this thread between its own. */
+void readings_run(struct readings *readings, helpers_between_fn *between, void *data);
+/* They are then had in the order in which they were added; valid until the next reset. */
+const struct reading *readings_next(struct readings *readings);

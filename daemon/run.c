@@ -138,11 +138,14 @@ static bool look(struct intake *intake)
 	return r == 0 && !intake->stale;
 }
 
-/* Takes every message that is not refused yet, while they are read. As take_all. */
-static int take_each(struct intake *intake, struct run *run)
+/*
+ * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
+ * the run must start again; -errno.
+ */
+static int take_all(struct intake *intake, struct run *run)
 {
+	int r = intake_read(intake, run->slots, run->count);
 	size_t bytes = 0;
-	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < run->count; i++) {
 		struct slot *slot = &run->slots[i];
@@ -173,21 +176,6 @@ static int take_each(struct intake *intake, struct run *run)
 		}
 		slot->count = run->outcome_count - slot->first;
 	}
-	return r;
-}
-
-/*
- * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
- * the run must start again; -errno.
- */
-static int take_all(struct intake *intake, struct run *run)
-{
-	int r = intake_read(intake, run->slots, run->count);
-
-	if (r == 0) {
-		r = take_each(intake, run);
-	}
-	readings_end(intake->readings);
 	return r;
 }
 

@@ -187,15 +187,10 @@ static int find_repeat(struct intake *intake, const struct reading *reading,
 	return 0;
 }
 
-static void between_readings(void *data)
-{
-	give_turn(data);
-}
-
 static int take_submission(struct intake *intake, const struct intake_message *message,
 	struct outcome *outcome, struct problems *problems)
 {
-	const struct reading *reading = readings_next(intake->readings, between_readings, intake);
+	const struct reading *reading = readings_next(intake->readings);
 	const struct submission *submission = &reading->submission;
 	uint8_t judgements[LIMIT_REPORTS_PER_SUBMISSION];
 	struct fold_signer signer = { 0 };
@@ -324,6 +319,11 @@ static int add_readings(struct intake *intake, const struct intake_message *mess
 	return 0;
 }
 
+static void between_readings(void *data)
+{
+	give_turn(data);
+}
+
 int intake_read(struct intake *intake, struct slot *slots, size_t count)
 {
 	int r = 0;
@@ -339,7 +339,10 @@ int intake_read(struct intake *intake, struct slot *slots, size_t count)
 		slots[i].refused = !submit_check(message->body);
 		r = slots[i].refused ? 0 : add_readings(intake, message);
 	}
-	return r == 0 ? readings_begin(intake->readings) : r;
+	if (r == 0) {
+		readings_run(intake->readings, between_readings, intake);
+	}
+	return r;
 }
 
 /* [[bytes, signature, attempts], …], as intake_read has made sure. */
