@@ -5,6 +5,7 @@
  */
 #include "daemon/loop.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "daemon/notify.h"
 
 enum {
-	EARLY_MESSAGES = 256, /* that are folded before the commit ahead of them is on disk */
+	EARLY_MESSAGES = 128, /* that are folded before the commit ahead of them is on disk */
+	SHARE_MESSAGES = 256, /* that go into one commit at least, if there are so many */
 };
 
 void peer_close(struct peer *peer)
@@ -220,24 +222,37 @@ static void refuse_unready(struct node *node, struct peer *peer, int64_t request
 			: "the node's store has no room to bring its figures up to date; try again later");
 }
 
-/* An intake_done_fn: the messages were answered. */
-static void gathering_done(
-	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+static bool is_full(const struct gathering *gathering)
 {
-	struct node *node = data;
-	struct gathering *gathering = node->gatherings;
+	return gathering->weight >= LIMIT_BATCH_REPORTS || gathering->bytes >= LIMIT_BATCH_BYTES ||
+	       gathering->count == LIMIT_BATCH_MESSAGES;
+}
 
-	while (messages != gathering->messages) {
-		gathering++;
+static void gathering_add(struct gathering *gathering, const struct intake_message *message)
+{
+	gathering->messages[gathering->count++] = message;
+	gathering->weight += ((const struct peer *)message->peer)->weight;
+	gathering->bytes += message->body.size;
+}
+
+static struct place *place_new(struct node *node)
+{
+	struct place *place = node->place;
+
+	if (!place) {
+		assert(node->place_count < ARRAY_SIZE(node->places));
+		return &node->places[node->place_count++];
 	}
-	for (size_t i = 0; i < count; i++) {
-		peer_close(&gathering->peers[i]);
-	}
-	gathering->count = 0;
-	gathering->weight = 0;
-	gathering->bytes = 0;
-	node->events_due |= changed;
-	node->trouble = node->trouble < 0 || r == 0 ? node->trouble : r;
+	node->place = place->next;
+	return place;
+}
+
+/* Its message was answered. */
+static void place_free(struct node *node, struct place *place)
+{
+	peer_close(&place->peer);
+	place->next = node->place;
+	node->place = place;
 }
 
 /* Publications and key acts are told when they are in the ledger. */
@@ -251,80 +266,130 @@ static void tell_definition(struct node *node, const struct intake_message *mess
 	}
 }
 
-/* Messages whose frames live on while done is told: those of a definition, which is alone. */
-struct definition {
-	struct node *node;
-	uint64_t before;
-};
-
-static void definition_done(
-	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+/* An intake_done_fn: the messages were answered, and their places are free. */
+static void gathering_done(void *data, int r, bool changed)
 {
-	struct definition *definition = data;
+	struct gathering *gathering = data;
+	struct node *node = gathering->node;
 
-	if (intake_seq(definition->node->intake) > definition->before) {
-		tell_definition(definition->node, &messages[0]);
+	if (intake_is_alone(gathering->messages[0]->type) &&
+		intake_seq(node->intake) > gathering->before) {
+		tell_definition(node, gathering->messages[0]);
 	}
-	gathering_done(definition->node, messages, count, r, changed);
+	for (size_t i = 0; i < gathering->count; i++) {
+		place_free(node, (struct place *)gathering->messages[i]->peer);
+	}
+	gathering->is_begun = false;
+	node->events_due |= changed;
+	node->trouble = node->trouble < 0 || r == 0 ? node->trouble : r;
 }
 
-static void definition_answer(void *data, void *peer, struct bytes frame)
+static void gathering_answer(void *data, void *peer, struct bytes frame)
 {
-	struct definition *definition = data;
-
-	peer_answer(definition->node, peer, frame);
+	peer_answer(((struct gathering *)data)->node, peer, frame);
 }
 
-/* Begins the commit of what was gathered; its time is shared among those who have something in it. */
-static void begin(struct node *node, struct gathering *gathering)
+static void gathering_meanwhile(void *data, bool wait)
 {
-	struct definition definition = { .node = node };
-	struct intake_caller caller = { peer_answer, gathering_done, node_meanwhile, node };
-	size_t count = gathering->count, weight = gathering->weight;
+	node_meanwhile(((struct gathering *)data)->node, wait);
+}
+
+/*
+ * How many of those that wait are to go into the next commit: a third of all that are on their way, so that one third is
+ * written, one is folded and one may come; but all where they are few, and where they are as many as may wait, for then the disk is slow.
+ */
+static size_t share(const struct node *node)
+{
+	size_t waiting = node->waiting.count;
+	size_t under_way = 0, third;
+
+	for (size_t i = 0; i < ARRAY_SIZE(node->begun); i++) {
+		under_way += node->begun[i].is_begun ? node->begun[i].count : 0;
+	}
+	third = (waiting + under_way) / 3;
+	if (is_full(&node->waiting)) {
+		return waiting;
+	}
+	return third > SHARE_MESSAGES ? third : SHARE_MESSAGES;
+}
+
+/*
+ * Moves messages that wait to a commit: those whose connections came first, and all of a connection. It is answered in one
+ * message, and a client that has its answers together sends the next together. How many.
+ */
+static size_t fill(struct gathering *to, size_t wanted)
+{
+	struct gathering *from = &to->node->waiting;
+	size_t count = 0;
+
+	messages_group(from->messages, from->count);
+	while (count < from->count &&
+		(count < wanted ||
+			messages_are_of_one(from->messages[count - 1], from->messages[count]))) {
+		gathering_add(to, from->messages[count++]);
+	}
+	from->count -= count;
+	from->weight -= to->weight;
+	from->bytes -= to->bytes;
+	memmove(from->messages, from->messages + count, from->count * sizeof(*from->messages));
+	return count;
+}
+
+/* Begins the commit of the messages that came first; its time is shared among those who have something in it. How many they were. */
+static size_t begin(struct node *node)
+{
+	struct gathering *to = &node->begun[node->begun[0].is_begun];
+	struct intake_caller caller = { gathering_answer, gathering_done, gathering_meanwhile, to };
 	int64_t begun_us = monotonic_us(), aside_us = node->aside_us;
+	size_t wanted = share(node), count;
 
-	if (intake_is_alone(gathering->messages[0].type)) {
-		intake_finish(node->intake); /* so that what is new is its own */
-		definition.before = intake_seq(node->intake);
-		caller = (struct intake_caller){ definition_answer, definition_done, NULL,
-			&definition };
+	assert(!to->is_begun);
+	*to = (struct gathering){ .node = node, .is_begun = true, .before = UINT64_MAX };
+	count = fill(to, wanted);
+	if (node->room == ROOM_DISK_FULL) {
+		intake_refuse(node->intake, to->messages, to->count, gathering_answer, to);
+		gathering_done(to, 0, false);
+		return count;
 	}
-	intake_begin(node->intake, gathering->messages, count, node_now(node), &caller);
+	if (intake_is_alone(to->messages[0]->type)) {
+		intake_finish(node->intake); /* so that what is new is its own */
+		to->before = intake_seq(node->intake);
+	}
+	intake_begin(node->intake, to->messages, to->count, node_now(node), &caller);
 	node->seen_us = monotonic_us();
 	begun_us += node->aside_us - aside_us; /* that was others' */
-	for (size_t i = 0; i < count; i++) {
-		const struct peer *peer = &gathering->peers[i];
+	/* Where they were is not used again before this returns. */
+	for (size_t i = 0; i < to->count; i++) {
+		const struct peer *peer = to->messages[i]->peer;
 
 		rate_charge(node->rate, &peer->key,
-			(node->seen_us - begun_us) * (int64_t)peer->weight / (int64_t)weight,
+			(node->seen_us - begun_us) * (int64_t)peer->weight / (int64_t)to->weight,
 			node->seen_us);
 	}
+	take_outcome(node, 0);
+	put_off(node);
+	return count;
 }
 
 void node_flush(struct node *node)
 {
-	struct gathering *gathering = node->gathering;
+	for (size_t left = node->waiting.count; left > 0;) {
+		size_t count = begin(node);
 
-	if (gathering->count == 0) {
-		return;
+		left -= count < left ? count : left;
 	}
-	if (node->room == ROOM_DISK_FULL) {
-		intake_refuse(
-			node->intake, gathering->messages, gathering->count, peer_answer, node);
-		gathering_done(node, gathering->messages, gathering->count, 0, false);
-		return;
-	}
-	for (node->gathering = node->gatherings; node->gathering->count > 0; node->gathering++) {
-	}
-	begin(node, gathering);
-	take_outcome(node, 0);
-	put_off(node);
+}
+
+bool node_is_due(const struct node *node)
+{
+	return node->waiting.count >= EARLY_MESSAGES ||
+	       (node->waiting.count > 0 && !intake_is_flying(node->intake));
 }
 
 void node_flush_some(struct node *node)
 {
-	if (!intake_is_flying(node->intake) || node->gathering->count >= EARLY_MESSAGES) {
-		node_flush(node);
+	if (node_is_due(node)) {
+		begin(node);
 	}
 }
 
@@ -345,23 +410,22 @@ void node_finish(struct node *node)
 	take_outcome(node, intake_stop(node->intake));
 }
 
-/* Keeps a message for the next commit; its frames stand in the next place already. */
-static void queue(struct node *node, const struct catalog_key *key, const struct envelope *envelope)
+/* Keeps a message for the next commit. */
+static void queue(struct node *node, struct place *place, const struct catalog_key *key,
+	const struct envelope *envelope)
 {
-	struct gathering *gathering = node->gathering;
-	struct peer *kept = &gathering->peers[gathering->count];
+	struct peer *peer = &place->peer;
 
-	gathering->messages[gathering->count++] = (struct intake_message){
+	place->message = (struct intake_message){
 		.type = envelope->type,
 		.request = envelope->request,
 		.body = envelope->body,
-		.connection = { zmq_msg_data(&kept->id), zmq_msg_size(&kept->id) },
+		.connection = { zmq_msg_data(&peer->id), zmq_msg_size(&peer->id) },
 		.key = *key,
-		.peer = kept,
+		.peer = peer,
 	};
-	kept->weight = intake_weight(envelope->type, envelope->body);
-	gathering->weight += kept->weight;
-	gathering->bytes += envelope->body.size;
+	peer->weight = intake_weight(envelope->type, envelope->body);
+	gathering_add(&node->waiting, &place->message);
 }
 
 /* The enrolled key of the connection; NULL if there is none. */
@@ -424,8 +488,9 @@ static bool is_too_soon(struct node *node, struct peer *peer)
 }
 
 /* Checks a message and does what it asks. True when it was queued. */
-static bool dispatch(struct node *node, struct peer *peer)
+static bool dispatch(struct node *node, struct place *place)
 {
+	struct peer *peer = &place->peer;
 	const struct catalog_key *key = key_of(node, peer);
 	struct bytes frame = frame_of(peer);
 	const struct message_row *row;
@@ -492,7 +557,7 @@ static bool dispatch(struct node *node, struct peer *peer)
 		rate_charge(node->rate, &peer->key, node->seen_us - begun_us, node->seen_us);
 		return false;
 	}
-	queue(node, key, &envelope);
+	queue(node, place, key, &envelope);
 	return true;
 }
 
@@ -505,15 +570,9 @@ static bool wants_to_be_alone(struct peer *peer)
 	return intake_is_alone(type);
 }
 
-static bool is_full(const struct gathering *gathering)
-{
-	return gathering->weight >= LIMIT_BATCH_REPORTS || gathering->bytes >= LIMIT_BATCH_BYTES ||
-	       gathering->count == LIMIT_BATCH_MESSAGES;
-}
-
 bool node_takes_aside(const struct node *node)
 {
-	return !node->in_hand && !node->is_late && !is_full(node->gathering);
+	return !node->in_hand && !node->is_late && !is_full(&node->waiting);
 }
 
 bool node_must_finish(const struct node *node, struct peer *peer)
@@ -526,13 +585,12 @@ bool node_must_finish(const struct node *node, struct peer *peer)
 
 void node_take_aside(struct node *node, struct peer *from)
 {
-	struct gathering *gathering = node->gathering;
 	/* First to where it stays: what a queued message borrows is part of its frames. */
-	struct peer *peer = &gathering->peers[gathering->count];
+	struct place *place = place_new(node);
 
-	peer_move(peer, from);
-	if (!dispatch(node, peer)) {
-		peer_close(peer);
+	peer_move(&place->peer, from);
+	if (!dispatch(node, place)) {
+		place_free(node, place);
 	}
 }
 
@@ -540,13 +598,13 @@ void node_take(struct node *node, struct peer *from)
 {
 	bool alone = wants_to_be_alone(from);
 
-	if (alone || is_full(node->gathering)) {
-		node->in_hand = true;
-		node_flush(node);
-		node->in_hand = false;
+	node->in_hand = true;
+	while (is_full(&node->waiting) || (alone && node->waiting.count > 0)) {
+		begin(node);
 	}
+	node->in_hand = false;
 	node_take_aside(node, from);
-	if (alone || is_full(node->gathering)) {
-		node_flush(node);
+	if (is_full(&node->waiting) || (alone && node->waiting.count > 0)) {
+		begin(node);
 	}
 }

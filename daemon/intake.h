@@ -58,7 +58,7 @@ void intake_count_refusal(struct intake *intake, enum judgement code);
 struct intake_message {
 	int64_t type;
 	int64_t request;
-	struct bytes body;       /* borrowed until intake_run returns */
+	struct bytes body;       /* borrowed until it is answered */
 	struct bytes connection; /* what it is told by; borrowed as well; empty: one of its own */
 	struct catalog_key key;  /* of the connection; a copy, the catalog may change */
 	void *peer;              /* the caller's, handed to reply */
@@ -71,8 +71,7 @@ typedef void intake_reply_fn(void *data, void *peer, struct bytes frame);
  * A run is over: all its messages are answered. r is 0; INTAKE_E_FULL: answered as such; -errno: the store has
  * failed, the answers said so, and the process must stop. changed: figures have. Calls nothing of the intake.
  */
-typedef void intake_done_fn(
-	void *data, struct intake_message *messages, size_t count, int r, bool changed);
+typedef void intake_done_fn(void *data, int r, bool changed);
 
 /*
  * Called again and again while a run of submissions and reviews is taken, and while something is waited for: then wait
@@ -92,14 +91,18 @@ struct intake_caller {
 /* Does this body want to be alone in its commit? What changes the catalog does. */
 bool intake_is_alone(int64_t type);
 
+/* Puts the messages of a connection behind its first. */
+void messages_group(const struct intake_message **messages, size_t count);
+bool messages_are_of_one(const struct intake_message *one, const struct intake_message *other);
+
 /*
- * Takes count messages (at most LIMIT_BATCH_MESSAGES) in one commit and answers each: connection by connection, in
- * the order of the first message of each, so that the entries of one lie next to each other.
+ * Takes count messages (at most LIMIT_BATCH_MESSAGES) in one commit, in this order, and answers each; those of one connection
+ * that lie next to each other in one message.
  *
  * What is nothing but submissions and reviews is under way to the disk when this returns, and messages are borrowed
  * until caller->done; the run before is over by then. Everything else is over.
  */
-void intake_begin(struct intake *intake, struct intake_message *messages, size_t count,
+void intake_begin(struct intake *intake, const struct intake_message *const *messages, size_t count,
 	struct instant now, const struct intake_caller *caller);
 /* Is a run under way? */
 bool intake_is_flying(const struct intake *intake);
@@ -110,7 +113,7 @@ int intake_wake(const struct intake *intake);
 /* Ends what has ended. 0; INTAKE_E_FULL, -errno: of writing the tables in the background. */
 int intake_poll(struct intake *intake);
 
-/* intake_begin and intake_finish. ret_changed: have figures? Returns what done is told. */
+/* messages_group, intake_begin and intake_finish. ret_changed: have figures? Returns what done is told. */
 int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
 	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed);
 
@@ -121,8 +124,8 @@ size_t intake_weight(int64_t type, struct bytes body);
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer);
 
 /* Answers them all with store-full, for the disk is, and tries nothing. */
-void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
-	intake_reply_fn *reply, void *data);
+void intake_refuse(struct intake *intake, const struct intake_message *const *messages,
+	size_t count, intake_reply_fn *reply, void *data);
 
 /* The number that the next change gets, with those under way. 0 where the tables have all. */
 uint64_t intake_next_change(const struct intake *intake);

@@ -173,9 +173,8 @@ static void sleep_aside(struct node *node, bool takes)
 	}
 }
 
-void node_meanwhile(void *data, bool wait)
+void node_meanwhile(struct node *node, bool wait)
 {
-	struct node *node = data;
 	int64_t begun_us, took_us = 0;
 
 	if (wait) {
@@ -394,8 +393,7 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 {
 	int64_t wait = TURN_MS_MAX;
 
-	if (node->woken || node->is_late ||
-		(node->gathering->count > 0 && !intake_is_flying(node->intake))) {
+	if (node->woken || node->is_late || node_is_due(node)) {
 		return 0; /* what they waited for has landed meanwhile */
 	}
 	if (node->forward) {

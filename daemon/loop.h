@@ -56,13 +56,23 @@ struct recount {
 	struct writer answer;
 };
 
-/* Messages for one commit, until they are answered. */
+/* Where a message lies from its coming until it is answered. */
+struct place {
+	struct peer peer; /* message.peer, and so the first */
+	struct intake_message message;
+	struct place *next; /* of the free ones */
+};
+
+/* Messages that wait for a commit, or those of one until they are answered. */
 struct gathering {
-	struct peer peers[LIMIT_BATCH_MESSAGES];
-	struct intake_message messages[LIMIT_BATCH_MESSAGES];
+	struct node *node;
+	const struct intake_message *messages[LIMIT_BATCH_MESSAGES];
 	size_t count;
 	size_t weight; /* reports and cells */
 	size_t bytes;
+	bool is_begun; /* and not answered */
+	uint64_t
+		before; /* entries of the ledger, where it is a definition's; else more than there are */
 };
 
 enum room {
@@ -93,9 +103,12 @@ struct node {
 	enum room room;
 	int64_t room_lost_ms;       /* last time that something did not fit */
 	uint64_t room_lost_commits; /* commits up to then */
-	/* One under way to the disk, one that is taken, and one for what comes meanwhile. */
-	struct gathering gatherings[3];
-	struct gathering *gathering; /* takes the next message */
+	struct gathering waiting;
+	struct gathering begun[2]; /* one under way to the disk, and one that is taken */
+	struct place
+		places[3 * LIMIT_BATCH_MESSAGES + 1]; /* of those, and of one that is looked at */
+	size_t place_count;                           /* that were ever used */
+	struct place *place;   /* the first that is free again; NULL: none is */
 	int64_t seen_us;       /* when the last message was looked at, or what it asked for done */
 	int trouble;           /* of a commit: INTAKE_E_FULL, -errno */
 	struct peer late;      /* came while a commit was begun, and has to wait for that */
@@ -164,11 +177,12 @@ void node_take(struct node *node, struct peer *from);
 void node_take_aside(struct node *node, struct peer *from);
 bool node_takes_aside(const struct node *node);
 bool node_must_finish(const struct node *node, struct peer *peer);
-/* An intake_meanwhile_fn: takes what can be taken aside. */
-void node_meanwhile(void *data, bool wait);
+/* As an intake_meanwhile_fn: takes what can be taken aside. */
+void node_meanwhile(struct node *node, bool wait);
 /* Begins to commit what was kept so far; it is answered when it is on disk. node->failed tells of a store that cannot go on. */
 void node_flush(struct node *node);
-/* The same, but a few messages wait for more while another commit is under way. */
+/* Begins the next commit, if that is to be done now: a few messages wait for more while another is under way. */
+bool node_is_due(const struct node *node);
 void node_flush_some(struct node *node);
 /* Ends what has ended in the background, and begins what waited for that. */
 void node_collect(struct node *node);

@@ -365,7 +365,6 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 	node->settings = settings;
 	node->signals = -1;
 	node->recount.done = -1;
-	node->gathering = &node->gatherings[0];
 	writer_init(&node->reply);
 	writer_init(&node->recount.answer);
 	r = read_key(settings, &node->pair);

@@ -53,7 +53,6 @@ struct run {
 	struct outcome *outcomes; /* message by message */
 	size_t outcome_count;
 	size_t outcome_capacity;
-	struct intake_message *messages;
 	struct slot slots[LIMIT_BATCH_MESSAGES];
 	size_t count;
 	struct intake_caller caller;
@@ -143,8 +142,8 @@ void settle_wait(struct intake *intake);
 void give_turn(struct intake *intake);
 void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 
-/* Gives each message its turn: connection by connection, in the order of their first messages. */
-void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count);
+/* Of one connection are those that lie next to each other. */
+void slots_fill(struct slot *slots, const struct intake_message *const *messages, size_t count);
 /*
  * Reads all submissions in messages that are not refused yet and checks the signatures of those that are new, before the first
  * is taken, and refuses a submit or review whose body is none. 0 or -errno.

@@ -24,7 +24,7 @@ static void answer_run(struct intake *intake, struct run *run, int r)
 		intake, run->slots, run->count, failure, run->caller.reply, run->caller.data);
 	intake->run = taking;
 	outcomes_clear(run, 0);
-	run->caller.done(run->caller.data, run->messages, run->count,
+	run->caller.done(run->caller.data,
 		r                                   ? r
 		: answered == 0                     ? 0
 		: store_disk_is_full(intake->store) ? INTAKE_E_FULL
@@ -91,14 +91,14 @@ void give_turn(struct intake *intake)
 }
 
 /* Bytes that the run's record has at most. */
-static size_t record_bytes(const struct intake_message *messages, size_t count)
+static size_t record_bytes(const struct intake_message *const *messages, size_t count)
 {
 	size_t bytes = 0, entries = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		size_t fit = messages[i].body.size / (SIGNATURE_SIZE + KEY_SIZE);
+		size_t fit = messages[i]->body.size / (SIGNATURE_SIZE + KEY_SIZE);
 
-		bytes += messages[i].body.size;
+		bytes += messages[i]->body.size;
 		entries +=
 			fit < LIMIT_SUBMISSIONS_PER_MESSAGE ? fit : LIMIT_SUBMISSIONS_PER_MESSAGE;
 	}
@@ -108,12 +108,12 @@ static size_t record_bytes(const struct intake_message *messages, size_t count)
 
 /* May the run go to the journal? Has the tables written where that is due. */
 static bool goes_to_journal(
-	struct intake *intake, const struct intake_message *messages, size_t count)
+	struct intake *intake, const struct intake_message *const *messages, size_t count)
 {
 	size_t bytes = record_bytes(messages, count);
 
 	for (size_t i = 0; i < count; i++) {
-		if (messages[i].type != MESSAGE_SUBMIT && messages[i].type != MESSAGE_REVIEW) {
+		if (messages[i]->type != MESSAGE_SUBMIT && messages[i]->type != MESSAGE_REVIEW) {
 			return false;
 		}
 	}
@@ -388,7 +388,7 @@ static int run_tables(struct intake *intake, struct run *run, struct instant now
 	return r;
 }
 
-void intake_begin(struct intake *intake, struct intake_message *messages, size_t count,
+void intake_begin(struct intake *intake, const struct intake_message *const *messages, size_t count,
 	struct instant now, const struct intake_caller *caller)
 {
 	struct run *run = &intake->runs[intake->flying == &intake->runs[0]];
@@ -396,7 +396,6 @@ void intake_begin(struct intake *intake, struct intake_message *messages, size_t
 
 	assert(count <= LIMIT_BATCH_MESSAGES);
 	intake->run = run;
-	run->messages = messages;
 	run->count = count;
 	run->caller = *caller;
 	slots_fill(run->slots, messages, count);
@@ -433,13 +432,10 @@ static void alone_reply(void *data, void *peer, struct bytes frame)
 	alone->reply(alone->data, peer, frame);
 }
 
-static void alone_done(
-	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+static void alone_done(void *data, int r, bool changed)
 {
 	struct alone *alone = data;
 
-	(void)messages;
-	(void)count;
 	alone->r = r;
 	alone->changed = changed;
 }
@@ -447,17 +443,22 @@ static void alone_done(
 int intake_run(struct intake *intake, struct intake_message *messages, size_t count,
 	struct instant now, intake_reply_fn *reply, void *data, bool *ret_changed)
 {
+	const struct intake_message *list[LIMIT_BATCH_MESSAGES];
 	struct alone alone = { .reply = reply, .data = data };
 
-	intake_begin(intake, messages, count, now,
+	for (size_t i = 0; i < count; i++) {
+		list[i] = &messages[i];
+	}
+	messages_group(list, count);
+	intake_begin(intake, list, count, now,
 		&(struct intake_caller){ alone_reply, alone_done, NULL, &alone });
 	intake_finish(intake);
 	*ret_changed = alone.changed;
 	return alone.r;
 }
 
-void intake_refuse(struct intake *intake, struct intake_message *messages, size_t count,
-	intake_reply_fn *reply, void *data)
+void intake_refuse(struct intake *intake, const struct intake_message *const *messages,
+	size_t count, intake_reply_fn *reply, void *data)
 {
 	struct slot slots[LIMIT_BATCH_MESSAGES];
 

@@ -27,8 +27,14 @@ static uint32_t place_of(struct bytes connection)
 	return hash ^ hash >> 15;
 }
 
-void slots_fill(struct slot *slots, const struct intake_message *messages, size_t count)
+bool messages_are_of_one(const struct intake_message *one, const struct intake_message *other)
 {
+	return one->connection.size > 0 && bytes_equal(one->connection, other->connection);
+}
+
+void messages_group(const struct intake_message **messages, size_t count)
+{
+	const struct intake_message *before[LIMIT_BATCH_MESSAGES];
 	uint16_t places[PLACES], next[LIMIT_BATCH_MESSAGES] = { 0 };
 	struct chain chains[LIMIT_BATCH_MESSAGES] = { 0 };
 	uint32_t mask = 1, chain_count = 0;
@@ -40,13 +46,13 @@ void slots_fill(struct slot *slots, const struct intake_message *messages, size_
 	memset(places, 0, mask * sizeof(places[0]));
 	mask--;
 	for (size_t i = 0; i < count; i++) {
-		struct bytes connection = messages[i].connection;
+		struct bytes connection = messages[i]->connection;
 		uint32_t place = place_of(connection) & mask;
 		uint16_t number = (uint16_t)(i + 1);
 		struct chain *chain;
 
 		while (connection.size > 0 && places[place] > 0 &&
-			!bytes_equal(messages[chains[places[place] - 1].first - 1].connection,
+			!bytes_equal(messages[chains[places[place] - 1].first - 1]->connection,
 				connection)) {
 			place = (place + 1) & mask;
 		}
@@ -61,10 +67,20 @@ void slots_fill(struct slot *slots, const struct intake_message *messages, size_
 			places[place] = (uint16_t)chain_count;
 		}
 	}
+	memcpy(before, messages, count * sizeof(before[0]));
 	for (uint32_t i = 0; i < chain_count; i++) {
 		for (uint16_t number = chains[i].first; number > 0; number = next[number - 1]) {
-			slots[filled++] =
-				(struct slot){ .message = &messages[number - 1], .connection = i };
+			messages[filled++] = before[number - 1];
 		}
+	}
+}
+
+void slots_fill(struct slot *slots, const struct intake_message *const *messages, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool same = i > 0 && messages_are_of_one(messages[i - 1], messages[i]);
+
+		slots[i] = (struct slot){ .message = messages[i],
+			.connection = i > 0 ? slots[i - 1].connection + !same : 0 };
 	}
 }

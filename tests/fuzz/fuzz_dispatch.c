@@ -344,11 +344,11 @@ static void send_again(size_t index)
 }
 
 /* In place of loop.c's: while a commit is begun, the last three messages come again, and not before the clock has moved once more. */
-void node_meanwhile(void *data, bool wait)
+void node_meanwhile(struct node *node, bool wait)
 {
 	bool is_due = wait || monotonic_us() >= world->aside_next_us;
 
-	(void)data;
+	(void)node;
 	if (is_due && !world->is_aside && !world->is_over) {
 		size_t given = world->given;
 
@@ -476,7 +476,6 @@ static void world_open(struct settings *settings)
 	FUZZ_CHECK(world != NULL);
 	world->node = node;
 	node->settings = settings;
-	node->gathering = &node->gatherings[0];
 	node->signals = -1;
 	node->recount.done = -1;
 	node->pair = fuzz_pair(NODE_SEED);

@@ -195,6 +195,7 @@ bool __wrap_held_land(struct held *held)
 struct flight {
 	struct world run;
 	struct intake_message messages[LIMIT_BATCH_MESSAGES];
+	const struct intake_message *list[LIMIT_BATCH_MESSAGES];
 	int done;
 	int place; /* among all that were done */
 	int r;
@@ -246,14 +247,11 @@ static inline void flight_reply(void *data, void *peer, struct bytes frame)
 }
 
 /* From then on the messages are nobody's. */
-static inline void flight_done(
-	void *data, struct intake_message *messages, size_t count, int r, bool changed)
+static inline void flight_done(void *data, int r, bool changed)
 {
 	struct flight *flight = data;
 
-	assert_ptr_equal(messages, flight->messages);
-	assert_int_equal(count, flight->run.queue_count);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < flight->run.queue_count; i++) {
 		buffer_free(&flight->run.queue[i].body);
 	}
 	flight->done++;
@@ -267,9 +265,10 @@ static inline void begin(struct scene *scene, struct flight *flight)
 	for (size_t i = 0; i < flight->run.queue_count; i++) {
 		flight->messages[i] = flight->run.queue[i].message;
 		flight->messages[i].body = buffer_bytes(&flight->run.queue[i].body);
+		flight->list[i] = &flight->messages[i];
 	}
-	intake_begin(scene->world->intake, flight->messages, flight->run.queue_count,
-		scene->world->now,
+	messages_group(flight->list, flight->run.queue_count);
+	intake_begin(scene->world->intake, flight->list, flight->run.queue_count, scene->world->now,
 		&(struct intake_caller){ flight_reply, flight_done, NULL, flight });
 }
 

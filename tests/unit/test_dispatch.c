@@ -16,14 +16,14 @@ static int64_t answered; /* the type of the last */
 
 static void (*aside)(struct node *node); /* what comes while the next commit is begun, once */
 
-void node_meanwhile(void *data, bool wait)
+void node_meanwhile(struct node *node, bool wait)
 {
 	void (*comes)(struct node * node) = aside;
 
 	(void)wait;
 	aside = NULL;
 	if (comes) {
-		comes(data);
+		comes(node);
 	}
 }
 
@@ -86,7 +86,6 @@ static int set_up(void **state)
 	fixture->node->settings = &fixture->settings;
 	fixture->node->store = fixture->world->store;
 	fixture->node->intake = fixture->world->intake;
-	fixture->node->gathering = &fixture->node->gatherings[0];
 	assert_int_equal(rate_new(&none, &fixture->node->rate), 0);
 	writer_init(&fixture->node->reply);
 	public_key_format(&pair.public, fixture->user);
@@ -128,9 +127,11 @@ static void take_from(
 	peer_close(&peer);
 }
 
+static uint8_t connection = 1; /* of what is taken next */
+
 static void take(struct fixture *fixture, const struct writer *frame)
 {
-	take_from(fixture, 1, 1, frame);
+	take_from(fixture, connection, 1, frame);
 }
 
 /* A submit of one submission of so many reports, with a note of so many bytes in all. */
@@ -177,13 +178,74 @@ static void a_commit_is_made_when_it_has_its_messages(void **state)
 
 	for (uint64_t i = 1; i < LIMIT_BATCH_MESSAGES; i++) {
 		take_submit(fixture, i, 1, 0);
-		assert_int_equal(fixture->node->gathering->count, i);
+		assert_int_equal(fixture->node->waiting.count, i);
 	}
 	assert_int_equal(answers, 0);
 	take_submit(fixture, LIMIT_BATCH_MESSAGES, 1, 0);
-	assert_int_equal(fixture->node->gathering->count, 0);
+	assert_int_equal(fixture->node->waiting.count, 0);
 	assert_int_equal(answers, LIMIT_BATCH_MESSAGES);
 	assert_in_range(frames, 1, 3); /* it is one connection, and refusals have words */
+}
+
+/* So many messages of each of so many connections, by turns. */
+static void take_by_turns(struct fixture *fixture, size_t connections, size_t messages)
+{
+	uint64_t counter = 0;
+
+	for (size_t i = 0; i < messages; i++) {
+		for (size_t j = 0; j < connections; j++) {
+			connection = (uint8_t)(j + 1);
+			take_submit(fixture, ++counter, 1, 0);
+		}
+	}
+	connection = 1;
+}
+
+static void a_commit_takes_whole_connections_and_leaves_the_others(void **state)
+{
+	struct fixture *fixture = *state;
+
+	take_by_turns(fixture, 32, 16);
+	assert_int_equal(fixture->node->waiting.count, 512);
+	node_flush_some(fixture->node);
+	assert_int_equal(answers, 256);
+	assert_int_equal(frames, 16);
+	assert_int_equal(fixture->node->waiting.count, 256);
+	node_flush_some(fixture->node);
+	assert_int_equal(answers, 512);
+	assert_int_equal(frames, 32);
+	assert_int_equal(fixture->node->waiting.count, 0);
+	assert_int_equal(fixture->node->waiting.weight, 0);
+	assert_int_equal(fixture->node->waiting.bytes, 0);
+	assert_false(node_is_due(fixture->node));
+}
+
+/* A third of 960, rounded up to whole connections; of the 630 that are left, what a commit has at least. */
+static void a_commit_takes_a_third_of_what_is_on_its_way(void **state)
+{
+	struct fixture *fixture = *state;
+
+	take_by_turns(fixture, 64, 15);
+	node_flush_some(fixture->node);
+	assert_int_equal(answers, 330);
+	assert_int_equal(fixture->node->waiting.count, 630);
+	node_flush_some(fixture->node);
+	assert_int_equal(answers, 600);
+	node_flush(fixture->node);
+	assert_int_equal(answers, 960);
+	assert_int_equal(frames, 64);
+}
+
+static void a_commit_takes_all_where_no_more_may_wait(void **state)
+{
+	struct fixture *fixture = *state;
+
+	uint64_t commits = intake_commits(fixture->node->intake);
+
+	take_by_turns(fixture, 64, LIMIT_BATCH_MESSAGES / 64);
+	assert_int_equal(answers, LIMIT_BATCH_MESSAGES);
+	assert_int_equal(fixture->node->waiting.count, 0);
+	assert_int_equal(intake_commits(fixture->node->intake), commits + 1);
 }
 
 /* What is held back is settled a while after the last commit, and not later than a second after the first. */
@@ -403,11 +465,11 @@ static struct fixture *aside_fixture;
 static void report_comes_aside(struct node *node)
 {
 	assert_ptr_equal(node, aside_fixture->node);
-	assert_int_equal(node->gathering->count, 0);
+	assert_int_equal(node->waiting.count, 0);
 	is_aside = true;
 	take_submit(aside_fixture, 1000, 1, 0);
 	is_aside = false;
-	assert_int_equal(node->gathering->count, 1);
+	assert_int_equal(node->waiting.count, 1);
 }
 
 static void what_comes_while_a_commit_is_taken_is_for_the_one_behind_it(void **state)
@@ -422,7 +484,7 @@ static void what_comes_while_a_commit_is_taken_is_for_the_one_behind_it(void **s
 	gather_more(fixture);
 	node_flush(node);
 	assert_null(aside);
-	assert_int_equal(node->gathering->count, 1);
+	assert_int_equal(node->waiting.count, 1);
 	assert_int_equal(intake_finish(node->intake), 0);
 	assert_int_equal(answers, 180);
 	node_flush(node);
@@ -511,7 +573,7 @@ static void a_commit_is_made_when_it_has_its_reports(void **state)
 
 	do {
 		take_submit(fixture, ++count, LIMIT_REPORTS_PER_SUBMISSION, 0);
-	} while (fixture->node->gathering->count > 0 && count < LIMIT_BATCH_MESSAGES);
+	} while (fixture->node->waiting.count > 0 && count < LIMIT_BATCH_MESSAGES);
 	assert_int_equal(count, LIMIT_BATCH_REPORTS / LIMIT_REPORTS_PER_SUBMISSION);
 	assert_int_equal(answers, count);
 }
@@ -523,7 +585,7 @@ static void a_commit_is_made_when_it_has_its_bytes(void **state)
 
 	do {
 		take_submit(fixture, ++count, PADDED_BYTES / LIMIT_TEXT_BYTES, PADDED_BYTES);
-	} while (fixture->node->gathering->count > 0 && count < LIMIT_BATCH_MESSAGES);
+	} while (fixture->node->waiting.count > 0 && count < LIMIT_BATCH_MESSAGES);
 	assert_in_range(
 		count, LIMIT_BATCH_BYTES / PADDED_BYTES * 9 / 10, LIMIT_BATCH_BYTES / PADDED_BYTES);
 }
@@ -633,6 +695,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_commit_is_made_when_it_has_its_messages),
+		TEST(a_commit_takes_whole_connections_and_leaves_the_others),
+		TEST(a_commit_takes_a_third_of_what_is_on_its_way),
+		TEST(a_commit_takes_all_where_no_more_may_wait),
 		TEST(a_commit_is_made_when_it_has_its_reports),
 		TEST(a_commit_is_made_when_it_has_its_bytes),
 		TEST(what_is_held_back_is_written_in_time),

@@ -138,7 +138,6 @@ static int set_up(void **state)
 	node->settings = &fixture->settings;
 	node->store = fixture->world->store;
 	node->intake = fixture->world->intake;
-	node->gathering = &node->gatherings[0];
 	node->context = context;
 	node->zap = socket_of(context, ZMQ_REP);
 	node->router = socket_of(context, ZMQ_ROUTER);

@@ -9,6 +9,7 @@ enum {
 static void messages_of_a_connection_come_behind_each_other_in_order(void **state)
 {
 	static struct intake_message messages[LIMIT_BATCH_MESSAGES];
+	static const struct intake_message *list[LIMIT_BATCH_MESSAGES];
 	static struct slot slots[LIMIT_BATCH_MESSAGES];
 	static uint8_t ids[LIMIT_BATCH_MESSAGES][LIMIT_ROUTING_ID_BYTES];
 	uint32_t seed = 7;
@@ -28,8 +29,10 @@ static void messages_of_a_connection_come_behind_each_other_in_order(void **stat
 			memcpy(ids[i] + size - sizeof(number), &number, sizeof(number));
 			messages[i].connection =
 				(struct bytes){ ids[i], number % 16 == 9 ? 0 : size };
+			list[i] = &messages[i];
 		}
-		slots_fill(slots, messages, count);
+		messages_group(list, count);
+		slots_fill(slots, list, count);
 		for (size_t i = 0; i < count; i++) {
 			size_t at = (size_t)(slots[i].message - messages);
 			bool same = i > 0 && slots[i - 1].connection == slots[i].connection;
