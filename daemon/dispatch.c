@@ -222,10 +222,13 @@ static void refuse_unready(struct node *node, struct peer *peer, int64_t request
 			: "the node's store has no room to bring its figures up to date; try again later");
 }
 
-static bool is_full(const struct gathering *gathering)
+/* Do as many wait as one commit may have? */
+static bool is_full(const struct node *node)
 {
-	return gathering->weight >= LIMIT_BATCH_REPORTS || gathering->bytes >= LIMIT_BATCH_BYTES ||
-	       gathering->count == LIMIT_BATCH_MESSAGES;
+	const struct gathering *waiting = &node->waiting;
+
+	return waiting->weight >= LIMIT_BATCH_REPORTS || waiting->bytes >= LIMIT_BATCH_BYTES ||
+	       (int64_t)waiting->count >= node->settings->batch_messages;
 }
 
 static void gathering_add(struct gathering *gathering, const struct intake_message *message)
@@ -237,13 +240,13 @@ static void gathering_add(struct gathering *gathering, const struct intake_messa
 
 static struct place *place_new(struct node *node)
 {
-	struct place *place = node->place;
+	struct place *place = node->free_place;
 
 	if (!place) {
 		assert(node->place_count < ARRAY_SIZE(node->places));
 		return &node->places[node->place_count++];
 	}
-	node->place = place->next;
+	node->free_place = place->next;
 	return place;
 }
 
@@ -251,8 +254,8 @@ static struct place *place_new(struct node *node)
 static void place_free(struct node *node, struct place *place)
 {
 	peer_close(&place->peer);
-	place->next = node->place;
-	node->place = place;
+	place->next = node->free_place;
+	node->free_place = place;
 }
 
 /* Publications and key acts are told when they are in the ledger. */
@@ -272,8 +275,7 @@ static void gathering_done(void *data, int r, bool changed)
 	struct gathering *gathering = data;
 	struct node *node = gathering->node;
 
-	if (intake_is_alone(gathering->messages[0]->type) &&
-		intake_seq(node->intake) > gathering->before) {
+	if (intake_seq(node->intake) > gathering->before) {
 		tell_definition(node, gathering->messages[0]);
 	}
 	for (size_t i = 0; i < gathering->count; i++) {
@@ -295,29 +297,32 @@ static void gathering_meanwhile(void *data, bool wait)
 }
 
 /*
- * How many of those that wait are to go into the next commit: a third of all that are on their way, so that one third is
- * written, one is folded and one may come; but all where they are few, and where they are as many as may wait, for then the disk is slow.
+ * How many of those that wait go into the next commit: a third of all that are on their way, so that one third is
+ * written, one is folded and one may come. But all where they are few, where the disk is slow, and where nothing may come: a message is in hand, or no more
+ * may wait.
  */
 static size_t share(const struct node *node)
 {
 	size_t waiting = node->waiting.count;
 	size_t under_way = 0, third;
 
+	if (node->in_hand || is_full(node) || intake_is_slow(node->intake)) {
+		return waiting;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(node->begun); i++) {
 		under_way += node->begun[i].is_begun ? node->begun[i].count : 0;
 	}
 	third = (waiting + under_way) / 3;
-	if (is_full(&node->waiting)) {
-		return waiting;
-	}
-	return third > SHARE_MESSAGES ? third : SHARE_MESSAGES;
+	third = third > SHARE_MESSAGES ? third : SHARE_MESSAGES;
+	/* What is left is to be enough to be begun before this one is on disk. */
+	return waiting < third + EARLY_MESSAGES ? waiting : third;
 }
 
 /*
  * Moves messages that wait to a commit: those whose connections came first, and all of a connection. It is answered in one
- * message, and a client that has its answers together sends the next together. How many.
+ * message, and a client that has its answers together sends the next together.
  */
-static size_t fill(struct gathering *to, size_t wanted)
+static void fill(struct gathering *to, size_t wanted)
 {
 	struct gathering *from = &to->node->waiting;
 	size_t count = 0;
@@ -332,24 +337,23 @@ static size_t fill(struct gathering *to, size_t wanted)
 	from->weight -= to->weight;
 	from->bytes -= to->bytes;
 	memmove(from->messages, from->messages + count, from->count * sizeof(*from->messages));
-	return count;
 }
 
-/* Begins the commit of the messages that came first; its time is shared among those who have something in it. How many they were. */
-static size_t begin(struct node *node)
+/* Begins a commit of messages that wait; its time is shared among those who have something in it. */
+static void begin(struct node *node)
 {
 	struct gathering *to = &node->begun[node->begun[0].is_begun];
 	struct intake_caller caller = { gathering_answer, gathering_done, gathering_meanwhile, to };
 	int64_t begun_us = monotonic_us(), aside_us = node->aside_us;
-	size_t wanted = share(node), count;
+	size_t wanted = share(node);
 
-	assert(!to->is_begun);
+	assert(!to->is_begun && node->waiting.count > 0);
 	*to = (struct gathering){ .node = node, .is_begun = true, .before = UINT64_MAX };
-	count = fill(to, wanted);
+	fill(to, wanted);
 	if (node->room == ROOM_DISK_FULL) {
 		intake_refuse(node->intake, to->messages, to->count, gathering_answer, to);
 		gathering_done(to, 0, false);
-		return count;
+		return;
 	}
 	if (intake_is_alone(to->messages[0]->type)) {
 		intake_finish(node->intake); /* so that what is new is its own */
@@ -358,7 +362,7 @@ static size_t begin(struct node *node)
 	intake_begin(node->intake, to->messages, to->count, node_now(node), &caller);
 	node->seen_us = monotonic_us();
 	begun_us += node->aside_us - aside_us; /* that was others' */
-	/* Where they were is not used again before this returns. */
+	/* Some may be answered, and closed; but since then nobody was given their places. */
 	for (size_t i = 0; i < to->count; i++) {
 		const struct peer *peer = to->messages[i]->peer;
 
@@ -368,21 +372,20 @@ static size_t begin(struct node *node)
 	}
 	take_outcome(node, 0);
 	put_off(node);
-	return count;
 }
 
 void node_flush(struct node *node)
 {
-	for (size_t left = node->waiting.count; left > 0;) {
-		size_t count = begin(node);
-
-		left -= count < left ? count : left;
+	if (node->waiting.count > 0) {
+		begin(node);
 	}
 }
 
 bool node_is_due(const struct node *node)
 {
-	return node->waiting.count >= EARLY_MESSAGES ||
+	bool many = node->waiting.count >= EARLY_MESSAGES && !intake_is_slow(node->intake);
+
+	return many || is_full(node) ||
 	       (node->waiting.count > 0 && !intake_is_flying(node->intake));
 }
 
@@ -572,7 +575,7 @@ static bool wants_to_be_alone(struct peer *peer)
 
 bool node_takes_aside(const struct node *node)
 {
-	return !node->in_hand && !node->is_late && !is_full(&node->waiting);
+	return !node->in_hand && !node->is_late && !is_full(node);
 }
 
 bool node_must_finish(const struct node *node, struct peer *peer)
@@ -598,13 +601,13 @@ void node_take(struct node *node, struct peer *from)
 {
 	bool alone = wants_to_be_alone(from);
 
-	node->in_hand = true;
-	while (is_full(&node->waiting) || (alone && node->waiting.count > 0)) {
-		begin(node);
+	if (alone || is_full(node)) {
+		node->in_hand = true;
+		node_flush(node);
+		node->in_hand = false;
 	}
-	node->in_hand = false;
 	node_take_aside(node, from);
-	if (is_full(&node->waiting) || (alone && node->waiting.count > 0)) {
-		begin(node);
+	if (alone || is_full(node)) {
+		node_flush(node);
 	}
 }

@@ -1,7 +1,7 @@
 /*
  * What happens to a submission (docs/architecture.md has the picture):
  *
- *	slots_fill        puts the messages of one connection behind each other (slot.c)
+ *	messages_group    puts the messages of one connection behind each other (slot.c)
  *	intake_read       reads them and checks the signatures of new ones, by several threads (reading.c)
  *	take_submission   checks signer and id; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures, in memory (fold.c, held.h)
@@ -27,6 +27,10 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+enum {
+	SLOW_US = 3000, /* of a run to the disk */
+};
 
 static struct bytes text_key(const char *text)
 {
@@ -399,6 +403,11 @@ bool intake_is_behind(const struct intake *intake)
 bool intake_is_flying(const struct intake *intake)
 {
 	return intake->flying;
+}
+
+bool intake_is_slow(const struct intake *intake)
+{
+	return intake->writer && worker_took_us(intake->writer) > SLOW_US;
 }
 
 bool intake_is_settling(const struct intake *intake)

@@ -91,8 +91,9 @@ struct intake_caller {
 /* Does this body want to be alone in its commit? What changes the catalog does. */
 bool intake_is_alone(int64_t type);
 
-/* Puts the messages of a connection behind its first. */
+/* Puts the messages of a connection behind its first; they are LIMIT_BATCH_MESSAGES at most. One without a connection is of none. */
 void messages_group(const struct intake_message **messages, size_t count);
+/* Of one connection? */
 bool messages_are_of_one(const struct intake_message *one, const struct intake_message *other);
 
 /*
@@ -106,6 +107,8 @@ void intake_begin(struct intake *intake, const struct intake_message *const *mes
 	struct instant now, const struct intake_caller *caller);
 /* Is a run under way? */
 bool intake_is_flying(const struct intake *intake);
+/* Did the last one take longer to the disk than it takes to fold all that may wait? Then more is to go there at a time. */
+bool intake_is_slow(const struct intake *intake);
 /* Waits for it. Its outcome, as done is told. */
 int intake_finish(struct intake *intake);
 /* An eventfd: something has ended, and intake_poll is to be called. -1 where nothing is ever under way. */

@@ -86,15 +86,23 @@ static int full_or_errno(void)
 	return errno == ENOSPC || errno == EDQUOT ? JOURNAL_E_FULL : -errno;
 }
 
-/* Makes the file that long, with its space, or leaves it as it was. 0, JOURNAL_E_FULL, -errno. */
-static int reserve(int fd, uint64_t from, uint64_t to)
+/* Gives a part of the file its space, or takes it away. 0, JOURNAL_E_FULL, -EOPNOTSUPP where files have no such thing, -errno. */
+static int allocate(int fd, int mode, uint64_t from, uint64_t to)
 {
 	int r;
 
 	do {
-		r = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0 ? full_or_errno() : 0;
+		r = fallocate(fd, mode, (off_t)from, (off_t)(to - from)) < 0 ? full_or_errno() : 0;
 	} while (r == -EINTR);
-	if (r == -EOPNOTSUPP || r == -ENOSYS) {
+	return r == -ENOSYS ? -EOPNOTSUPP : r;
+}
+
+/* Makes the file that long, with its space, or leaves it as it was. 0, JOURNAL_E_FULL, -errno. */
+static int reserve(int fd, uint64_t from, uint64_t to)
+{
+	int r = allocate(fd, 0, from, to);
+
+	if (r == -EOPNOTSUPP) {
 		r = ftruncate(fd, (off_t)to) < 0 ? full_or_errno() : 0;
 	} else if (r && ftruncate(fd, (off_t)from) < 0) {
 		r = -errno; /* ext4 had given it what was left of the disk */
@@ -536,13 +544,8 @@ int journal_give_back(struct journal *journal, uint64_t from, uint64_t to)
 	if (first >= last) {
 		return 0;
 	}
-	do {
-		r = fallocate(journal->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
-			    (off_t)(last - first)) < 0
-			    ? full_or_errno()
-			    : 0;
-	} while (r == -EINTR);
-	return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r;
+	r = allocate(journal->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first, last);
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 void journal_turn(struct journal *journal)

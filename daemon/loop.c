@@ -1,6 +1,6 @@
 /*
  * One loop, one thread: ZeroMQ's I/O thread decrypts, this one does the rest. Each turn takes the
- * messages that are there, up to a bound, and commits what they brought at once (intake.c); there
+ * messages that are there, up to a bound, and begins to commit what they brought (dispatch.c, intake.c); there
  * is no timer that waits for more. Questions are answered from the last commit, also while the next
  * one is folded: the intake gives the loop a turn between two messages (node_meanwhile).
  *
@@ -141,7 +141,7 @@ static bool take_one(struct node *node, bool aside)
 }
 
 /*
- * Takes what is there, up to one commit's worth or one turn's time: what was taken first does not
+ * Takes what is there, up to as many messages as one commit may have or one turn's time: what was taken first does not
  * wait for ever so many questions behind it. False when nothing was left to take.
  */
 static bool take_messages(struct node *node)
@@ -175,12 +175,12 @@ static void sleep_aside(struct node *node, bool takes)
 
 void node_meanwhile(struct node *node, bool wait)
 {
-	int64_t begun_us, took_us = 0;
+	int64_t called_us = monotonic_us(), begun_us = called_us, took_us = 0;
 
 	if (wait) {
 		sleep_aside(node, node_takes_aside(node));
+		begun_us = monotonic_us();
 	}
-	begun_us = monotonic_us();
 	if (!wait && begun_us < node->aside_next_us) {
 		return;
 	}
@@ -189,7 +189,7 @@ void node_meanwhile(struct node *node, bool wait)
 		i++) {
 		took_us = monotonic_us() - begun_us;
 	}
-	node->aside_us += took_us;
+	node->aside_us += begun_us - called_us + took_us;
 	node->aside_next_us = begun_us + took_us + (took_us > ASIDE_US ? took_us : ASIDE_US);
 }
 
@@ -394,7 +394,7 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 	int64_t wait = TURN_MS_MAX;
 
 	if (node->woken || node->is_late || node_is_due(node)) {
-		return 0; /* what they waited for has landed meanwhile */
+		return 0; /* there is something to do */
 	}
 	if (node->forward) {
 		int64_t forward = forward_timeout_ms(node->forward, now_ms);

@@ -105,17 +105,17 @@ struct node {
 	uint64_t room_lost_commits; /* commits up to then */
 	struct gathering waiting;
 	struct gathering begun[2]; /* one under way to the disk, and one that is taken */
-	struct place
-		places[3 * LIMIT_BATCH_MESSAGES + 1]; /* of those, and of one that is looked at */
-	size_t place_count;                           /* that were ever used */
-	struct place *place;   /* the first that is free again; NULL: none is */
+	struct place places[3 * LIMIT_BATCH_MESSAGES +
+			    1];   /* of them, and of a message that is looked at */
+	size_t place_count;       /* that were ever used */
+	struct place *free_place; /* the first that is free again; NULL: none is */
 	int64_t seen_us;       /* when the last message was looked at, or what it asked for done */
 	int trouble;           /* of a commit: INTAKE_E_FULL, -errno */
 	struct peer late;      /* came while a commit was begun, and has to wait for that */
 	bool is_late;          /* is there one? */
 	bool in_hand;          /* a message, or the stop, waits for what was gathered before it */
 	bool woken;            /* by the intake, while a commit was begun */
-	int64_t aside_us;      /* since start: what was taken aside has cost */
+	int64_t aside_us;      /* since start: what was taken aside has cost, and waiting for it */
 	int64_t aside_next_us; /* until then the run has its turn: as long as what it gave way to */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
@@ -179,11 +179,14 @@ bool node_takes_aside(const struct node *node);
 bool node_must_finish(const struct node *node, struct peer *peer);
 /* As an intake_meanwhile_fn: takes what can be taken aside. */
 void node_meanwhile(struct node *node, bool wait);
-/* Begins to commit what was kept so far; it is answered when it is on disk. node->failed tells of a store that cannot go on. */
+/*
+ * Begins to commit what waits, or the share of it that is the next commit's; it is answered when it is on disk. node->failed tells of a store
+ * that cannot go on.
+ */
 void node_flush(struct node *node);
-/* Begins the next commit, if that is to be done now: a few messages wait for more while another is under way. */
-bool node_is_due(const struct node *node);
+/* The same, if it is due: a few messages wait for more while another commit is under way. */
 void node_flush_some(struct node *node);
+bool node_is_due(const struct node *node);
 /* Ends what has ended in the background, and begins what waited for that. */
 void node_collect(struct node *node);
 /* Waits for all that is under way and has it written to the tables. False where that is not possible now. */

@@ -389,6 +389,14 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 	return 0;
 }
 
+/* After a failure: what has no answer comes again, to the next process. */
+static void drop(const struct gathering *gathering)
+{
+	for (size_t i = 0; i < gathering->count; i++) {
+		peer_close(gathering->messages[i]->peer);
+	}
+}
+
 /* The one teardown: everything in the order in which it leans on the other. */
 void node_free(struct node *node)
 {
@@ -401,6 +409,12 @@ void node_free(struct node *node)
 		zmq_msg_close(&node->recount.peer);
 	}
 	forward_free(node->forward);
+	drop(&node->waiting);
+	for (size_t i = 0; i < ARRAY_SIZE(node->begun); i++) {
+		if (node->begun[i].is_begun) {
+			drop(&node->begun[i]);
+		}
+	}
 	if (node->is_late) {
 		peer_close(&node->late);
 	}

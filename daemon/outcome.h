@@ -58,7 +58,6 @@ struct run {
 	struct intake_caller caller;
 	uint64_t size; /* entries of the ledger with it */
 	bool changed;
-	bool at_once;      /* written by the thread that took it */
 	bool needs_tables; /* a receipt is to be made of an entry that only the journal has */
 };
 

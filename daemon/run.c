@@ -46,6 +46,12 @@ static int answer_done(struct intake *intake, struct run *run)
 	return r;
 }
 
+/* Is it written by the thread that took it? */
+static bool is_at_once(const struct run *run)
+{
+	return run->count <= AT_ONCE_MESSAGES;
+}
+
 int run_land(struct intake *intake)
 {
 	struct run *run = intake->flying;
@@ -54,10 +60,10 @@ int run_land(struct intake *intake)
 	if (!run) {
 		return 0;
 	}
-	if (!run->at_once) {
+	if (!is_at_once(run)) {
 		wait_for(intake, intake->writer);
 	}
-	r = run->at_once ? journal_write(intake->journal) : worker_end(intake->writer);
+	r = is_at_once(run) ? journal_write(intake->journal) : worker_end(intake->writer);
 	intake->flying = NULL;
 	if (r == 0) {
 		intake->stale |= !held_land(intake->held);
@@ -220,8 +226,7 @@ static int send_off(struct intake *intake, struct run *run)
 	if (worker_is_busy(intake->settler)) {
 		store_write_back(intake->store);
 	}
-	run->at_once = run->count <= AT_ONCE_MESSAGES;
-	if (run->at_once) {
+	if (is_at_once(run)) {
 		run_land(intake);
 	} else {
 		worker_begin(intake->writer, journal_write, intake->journal);
@@ -446,6 +451,7 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 	const struct intake_message *list[LIMIT_BATCH_MESSAGES];
 	struct alone alone = { .reply = reply, .data = data };
 
+	assert(count <= LIMIT_BATCH_MESSAGES);
 	for (size_t i = 0; i < count; i++) {
 		list[i] = &messages[i];
 	}

@@ -1,5 +1,5 @@
 /*
- * The turns of a commit's messages. Connections are found again by a table of places, the next free one
+ * Messages by connection. Connections are found again by a table of places, the next free one
  * from the hash of what a connection is told by; the messages of one are chained. Numbers in it are one
  * above the index, so that 0 is none.
  */

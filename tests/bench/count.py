@@ -23,7 +23,7 @@ MIXES = ('deadline', 'spread', 'bundles', 'signature')
 DEPTH = 24  # callers that are told apart
 
 stages = [  # a stage, and the functions that begin it; names need not be those of all versions
-    ('turns', 'slots_fill'),
+    ('turns', 'messages_group slots_fill'),
     ('read', 'pack_check submission_read submission_read_reports report_read value_read submit_read intake_weight'),
     ('find id', 'ids_find ids_put ids_flush fold_signer_find catalog_key_find intake_read'),
     ('SHA-256', 'hash_bytes hash_leaf hash_node'),

@@ -83,6 +83,7 @@ static int set_up(void **state)
 	fixture->world = world_new();
 	fixture->node = calloc(1, sizeof(*fixture->node));
 	assert_non_null(fixture->node);
+	fixture->settings.batch_messages = LIMIT_BATCH_MESSAGES;
 	fixture->node->settings = &fixture->settings;
 	fixture->node->store = fixture->world->store;
 	fixture->node->intake = fixture->world->intake;
@@ -312,6 +313,65 @@ static void begin_some(struct fixture *fixture)
 	}
 	node_flush(fixture->node);
 	assert_true(intake_is_flying(fixture->node->intake));
+}
+
+/* A third of 80 that are under way and 840 that wait, in connections of 12. */
+static void a_commit_counts_what_is_under_way(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
+	begin_some(fixture);
+	take_by_turns(fixture, 70, 12);
+	node_flush_some(node);
+	assert_int_equal(node->waiting.count, 840 - 312);
+	assert_int_equal(intake_finish(node->intake), 0);
+	assert_int_equal(answers, 80 + 312);
+}
+
+/* Fewer than are begun before a commit is on disk would wait for it. */
+static void a_commit_leaves_no_few_behind(void **state)
+{
+	struct fixture *fixture = *state;
+
+	take_by_turns(fixture, 38, 10);
+	node_flush_some(fixture->node);
+	assert_int_equal(answers, 380);
+	answers = 0;
+	take_by_turns(fixture, 39, 10);
+	node_flush_some(fixture->node);
+	assert_int_equal(answers, 260);
+	assert_int_equal(fixture->node->waiting.count, 130);
+	node_flush(fixture->node);
+}
+
+/* Nothing may come meanwhile. */
+static void a_message_in_hand_waits_for_one_commit(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t commits = intake_commits(fixture->node->intake);
+
+	take_by_turns(fixture, 60, 15);
+	assert_int_equal(answers, 0);
+	ask(fixture, MESSAGE_PUBLISH, 1, MESSAGE_REFUSED);
+	assert_int_equal(answers, 901);
+	assert_int_equal(intake_commits(fixture->node->intake), commits + 1);
+}
+
+static void a_full_disk_refuses_all_that_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t seq = intake_seq(fixture->node->intake);
+
+	fixture->node->room = ROOM_DISK_FULL;
+	take_by_turns(fixture, 60, 15);
+	while (node_is_due(fixture->node)) {
+		node_flush_some(fixture->node);
+	}
+	assert_int_equal(answers, 900);
+	assert_int_equal(answered, MESSAGE_REFUSED);
+	assert_int_equal(intake_seq(fixture->node->intake), seq);
+	fixture->node->room = ROOM_THERE;
 }
 
 /* A question sees what has a receipt: what reads the ledger has it written to the tables first. */
@@ -698,6 +758,10 @@ int main(void)
 		TEST(a_commit_takes_whole_connections_and_leaves_the_others),
 		TEST(a_commit_takes_a_third_of_what_is_on_its_way),
 		TEST(a_commit_takes_all_where_no_more_may_wait),
+		TEST(a_commit_counts_what_is_under_way),
+		TEST(a_commit_leaves_no_few_behind),
+		TEST(a_message_in_hand_waits_for_one_commit),
+		TEST(a_full_disk_refuses_all_that_waits),
 		TEST(a_commit_is_made_when_it_has_its_reports),
 		TEST(a_commit_is_made_when_it_has_its_bytes),
 		TEST(what_is_held_back_is_written_in_time),
