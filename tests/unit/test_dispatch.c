@@ -66,6 +66,16 @@ int __wrap_txn_commit(struct txn *txn)
 	return STORE_E_FULL;
 }
 
+static bool disk_is_slow;
+
+bool __wrap_intake_is_slow(const struct intake *intake);
+
+bool __wrap_intake_is_slow(const struct intake *intake)
+{
+	(void)intake;
+	return disk_is_slow;
+}
+
 struct fixture {
 	struct world *world;
 	struct settings settings;
@@ -99,6 +109,7 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
+	disk_is_slow = false;
 	has_no_room = false;
 	test_clock.passed_ms = 0;
 	node_flush(fixture->node);
@@ -343,6 +354,25 @@ static void a_commit_leaves_no_few_behind(void **state)
 	assert_int_equal(answers, 260);
 	assert_int_equal(fixture->node->waiting.count, 130);
 	node_flush(fixture->node);
+}
+
+/* Those that came while the commit before was on its way wait for it, and then all are taken. */
+static void a_slow_disk_is_given_all_that_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
+	begin_some(fixture);
+	disk_is_slow = true;
+	take_by_turns(fixture, 60, 15);
+	assert_false(node_is_due(node));
+	node_flush_some(node);
+	assert_int_equal(answers, 0);
+	assert_int_equal(intake_finish(node->intake), 0);
+	assert_true(node_is_due(node));
+	node_flush_some(node);
+	assert_int_equal(intake_finish(node->intake), 0);
+	assert_int_equal(answers, 80 + 900);
 }
 
 /* Nothing may come meanwhile. */
@@ -760,6 +790,7 @@ int main(void)
 		TEST(a_commit_takes_all_where_no_more_may_wait),
 		TEST(a_commit_counts_what_is_under_way),
 		TEST(a_commit_leaves_no_few_behind),
+		TEST(a_slow_disk_is_given_all_that_waits),
 		TEST(a_message_in_hand_waits_for_one_commit),
 		TEST(a_full_disk_refuses_all_that_waits),
 		TEST(a_commit_is_made_when_it_has_its_reports),

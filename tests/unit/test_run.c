@@ -53,6 +53,18 @@ static void a_run_is_answered_when_it_is_finished(void **state)
 	assert_false(intake_is_flying(scene->world->intake));
 }
 
+static void a_disk_is_slow_whose_last_run_was(void **state)
+{
+	struct scene *scene = *state;
+
+	assert_false(intake_is_slow(scene->world->intake));
+	played.write.closed = true;
+	begin_first(scene);
+	usleep(20000);
+	assert_int_equal(intake_finish(scene->world->intake), 0);
+	assert_true(intake_is_slow(scene->world->intake));
+}
+
 static void a_run_is_done_once(void **state)
 {
 	struct scene *scene = *state;
@@ -708,6 +720,7 @@ int main(void)
 		TEST(what_is_under_way_does_not_count_as_on_disk),
 		TEST(what_has_landed_counts_as_on_disk),
 		TEST(a_run_is_answered_when_it_is_finished),
+		TEST(a_disk_is_slow_whose_last_run_was),
 		TEST(a_run_is_done_once),
 		TEST(a_run_of_reports_says_that_figures_have_changed),
 		TEST(each_receipt_of_a_run_verifies),
