@@ -313,14 +313,13 @@ static size_t share(const struct node *node)
 		under_way += node->begun[i].is_begun ? node->begun[i].count : 0;
 	}
 	third = (waiting + under_way) / 3;
-	third = third > SHARE_MESSAGES ? third : SHARE_MESSAGES;
-	/* What is left is to be enough to be begun before this one is on disk. */
-	return waiting < third + EARLY_MESSAGES ? waiting : third;
+	return third > SHARE_MESSAGES ? third : SHARE_MESSAGES;
 }
 
 /*
  * Moves messages that wait to a commit: those whose connections came first, and all of a connection. It is answered in one
- * message, and a client that has its answers together sends the next together.
+ * message, and a client that has its answers together sends the next together. None is left where so few would be that they could not be begun
+ * before this commit is on disk.
  */
 static void fill(struct gathering *to, size_t wanted)
 {
@@ -331,7 +330,13 @@ static void fill(struct gathering *to, size_t wanted)
 	while (count < from->count &&
 		(count < wanted ||
 			messages_are_of_one(from->messages[count - 1], from->messages[count]))) {
-		gathering_add(to, from->messages[count++]);
+		count++;
+	}
+	if (from->count - count < EARLY_MESSAGES) {
+		count = from->count;
+	}
+	for (size_t i = 0; i < count; i++) {
+		gathering_add(to, from->messages[i]);
 	}
 	from->count -= count;
 	from->weight -= to->weight;

@@ -166,7 +166,7 @@ void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum jud
 	const char *detail);
 
 /*
- * Takes one message: answers it, or keeps it for the next commit, which is made here when it is
+ * Takes one message: answers it, or keeps it for a later commit, which is made here when it is
  * full. Its frames move to the node; from stays the caller's to close.
  */
 void node_take(struct node *node, struct peer *from);

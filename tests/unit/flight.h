@@ -36,6 +36,7 @@ enum lack {
 struct gate {
 	bool closed; /* whoever comes waits */
 	sem_t open;  /* lets one pass */
+	bool came;   /* has anybody? */
 	int nice;    /* of the thread that came last, which was not the intake's own */
 };
 
@@ -82,6 +83,7 @@ static inline void pass(struct gate *gate)
 		return;
 	}
 	gate->nice = getpriority(PRIO_PROCESS, 0);
+	__atomic_store_n(&gate->came, true, __ATOMIC_RELEASE);
 	if (gate->closed) {
 		sem_wait(&gate->open);
 	}

@@ -112,7 +112,9 @@ static int tear_down(void **state)
 	disk_is_slow = false;
 	has_no_room = false;
 	test_clock.passed_ms = 0;
+	fixture->node->in_hand = true; /* all that waits */
 	node_flush(fixture->node);
+	intake_finish(fixture->node->intake);
 	writer_free(&fixture->node->reply);
 	rate_free(fixture->node->rate);
 	free(fixture->node);
@@ -354,6 +356,32 @@ static void a_commit_leaves_no_few_behind(void **state)
 	assert_int_equal(answers, 260);
 	assert_int_equal(fixture->node->waiting.count, 130);
 	node_flush(fixture->node);
+	answers = 0;
+	take_by_turns(fixture, 1, 383);
+	connection = 2;
+	take_submit(fixture, 384, 1, 0);
+	connection = 1;
+	node_flush_some(fixture->node);
+	assert_int_equal(answers, 384);
+}
+
+static void a_commit_has_no_more_messages_than_the_setting_says(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->settings.batch_messages = 100;
+	for (uint64_t i = 1; i < 100; i++) {
+		take_submit(fixture, i, 1, 0);
+	}
+	assert_int_equal(answers, 0);
+	assert_true(node_takes_aside(fixture->node));
+	is_aside = true;
+	take_submit(fixture, 100, 1, 0);
+	is_aside = false;
+	assert_false(node_takes_aside(fixture->node));
+	take_submit(fixture, 101, 1, 0);
+	assert_int_equal(answers, 100);
+	assert_int_equal(fixture->node->waiting.count, 1);
 }
 
 /* Those that came while the commit before was on its way wait for it, and then all are taken. */
@@ -790,6 +818,7 @@ int main(void)
 		TEST(a_commit_takes_all_where_no_more_may_wait),
 		TEST(a_commit_counts_what_is_under_way),
 		TEST(a_commit_leaves_no_few_behind),
+		TEST(a_commit_has_no_more_messages_than_the_setting_says),
 		TEST(a_slow_disk_is_given_all_that_waits),
 		TEST(a_message_in_hand_waits_for_one_commit),
 		TEST(a_full_disk_refuses_all_that_waits),

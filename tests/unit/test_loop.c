@@ -196,6 +196,7 @@ static void many_connections_at_once_let_messages_have_their_turn(void **state)
 static void a_run_has_as_much_time_as_what_it_gives_way_to(void **state)
 {
 	struct fixture *fixture = *state;
+	int64_t begun_us, aside_us, passed_us;
 
 	for (int i = 0; i < QUESTIONS; i++) {
 		assert_int_equal(zmq_send(fixture->peer, "x", 1, 0), 1);
@@ -209,6 +210,12 @@ static void a_run_has_as_much_time_as_what_it_gives_way_to(void **state)
 	assert_int_equal(seen.questions, 4);
 	node_meanwhile(fixture->node, true); /* then the run has nothing to do */
 	assert_int_equal(seen.questions, 6);
+	begun_us = monotonic_us();
+	aside_us = fixture->node->aside_us;
+	node_meanwhile(
+		fixture->node, true); /* nor is it charged for a wait in which nothing came */
+	passed_us = monotonic_us() - begun_us;
+	assert_in_range(fixture->node->aside_us - aside_us, passed_us / 2, passed_us);
 }
 
 /* To look costs a system call, and the intake gives a turn every few microseconds. */

@@ -60,6 +60,9 @@ static void a_disk_is_slow_whose_last_run_was(void **state)
 	assert_false(intake_is_slow(scene->world->intake));
 	played.write.closed = true;
 	begin_first(scene);
+	while (!__atomic_load_n(&played.write.came, __ATOMIC_ACQUIRE)) {
+		usleep(1000);
+	}
 	usleep(20000);
 	assert_int_equal(intake_finish(scene->world->intake), 0);
 	assert_true(intake_is_slow(scene->world->intake));
