@@ -355,7 +355,7 @@ int store_open_journal(struct store *store)
 		return 0;
 	}
 	r = txn_begin(store, false, &txn);
-	if (r || !journal_row_get(txn, &row)) {
+	if (!txn || !journal_row_get(txn, &row)) {
 		return store_errno(r);
 	}
 	r = journal_open(

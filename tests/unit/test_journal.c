@@ -946,7 +946,7 @@ static void what_was_never_written_is_not_scanned(void **state)
 	struct rusage before, after;
 
 	write_record(box, 5, 100);
-	go_on_at(box, WINDOWS * (uint64_t)WINDOW);
+	go_on_at(box, (uint64_t)WINDOW * WINDOWS);
 	write_record(box, 6, 100);
 	reopen(box, JOURNAL_BEGIN);
 	getrusage(RUSAGE_SELF, &before);
