@@ -52,8 +52,8 @@ void messages_group(const struct intake_message **messages, size_t count)
 		struct chain *chain;
 
 		while (connection.size > 0 && places[place] > 0 &&
-			!bytes_equal(messages[chains[places[place] - 1].first - 1]->connection,
-				connection)) {
+			!messages_are_of_one(
+				messages[chains[places[place] - 1].first - 1], messages[i])) {
 			place = (place + 1) & mask;
 		}
 		if (connection.size > 0 && places[place] > 0) {

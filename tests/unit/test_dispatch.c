@@ -253,7 +253,6 @@ static void a_commit_takes_a_third_of_what_is_on_its_way(void **state)
 static void a_commit_takes_all_where_no_more_may_wait(void **state)
 {
 	struct fixture *fixture = *state;
-
 	uint64_t commits = intake_commits(fixture->node->intake);
 
 	take_by_turns(fixture, 64, LIMIT_BATCH_MESSAGES / 64);
