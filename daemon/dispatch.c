@@ -428,10 +428,11 @@ static void queue(struct node *node, struct place *place, const struct catalog_k
 		.type = envelope->type,
 		.request = envelope->request,
 		.body = envelope->body,
-		.connection = { zmq_msg_data(&peer->id), zmq_msg_size(&peer->id) },
 		.key = *key,
 		.peer = peer,
 	};
+	message_connect(&place->message,
+		(struct bytes){ zmq_msg_data(&peer->id), zmq_msg_size(&peer->id) });
 	peer->weight = intake_weight(envelope->type, envelope->body);
 	gathering_add(&node->waiting, &place->message);
 }

@@ -354,9 +354,17 @@ void totals_between(
 	ret->count = (uint16_t)form->field_count;
 	for (size_t i = 0; i < form->field_count; i++) {
 		bool summed = form->fields[i].over_units == AGGREGATION_SUM;
-		struct total before = figure_part(figure_at(old, i), summed);
-		struct total after = figure_part(figure_at(own, i), summed);
+		const struct figure *was = figure_at(old, i), *is = figure_at(own, i);
+		struct total before, after;
 
+		if (was->state == is->state) { /* mostly a number replaces a number */
+			ret->fields[i] = (struct total){
+				.sum = summed && is_number(is) ? is->number - was->number : 0
+			};
+			continue;
+		}
+		before = figure_part(was, summed);
+		after = figure_part(is, summed);
 		/* Two numbers of at most 62 bits: their difference cannot wrap; the counts may. */
 		ret->fields[i].sum = after.sum - before.sum;
 		ret->fields[i].numbers = after.numbers - before.numbers;
@@ -439,7 +447,7 @@ bool extremes_change(struct totals *totals, const struct form *form, const struc
 {
 	bool gone = false;
 
-	for (size_t i = 0; i < form->field_count; i++) {
+	for (size_t i = 0; form->has_extremes && i < form->field_count; i++) {
 		if (is_of_extremes(&form->fields[i])) {
 			gone |= extreme_change(&totals->fields[i], form->fields[i].over_units,
 				figure_at(old, i), figure_at(own, i));

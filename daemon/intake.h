@@ -60,6 +60,7 @@ struct intake_message {
 	int64_t request;
 	struct bytes body;       /* borrowed until it is answered */
 	struct bytes connection; /* what it is told by; borrowed as well; empty: one of its own */
+	uint32_t line; /* of the connection, by message_connect: the same for all of its messages */
 	struct catalog_key key;  /* of the connection; a copy, the catalog may change */
 	void *peer;              /* the caller's, handed to reply */
 };
@@ -91,6 +92,8 @@ struct intake_caller {
 /* Does this body want to be alone in its commit? What changes the catalog does. */
 bool intake_is_alone(int64_t type);
 
+/* Says of which connection it is. */
+void message_connect(struct intake_message *message, struct bytes connection);
 /* Puts the messages of a connection behind its first; they are LIMIT_BATCH_MESSAGES at most. One without a connection is of none. */
 void messages_group(const struct intake_message **messages, size_t count);
 /* Of one connection? */

@@ -1,7 +1,7 @@
 /*
- * Messages by connection. Connections are found again by a table of places, the next free one
- * from the hash of what a connection is told by; the messages of one are chained. Numbers in it are one
- * above the index, so that 0 is none.
+ * Messages by connection. The lines of connections are found again by a table of places, the next free one
+ * from the line; the messages of one are chained. Numbers in it are one above the index, so that 0 is none. Two connections that
+ * share a line, which a peer may choose its name for, are mixed: each is answered in more messages then, and nothing else.
  */
 #include "daemon/outcome.h"
 
@@ -13,30 +13,28 @@ _Static_assert((PLACES & (PLACES - 1)) == 0, "a mask of it fits");
 _Static_assert(PLACES < UINT16_MAX, "a number fits");
 
 struct chain {
+	uint32_t line;
 	uint16_t first;
 	uint16_t last;
 };
 
-static uint32_t place_of(struct bytes connection)
+void message_connect(struct intake_message *message, struct bytes connection)
 {
-	uint32_t hash = 2166136261U; /* FNV-1a */
-
-	for (size_t i = 0; i < connection.size; i++) {
-		hash = (hash ^ connection.data[i]) * 16777619U;
-	}
-	return hash ^ hash >> 15;
+	message->connection = connection;
+	message->line = bytes_hash(connection);
 }
 
 bool messages_are_of_one(const struct intake_message *one, const struct intake_message *other)
 {
-	return one->connection.size > 0 && bytes_equal(one->connection, other->connection);
+	return one->line == other->line && one->connection.size > 0 &&
+	       bytes_equal(one->connection, other->connection);
 }
 
 void messages_group(const struct intake_message **messages, size_t count)
 {
 	const struct intake_message *before[LIMIT_BATCH_MESSAGES];
 	uint16_t places[PLACES], next[LIMIT_BATCH_MESSAGES] = { 0 };
-	struct chain chains[LIMIT_BATCH_MESSAGES] = { 0 };
+	struct chain chains[LIMIT_BATCH_MESSAGES];
 	uint32_t mask = 1, chain_count = 0;
 	size_t filled = 0;
 
@@ -46,24 +44,24 @@ void messages_group(const struct intake_message **messages, size_t count)
 	memset(places, 0, mask * sizeof(places[0]));
 	mask--;
 	for (size_t i = 0; i < count; i++) {
-		struct bytes connection = messages[i]->connection;
-		uint32_t place = place_of(connection) & mask;
+		uint32_t line = messages[i]->line, place = line & mask;
+		bool is_of_one = messages[i]->connection.size > 0;
 		uint16_t number = (uint16_t)(i + 1);
-		struct chain *chain;
+		struct chain *chain = NULL;
 
-		while (connection.size > 0 && places[place] > 0 &&
-			!messages_are_of_one(
-				messages[chains[places[place] - 1].first - 1], messages[i])) {
-			place = (place + 1) & mask;
-		}
-		if (connection.size > 0 && places[place] > 0) {
+		for (; is_of_one && places[place] > 0; place = (place + 1) & mask) {
 			chain = &chains[places[place] - 1];
+			if (chain->line == line) {
+				break;
+			}
+		}
+		if (is_of_one && places[place] > 0) {
 			next[chain->last - 1] = number;
 			chain->last = number;
 			continue;
 		}
-		chains[chain_count++] = (struct chain){ number, number };
-		if (connection.size > 0) {
+		chains[chain_count++] = (struct chain){ line, number, number };
+		if (is_of_one) {
 			places[place] = (uint16_t)chain_count;
 		}
 	}

@@ -73,6 +73,23 @@ static inline uint64_t bytes_short(struct bytes bytes)
 	return bytes.size == 0 ? 0 : at[0] | at[middle] << 8 * middle | at[last] << 8 * last;
 }
 
+/* For tables in memory: by words, the last of which may overlap the one before it. */
+static inline uint32_t bytes_hash(struct bytes bytes)
+{
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hash = bytes.size;
+
+	if (bytes.size < 8) {
+		hash ^= bytes_short(bytes) << 8;
+	} else {
+		for (size_t at = 0; at + 8 < bytes.size; at += 8) {
+			hash = (hash ^ load64(bytes.data + at)) * odd;
+		}
+		hash ^= load64(bytes.data + bytes.size - 8);
+	}
+	return (uint32_t)(hash * odd >> 32);
+}
+
 static inline struct bytes buffer_bytes(const struct buffer *buffer)
 {
 	return (struct bytes){ buffer->data, buffer->size };

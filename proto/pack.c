@@ -142,26 +142,9 @@ void key_set_init(struct key_set *set, uint32_t count)
 	memset(set->keys, 0, slots * sizeof(set->keys[0]));
 }
 
-/* By words, the last of which may overlap the one before it. */
-static uint32_t key_hash(struct bytes key)
-{
-	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-	uint64_t hash = key.size;
-
-	if (key.size < 8) {
-		hash ^= bytes_short(key) << 8;
-	} else {
-		for (size_t at = 0; at + 8 < key.size; at += 8) {
-			hash = (hash ^ load64(key.data + at)) * odd;
-		}
-		hash ^= load64(key.data + key.size - 8);
-	}
-	return (uint32_t)(hash * odd >> 32);
-}
-
 bool key_set_add(struct key_set *set, struct bytes key)
 {
-	for (uint32_t i = key_hash(key);; i++) {
+	for (uint32_t i = bytes_hash(key);; i++) {
 		struct bytes *slot = &set->keys[i & set->mask];
 
 		if (!slot->data) {

@@ -92,10 +92,11 @@ static void prepare(struct count *count)
 			.type = MESSAGE_SUBMIT,
 			.request = (int64_t)i,
 			.body = writer_bytes(&count->bodies[i]),
-			.connection = { connection, CONNECTION_BYTES },
 			.key = *catalog_key_find(
 				intake_catalog(count->made.intake), &sender_pair(sender)->public),
 		};
+		message_connect(
+			&count->messages[i], (struct bytes){ connection, CONNECTION_BYTES });
 	}
 }
 

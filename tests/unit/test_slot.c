@@ -27,8 +27,8 @@ static void messages_of_a_connection_come_behind_each_other_in_order(void **stat
 
 			memset(ids[i], 0, size);
 			memcpy(ids[i] + size - sizeof(number), &number, sizeof(number));
-			messages[i].connection =
-				(struct bytes){ ids[i], number % 16 == 9 ? 0 : size };
+			message_connect(&messages[i],
+				(struct bytes){ ids[i], number % 16 == 9 ? 0 : size });
 			list[i] = &messages[i];
 		}
 		messages_group(list, count);
@@ -55,6 +55,28 @@ static void messages_of_a_connection_come_behind_each_other_in_order(void **stat
 						    messages[at].connection));
 			}
 		}
+	}
+}
+
+/* A peer chooses the name of its connection, and so its line too. */
+static void connections_of_one_line_stay_apart(void **state)
+{
+	static const uint8_t names[] = "ab";
+	struct intake_message messages[64];
+	const struct intake_message *list[ARRAY_SIZE(messages)];
+	struct slot slots[ARRAY_SIZE(messages)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
+		message_connect(&messages[i], (struct bytes){ &names[i % 2], 1 });
+		messages[i].line = 7;
+		list[i] = &messages[i];
+	}
+	messages_group(list, ARRAY_SIZE(messages));
+	slots_fill(slots, list, ARRAY_SIZE(messages));
+	for (size_t i = 1; i < ARRAY_SIZE(messages); i++) {
+		assert_ptr_equal(slots[i].message, &messages[i]);
+		assert_true(slots[i].connection != slots[i - 1].connection);
 	}
 }
 
@@ -196,6 +218,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_of_a_connection_come_behind_each_other_in_order),
+		cmocka_unit_test(connections_of_one_line_stay_apart),
 		TEST(a_connection_is_answered_in_one_message_with_receipts_that_verify),
 		TEST(receipts_in_short_are_those_of_a_repeat),
 		TEST(what_comes_again_in_the_same_commit_gets_its_receipt_whole),
