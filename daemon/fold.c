@@ -354,17 +354,9 @@ void totals_between(
 	ret->count = (uint16_t)form->field_count;
 	for (size_t i = 0; i < form->field_count; i++) {
 		bool summed = form->fields[i].over_units == AGGREGATION_SUM;
-		const struct figure *was = figure_at(old, i), *is = figure_at(own, i);
-		struct total before, after;
+		struct total before = figure_part(figure_at(old, i), summed);
+		struct total after = figure_part(figure_at(own, i), summed);
 
-		if (was->state == is->state) { /* mostly a number replaces a number */
-			ret->fields[i] = (struct total){
-				.sum = summed && is_number(is) ? is->number - was->number : 0
-			};
-			continue;
-		}
-		before = figure_part(was, summed);
-		after = figure_part(is, summed);
 		/* Two numbers of at most 62 bits: their difference cannot wrap; the counts may. */
 		ret->fields[i].sum = after.sum - before.sum;
 		ret->fields[i].numbers = after.numbers - before.numbers;

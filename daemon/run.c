@@ -7,7 +7,6 @@
 enum {
 	AT_ONCE_MESSAGES =
 		64,        /* are written without another thread: it would take longer to wake it */
-	FETCH_BYTES = 1024, /* of a message; a report with its signature has mostly fewer */
 	LOOK_BYTES = 4096, /* of messages taken between two looks at what else there is to do */
 };
 
@@ -145,14 +144,6 @@ static bool look(struct intake *intake)
 	return r == 0 && !intake->stale;
 }
 
-/* What the next message has, into the processor's cache: another thread has put it there. */
-static void fetch(const struct intake_message *message)
-{
-	for (size_t at = 0; at < message->body.size && at < FETCH_BYTES; at += 64) {
-		__builtin_prefetch(message->body.data + at);
-	}
-}
-
 /*
  * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
  * the run must start again; -errno.
@@ -167,9 +158,6 @@ static int take_all(struct intake *intake, struct run *run)
 
 		if (slot->refused) {
 			continue;
-		}
-		if (i + 1 < run->count) {
-			fetch(run->slots[i + 1].message);
 		}
 		bytes += slot->message->body.size;
 		if (bytes >= LOOK_BYTES) {

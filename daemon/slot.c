@@ -1,7 +1,6 @@
 /*
- * Messages by connection. The lines of connections are found again by a table of places, the next free one
- * from the line; the messages of one are chained. Numbers in it are one above the index, so that 0 is none. Two connections that
- * share a line, which a peer may choose its name for, are mixed: each is answered in more messages then, and nothing else.
+ * Messages by connection. Connections are found again by a table of places, the next free one
+ * from their lines; the messages of one are chained. Numbers in it are one above the index, so that 0 is none.
  */
 #include "daemon/outcome.h"
 
@@ -13,7 +12,6 @@ _Static_assert((PLACES & (PLACES - 1)) == 0, "a mask of it fits");
 _Static_assert(PLACES < UINT16_MAX, "a number fits");
 
 struct chain {
-	uint32_t line;
 	uint16_t first;
 	uint16_t last;
 };
@@ -34,7 +32,7 @@ void messages_group(const struct intake_message **messages, size_t count)
 {
 	const struct intake_message *before[LIMIT_BATCH_MESSAGES];
 	uint16_t places[PLACES], next[LIMIT_BATCH_MESSAGES] = { 0 };
-	struct chain chains[LIMIT_BATCH_MESSAGES];
+	struct chain chains[LIMIT_BATCH_MESSAGES] = { 0 };
 	uint32_t mask = 1, chain_count = 0;
 	size_t filled = 0;
 
@@ -44,24 +42,25 @@ void messages_group(const struct intake_message **messages, size_t count)
 	memset(places, 0, mask * sizeof(places[0]));
 	mask--;
 	for (size_t i = 0; i < count; i++) {
-		uint32_t line = messages[i]->line, place = line & mask;
-		bool is_of_one = messages[i]->connection.size > 0;
+		uint32_t place = messages[i]->line & mask;
 		uint16_t number = (uint16_t)(i + 1);
-		struct chain *chain = NULL;
 
-		for (; is_of_one && places[place] > 0; place = (place + 1) & mask) {
-			chain = &chains[places[place] - 1];
-			if (chain->line == line) {
-				break;
-			}
-		}
-		if (is_of_one && places[place] > 0) {
-			next[chain->last - 1] = number;
-			chain->last = number;
+		if (messages[i]->connection.size == 0) {
+			chains[chain_count++] = (struct chain){ number, number };
 			continue;
 		}
-		chains[chain_count++] = (struct chain){ line, number, number };
-		if (is_of_one) {
+		while (places[place] > 0 &&
+			!messages_are_of_one(
+				messages[chains[places[place] - 1].first - 1], messages[i])) {
+			place = (place + 1) & mask;
+		}
+		if (places[place] > 0) {
+			struct chain *chain = &chains[places[place] - 1];
+
+			next[chain->last - 1] = number;
+			chain->last = number;
+		} else {
+			chains[chain_count++] = (struct chain){ number, number };
 			places[place] = (uint16_t)chain_count;
 		}
 	}

@@ -73,7 +73,7 @@ static inline uint64_t bytes_short(struct bytes bytes)
 	return bytes.size == 0 ? 0 : at[0] | at[middle] << 8 * middle | at[last] << 8 * last;
 }
 
-/* For tables in memory: by words, the last of which may overlap the one before it. */
+/* For tables in memory, of which the lowest bits say most: by words, the last of which may overlap the one before it. */
 static inline uint32_t bytes_hash(struct bytes bytes)
 {
 	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
@@ -87,7 +87,7 @@ static inline uint32_t bytes_hash(struct bytes bytes)
 		}
 		hash ^= load64(bytes.data + bytes.size - 8);
 	}
-	return (uint32_t)(hash * odd >> 32);
+	return (uint32_t)__builtin_bswap64(hash * odd);
 }
 
 static inline struct bytes buffer_bytes(const struct buffer *buffer)

@@ -141,7 +141,7 @@ static int serve_commit(struct serving *serving, struct load *load)
 		serving->bodies[i] = buffer_of(buffer_bytes(&world->queue[i].body));
 		messages[i] = world->queue[i].message;
 		messages[i].body = buffer_bytes(&serving->bodies[i]);
-		messages[i].connection = bytes_of("one");
+		message_connect(&messages[i], bytes_of("one"));
 	}
 	world->answer_count = 0;
 	serving->run->shim.pause(false);

@@ -507,8 +507,8 @@ static inline int world_run(struct world *world)
 		messages[i] = world->queue[i].message;
 		messages[i].body = buffer_bytes(&world->queue[i].body);
 		if (world->connections_are_shared) {
-			message_connect(&messages[i],
-				(struct bytes){ &world->queue[i].connection, 1 });
+			message_connect(
+				&messages[i], (struct bytes){ &world->queue[i].connection, 1 });
 		}
 	}
 	world->answer_count = world->frame_count = 0;
