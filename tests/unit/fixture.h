@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -853,6 +854,22 @@ static inline bool world_own(
 	found = own_get(txn, &key, ret);
 	txn_abort(txn);
 	return found;
+}
+
+/* Changes a byte of the journal's file; the second time it is as it was. */
+static inline void journal_flip(const struct world *world, uint64_t at)
+{
+	char path[100];
+	uint8_t byte;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/baocao.journal", world->folder);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+	byte ^= 0x10;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+	close(fd);
 }
 
 static inline void world_verify(struct world *world, struct verify_result *ret)

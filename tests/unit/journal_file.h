@@ -6,8 +6,6 @@
 
 #include "tests/unit/fixture.h"
 
-#include <fcntl.h>
-
 #include "daemon/ledger.h"
 
 /* As they lie in the journal's file. */
@@ -102,28 +100,12 @@ static inline void journal_cut(const struct world *world, uint64_t seq, size_t o
 	assert_int_equal(truncate(path, (off_t)(record_at(&journal, seq) + offset)), 0);
 }
 
-/* Changes a byte of the journal's file. */
-static inline void damage_at(const struct world *world, size_t at)
-{
-	char path[128];
-	uint8_t byte;
-	int fd;
-
-	path_of(world, "baocao.journal", path);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
-	byte ^= 0x10;
-	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
-	close(fd);
-}
-
-/* The same in the record that begins with seq. */
+/* Changes a byte of the record that begins with seq. */
 static inline void damage(const struct world *world, uint64_t seq, size_t offset)
 {
 	CLEANUP(buffer_free) struct buffer journal = file_take(world, "baocao.journal");
 
-	damage_at(world, record_at(&journal, seq) + offset);
+	journal_flip(world, record_at(&journal, seq) + offset);
 }
 
 /* The process ends, and nothing is written any more; then it starts again. */

@@ -1,7 +1,6 @@
 /* Old records in chunks: what is read of them, what is left alone, and what is found where one is damaged. */
 #include "tests/unit/fixture.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
 
@@ -1057,21 +1056,6 @@ static struct freed part_of(struct world *world, uint64_t seq, uint64_t *ret_fir
 	return part;
 }
 
-static void byte_change(struct world *world, uint64_t place)
-{
-	char path[100];
-	uint8_t byte;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/baocao.journal", world->folder);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, &byte, 1, (off_t)place), 1);
-	byte ^= 0x40;
-	assert_int_equal(pwrite(fd, &byte, 1, (off_t)place), 1);
-	close(fd);
-}
-
 static void assert_not_freed(struct world *world, const struct freed *part)
 {
 	struct freed_list list = freed_of(world);
@@ -1092,7 +1076,7 @@ static void what_is_damaged_in_the_journal_stays_there(void **state)
 	char words[40];
 
 	(void)state;
-	byte_change(world, part.from + 24); /* its codec */
+	journal_flip(world, part.from + 24); /* its codec */
 	compress_all(world, always);
 	assert_true(rows_of(world).chunks >= 2);
 	assert_int_equal(rows_of(world).first_plain, bad);
@@ -1106,7 +1090,7 @@ static void what_is_damaged_in_the_journal_stays_there(void **state)
 	world_verify(world, &result);
 	snprintf(words, sizeof(words), "batch at %" PRIu64, bad);
 	assert_non_null(strstr(result.details[0], words));
-	byte_change(world, part.from + 24);
+	journal_flip(world, part.from + 24);
 	assert_verified(world);
 	world_free(world);
 }

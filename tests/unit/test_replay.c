@@ -283,11 +283,11 @@ static void a_last_record_with_a_damaged_byte_is_passed_over(void **state)
 		if (i >= RECORD_HEAD - 4 && i < RECORD_HEAD) {
 			continue; /* nothing lies there */
 		}
-		damage_at(world, at + i);
+		journal_flip(world, at + i);
 		world_open(world, STORE_BYTES, false);
 		assert_int_equal(intake_seq(world->intake), FIRST + 1);
 		world_close(world);
-		damage_at(world, at + i); /* mends it */
+		journal_flip(world, at + i); /* mends it */
 	}
 	world_open(world, STORE_BYTES, false);
 	assert_int_equal(intake_seq(world->intake), FIRST + 2);
