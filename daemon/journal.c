@@ -290,16 +290,9 @@ int journal_bytes(struct journal *journal, uint64_t place, size_t size, struct b
 
 static int list_add(struct list *list, struct journal_record record)
 {
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity ? 2 * list->capacity : 64;
-		struct journal_record *records =
-			realloc(list->records, capacity * sizeof(*records));
-
-		if (!records) {
-			return -ENOMEM;
-		}
-		list->records = records;
-		list->capacity = capacity;
+	if (!list_reserve(
+		    &list->records, &list->capacity, 64, list->count + 1, sizeof(*list->records))) {
+		return -ENOMEM;
 	}
 	list->records[list->count++] = record;
 	return 0;

@@ -59,22 +59,10 @@ void readings_reset(struct readings *readings)
 /* Room for so many more, behind the others. False where there is no memory. */
 static bool grow(struct room *room, size_t count, size_t size)
 {
-	size_t capacity = room->capacity > 0 ? room->capacity : 64;
-	void *list;
+	bool fits = list_reserve(&room->list, &room->capacity, 64, room->count + count, size);
 
-	while (capacity - room->count < count) {
-		capacity *= 2;
-	}
-	if (capacity > room->capacity) {
-		list = realloc(room->list, capacity * size);
-		if (!list) {
-			return false;
-		}
-		room->list = list;
-		room->capacity = capacity;
-	}
-	room->count += count;
-	return true;
+	room->count += fits ? count : 0;
+	return fits;
 }
 
 int readings_add(

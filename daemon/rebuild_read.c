@@ -16,6 +16,7 @@ enum {
 	AHEAD = 4,             /* entries whose beginnings are fetched ahead */
 	AHEAD_BYTES = 256,
 	SENDER_AT = 22, /* in a submission */
+	LIST_FIRST = 1024,
 };
 
 struct slices {
@@ -36,27 +37,6 @@ struct slices {
 	size_t used;
 	bool stop;
 };
-
-/* Room for count more elements; false where there is no memory. */
-static bool room_make(void *list, size_t *room, size_t wanted, size_t size)
-{
-	void **at = list;
-	size_t more = *room ? *room : 1024;
-	void *grown;
-
-	if (wanted <= *room) {
-		return true;
-	}
-	while (more < wanted) {
-		more *= 2;
-	}
-	grown = realloc(*at, more * size);
-	if (grown) {
-		*at = grown;
-		*room = more;
-	}
-	return grown != NULL;
-}
 
 static uint64_t word_at(const uint8_t *at)
 {
@@ -174,10 +154,10 @@ static const char *commit_pass(struct slice *slice, struct batch_view view, bool
 	const char *why = NULL;
 	struct raw_entry raw;
 
-	if (!room_make(&slice->entries, &slice->entry_room, entries + view.count,
+	if (!list_reserve(&slice->entries, &slice->entry_room, LIST_FIRST, entries + view.count,
 		    sizeof(*slice->entries)) ||
-		!room_make(&slice->commits, &slice->commit_room, slice->commit_count + 1,
-			sizeof(*slice->commits))) {
+		!list_reserve(&slice->commits, &slice->commit_room, LIST_FIRST,
+			slice->commit_count + 1, sizeof(*slice->commits))) {
 		slice->error = -ENOMEM;
 		return NULL;
 	}
@@ -195,7 +175,7 @@ static const char *commit_pass(struct slice *slice, struct batch_view view, bool
 			return NULL;
 		}
 		fetch_ahead(view.entries.data + AHEAD * (view.entries.data - before));
-		if (!room_make(&slice->reports, &slice->report_room,
+		if (!list_reserve(&slice->reports, &slice->report_room, LIST_FIRST,
 			    slice->report_count + raw.judgements.size, sizeof(*slice->reports))) {
 			slice->error = -ENOMEM;
 			return NULL;
@@ -230,7 +210,7 @@ static bool chunk_take(struct slice *slice, struct ledger_walk *walk)
 	if (!walk->records) {
 		return true;
 	}
-	if (!room_make(&slice->chunks, &slice->chunk_room, slice->chunk_count + 1,
+	if (!list_reserve(&slice->chunks, &slice->chunk_room, LIST_FIRST, slice->chunk_count + 1,
 		    sizeof(*slice->chunks))) {
 		return false;
 	}

@@ -36,6 +36,26 @@ static bool buffer_reserve(struct buffer *buffer, size_t more)
 	return true;
 }
 
+bool list_reserve(void *list, size_t *room, size_t first, size_t wanted, size_t size)
+{
+	size_t more = *room > 0 ? *room : first;
+	void **at = list;
+	void *grown;
+
+	if (wanted <= *room) {
+		return true;
+	}
+	while (more < wanted) {
+		more *= 2;
+	}
+	grown = realloc(*at, more * size);
+	if (grown) {
+		*at = grown;
+		*room = more;
+	}
+	return grown != NULL;
+}
+
 void buffer_append(struct buffer *buffer, const void *data, size_t size)
 {
 	if (size > 0 && buffer_reserve(buffer, size)) {

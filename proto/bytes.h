@@ -100,6 +100,9 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void buffer_free(struct buffer *buffer);
 
+/* Room in a list for the wanted number of elements; it has *room, and where that is 0, first at least. False without memory: it is as it was. */
+bool list_reserve(void *list, size_t *room, size_t first, size_t wanted, size_t size);
+
 static inline void freep(void *pointer)
 {
 	free(*(void **)pointer);
