@@ -9,15 +9,13 @@
  *
  * table meta, key "format": one little-endian u32, STORE_FORMAT. It is written with the store and read before anything else.
  */
-#include "daemon/store.h"
+#include "daemon/store_parts.h"
 
 #include "proto/instant.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -29,24 +27,6 @@ _Static_assert(
 
 enum {
 	FULL_BYTES = 1 << 20, /* a disk with less free than that is full */
-	STEP_SHARE = 8,       /* of the map: that much of the journal is reserved at a time */
-};
-
-struct store {
-	MDB_env *env;
-	MDB_dbi tables[TABLE_COUNT];
-	int lock;
-	struct journal *journal; /* NULL: not open */
-	struct txn *idle;        /* a reader that has ended: the next one goes on with its slot */
-	int holder;              /* another process that holds a snapshot; 0: none */
-	size_t held;             /* which snapshot */
-	uint64_t held_used;      /* bytes in use when it was seen first */
-	size_t map_bytes;
-	bool scratch;
-	bool disk_full;
-	int open_txns; /* of all threads */
-	char path[PATH_MAX];
-	char folder[PATH_MAX];
 };
 
 struct txn {
@@ -254,11 +234,6 @@ static void close_environment(struct store *store)
 	}
 }
 
-static size_t whole_pages(size_t bytes)
-{
-	return bytes - bytes % (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* Before LMDB maps the file: it would follow any number that is in it. */
 static int check_file(const char *path, char *why)
 {
@@ -311,64 +286,6 @@ int store_open(const struct store_options *options, struct store **ret)
 	*ret = store;
 	store = NULL;
 	return 0;
-}
-
-static struct bytes row_key(void)
-{
-	return bytes_of("journal");
-}
-
-bool journal_row_get(struct txn *txn, struct journal_row *ret)
-{
-	struct bytes value;
-
-	if (!txn_get(txn, TABLE_META, row_key(), &value) || value.size != sizeof(*ret)) {
-		return false;
-	}
-	memcpy(ret, value.data, sizeof(*ret));
-	return true;
-}
-
-void journal_row_put(struct txn *txn, struct journal_row row)
-{
-	txn_put(txn, TABLE_META, row_key(), (struct bytes){ (const uint8_t *)&row, sizeof(row) });
-}
-
-size_t journal_step(size_t map_bytes)
-{
-	size_t step = map_bytes / STEP_SHARE;
-
-	step = step < LIMIT_JOURNAL_STEP_MIN ? LIMIT_JOURNAL_STEP_MIN
-	       : step > LIMIT_JOURNAL_STEP   ? LIMIT_JOURNAL_STEP
-					     : step;
-	return whole_pages(step);
-}
-
-int store_open_journal(struct store *store)
-{
-	CLEANUP(txn_abortp) struct txn *txn = NULL;
-	struct journal *journal;
-	struct journal_row row;
-	int r;
-
-	if (store->journal) {
-		return 0;
-	}
-	r = txn_begin(store, false, &txn);
-	if (!txn || !journal_row_get(txn, &row)) {
-		return store_errno(r);
-	}
-	r = journal_open(
-		store->folder, row.salt, row.end, journal_step(store->map_bytes), &journal);
-	if (r == 0) { /* others may be reading the tables */
-		__atomic_store_n(&store->journal, journal, __ATOMIC_RELEASE);
-	}
-	return r;
-}
-
-struct journal *store_journal(const struct store *store)
-{
-	return __atomic_load_n(&store->journal, __ATOMIC_ACQUIRE);
 }
 
 int txn_journal(const struct txn *txn, uint64_t place, size_t size, struct bytes *ret)
@@ -534,36 +451,6 @@ uint64_t txn_free_bytes(struct txn *txn)
 	return pages * stat.ms_psize;
 }
 
-static uint64_t used_bytes(const struct store *store)
-{
-	uint64_t used, bytes;
-
-	store_usage(store, &used, &bytes);
-	return used;
-}
-
-struct oldest {
-	int pid; /* 0: no other process holds a snapshot */
-	size_t snapshot;
-};
-
-/* One line of mdb_reader_list: process, thread and snapshot, or "-" where it holds none. */
-static int take_reader(const char *line, void *data)
-{
-	struct oldest *oldest = data;
-	char *thread, *word, *end;
-	int pid = (int)strtol(line, &thread, 10);
-	size_t snapshot;
-
-	strtoull(thread, &word, 16);
-	snapshot = strtoull(word, &end, 10);
-	if (thread > line && word > thread && end > word && pid != getpid() &&
-		(oldest->pid == 0 || snapshot < oldest->snapshot)) {
-		*oldest = (struct oldest){ pid, snapshot };
-	}
-	return 0;
-}
-
 void store_write_back(struct store *store)
 {
 	mdb_filehandle_t fd;
@@ -571,25 +458,6 @@ void store_write_back(struct store *store)
 	if (mdb_env_get_fd(store->env, &fd) == 0) {
 		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}
-}
-
-int store_check_readers(struct store *store, uint64_t growth_bytes, int *ret_pid)
-{
-	struct oldest oldest = { 0 };
-	int dead;
-
-	mdb_reader_check(store->env, &dead);
-	mdb_reader_list(store->env, take_reader, &oldest);
-	if (oldest.pid != store->holder || oldest.snapshot != store->held) {
-		store->holder = oldest.pid;
-		store->held = oldest.snapshot;
-		store->held_used = used_bytes(store);
-	}
-	if (oldest.pid == 0 || used_bytes(store) - store->held_used <= growth_bytes) {
-		return 0;
-	}
-	*ret_pid = oldest.pid;
-	return STORE_E_HELD;
 }
 
 void txn_bound(struct txn *txn, int64_t ms, uint64_t growth_bytes)
