@@ -41,10 +41,11 @@ int form_field_from(const struct form *form, size_t first, struct bytes code)
 {
 	for (size_t i = 0, at = first; i < form->field_count; i++, at++) {
 		at = at < form->field_count ? at : 0;
-		const struct field *field = &form->fields[at];
+		const char *field = form->fields[at].code;
 
-		if (field->code_size == code.size &&
-			memcmp(field->code, code.data, code.size) == 0) {
+		/* Neither has a NUL in it, and a code is not empty. */
+		if (strncmp(field, (const char *)code.data, code.size) == 0 &&
+			field[code.size] == '\0') {
 			return (int)at;
 		}
 	}

@@ -48,7 +48,6 @@ struct source {
 
 struct field {
 	const char *code;
-	size_t code_size; /* bytes of it, without the NUL */
 	const char *label;
 	enum field_type type;
 	unsigned scale;
@@ -81,7 +80,6 @@ struct form {
 	struct source source;
 	const struct field *fields; /* in order of the file; cells keep this order */
 	size_t field_count;
-	bool has_extremes; /* is a field combined over units as the least or the greatest? */
 	size_t line;
 };
 

@@ -122,8 +122,6 @@ static void field_add(const struct row_reading *row, size_t index, const struct 
 		entry->field = *field;
 		*end = entry;
 		form->field_count++;
-		form->has_extremes |= field->over_units == AGGREGATION_MIN ||
-				      field->over_units == AGGREGATION_MAX;
 	}
 }
 
@@ -140,7 +138,6 @@ void read_field(const struct row_reading *row)
 		row_choice(row, FIELD_OVER_UNITS, aggregation_names, ARRAY_SIZE(aggregation_names));
 
 	field.code = row_code(row, FIELD_CODE);
-	field.code_size = strlen(field.code);
 	field.label = row_copy(row, FIELD_LABEL);
 	field.unit_of_measure = row_copy(row, FIELD_UNIT);
 	field.required = row_flag(row, FIELD_REQUIRED);

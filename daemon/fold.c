@@ -439,7 +439,7 @@ bool extremes_change(struct totals *totals, const struct form *form, const struc
 {
 	bool gone = false;
 
-	for (size_t i = 0; form->has_extremes && i < form->field_count; i++) {
+	for (size_t i = 0; i < form->field_count; i++) {
 		if (is_of_extremes(&form->fields[i])) {
 			gone |= extreme_change(&totals->fields[i], form->fields[i].over_units,
 				figure_at(old, i), figure_at(own, i));

@@ -60,10 +60,9 @@ struct intake_message {
 	int64_t request;
 	struct bytes body;       /* borrowed until it is answered */
 	struct bytes connection; /* what it is told by; borrowed as well; empty: one of its own */
-	uint32_t
-		line; /* a number for the connection, by message_connect; others may have the same */
-	struct catalog_key key; /* of the connection; a copy, the catalog may change */
-	void *peer;             /* the caller's, handed to reply */
+	uint32_t line;           /* of that, by message_connect; others may have the same */
+	struct catalog_key key;  /* of the connection; a copy, the catalog may change */
+	void *peer;              /* the caller's, handed to reply */
 };
 
 /* frame is one message to the peer; borrowed for the call. Of receipts it is the peer of the first answer in it. */
