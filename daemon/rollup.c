@@ -67,15 +67,9 @@ static struct rollup_row *row_of(struct rollup_table *table, uint32_t unit, size
 	if (at < table->count && table->rows[at].unit == unit) {
 		return &table->rows[at];
 	}
-	if (table->count == table->capacity) {
-		size_t capacity = table->capacity ? 2 * table->capacity : 128;
-		struct rollup_row *rows = realloc(table->rows, capacity * sizeof(*rows));
-
-		if (!rows) {
-			return NULL;
-		}
-		table->rows = rows;
-		table->capacity = capacity;
+	if (!list_reserve(
+		    &table->rows, &table->capacity, 128, table->count + 1, sizeof(*table->rows))) {
+		return NULL;
 	}
 	row = &table->rows[at];
 	memmove(row + 1, row, (table->count - at) * sizeof(*row));

@@ -8,15 +8,9 @@ int outcome_new(struct intake *intake, struct outcome **ret)
 {
 	struct run *run = intake->run;
 
-	if (run->outcome_count == run->outcome_capacity) {
-		size_t capacity = run->outcome_capacity ? 2 * run->outcome_capacity : 256;
-		struct outcome *outcomes = realloc(run->outcomes, capacity * sizeof(*outcomes));
-
-		if (!outcomes) {
-			return -ENOMEM;
-		}
-		run->outcomes = outcomes;
-		run->outcome_capacity = capacity;
+	if (!list_reserve(&run->outcomes, &run->outcome_capacity, 256, run->outcome_count + 1,
+		    sizeof(*run->outcomes))) {
+		return -ENOMEM;
 	}
 	*ret = &run->outcomes[run->outcome_count++];
 	**ret = (struct outcome){ 0 };
