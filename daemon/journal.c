@@ -59,8 +59,9 @@ struct journal {
 	int fd;
 	uint64_t salt;
 	size_t step;
-	uint64_t size; /* of the file, as far as anybody has seen */
-	uint64_t end;  /* of the records */
+	uint64_t size;   /* of the file, as far as anybody has seen */
+	uint64_t end;    /* of the records */
+	uint64_t let_go; /* what was written before it need not be in memory */
 	struct list older, newer;
 	size_t newer_bytes;
 	/* What was placed and is to be written. */
@@ -190,7 +191,7 @@ int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, s
 	}
 	path_of(folder, path);
 	journal->salt = salt;
-	journal->end = end;
+	journal->end = journal->let_go = end;
 	journal->step = step;
 	journal->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (journal->fd < 0) {
@@ -539,6 +540,16 @@ int journal_give_back(struct journal *journal, uint64_t from, uint64_t to)
 	}
 	r = allocate(journal->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first, last);
 	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+void journal_let_go(struct journal *journal, uint64_t to)
+{
+	if (to > journal->let_go + LIMIT_JOURNAL_CACHED) {
+		to -= LIMIT_JOURNAL_CACHED;
+		posix_fadvise(journal->fd, (off_t)journal->let_go, (off_t)(to - journal->let_go),
+			POSIX_FADV_DONTNEED);
+		journal->let_go = to;
+	}
 }
 
 void journal_turn(struct journal *journal)

@@ -6,7 +6,7 @@
  * durable. Records lie behind each other. The tables know where each lies up to some place, and a start reads what
  * lies behind that. Knows records as bytes; what follows what is the ledger's to say (replay.h). docs/storage.md has the format.
  *
- * journal_bytes may be called by any thread, journal_write and journal_give_back by one at a time, all else by the owner's.
+ * journal_bytes may be called by any thread, journal_write, journal_give_back and journal_let_go by one at a time, all else by the owner's.
  */
 #pragma once
 
@@ -85,6 +85,12 @@ uint64_t journal_around(uint64_t place, size_t size, uint64_t *ret_to);
  * file system has no room to note it; -errno.
  */
 int journal_give_back(struct journal *journal, uint64_t from, uint64_t to);
+
+/*
+ * The system need not keep in memory what was written before a place, but for the last LIMIT_JOURNAL_CACHED bytes: what is written next goes
+ * where that lay, and a journal that grows does not push out what others read. What is read again comes from the disk, and stays.
+ */
+void journal_let_go(struct journal *journal, uint64_t to);
 
 /* Newer records become the older ones; there must be none. */
 void journal_turn(struct journal *journal);

@@ -61,7 +61,9 @@ static int settle_job(void *data)
 	ledger_put_places(txn, records, count, intake->settling.end);
 	held_write(intake->held, HELD_FROZEN, txn);
 	refusals_put(intake->settling.refusals, txn);
-	return txn_commit(txn);
+	r = txn_commit(txn);
+	journal_let_go(intake->journal, intake->settling.end);
+	return r;
 }
 
 /* In the same thread, when it has nothing to write. */

@@ -34,7 +34,8 @@ enum {
 	CELLS = 347 * 12, /* units of the city and months */
 	CELL_FIELDS = SUPPLY_FIELDS,
 	ENGINE_MESSAGES = 1024,
-	ENGINE_ANSWER = 24, /* the envelope down to the request */
+	ENGINE_ANSWER = 24,       /* the envelope down to the request */
+	ENGINE_CACHED = 64 << 20, /* of the file that stays in memory, as the node leaves it */
 	LMDB_BATCH_MAX = 10000,
 	CHECKERS_MAX = 64,
 };
@@ -279,6 +280,7 @@ static int lmdb_run(char **argv)
 struct engine {
 	void *socket;
 	int log; /* -1: echo */
+	off_t written, let_go;
 	struct buffer pending;
 	zmq_msg_t ids[ENGINE_MESSAGES];
 	uint8_t answers[ENGINE_MESSAGES][ENGINE_ANSWER];
@@ -323,6 +325,11 @@ static int engine_flush(struct engine *engine)
 	}
 	if (done > 0 && fdatasync(engine->log) < 0) {
 		return -errno;
+	}
+	engine->written += (off_t)done;
+	if (engine->written - engine->let_go >= 2 * ENGINE_CACHED) {
+		posix_fadvise(engine->log, engine->let_go, ENGINE_CACHED, POSIX_FADV_DONTNEED);
+		engine->let_go += ENGINE_CACHED;
 	}
 	engine->pending.size = 0;
 	for (size_t i = 0; i < engine->count; i++) {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 
 #include "daemon/journal.h"
@@ -1432,6 +1433,70 @@ static void giving_back_that_is_interrupted_is_tried_again(void **state)
 	assert_int_equal(disk_bytes(box), before - 3L * PAGE);
 }
 
+/* Does the system have that part of the file in memory? */
+static bool is_in_memory(struct box *box, int mib)
+{
+	int fd = open(box->path, O_RDONLY | O_CLOEXEC);
+	void *map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, (off_t)mib << 20);
+	unsigned char there = 0;
+
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(mincore(map, PAGE, &there), 0);
+	munmap(map, PAGE);
+	close(fd);
+	return there & 1;
+}
+
+static bool is_all_in_memory(struct box *box)
+{
+	enum { TMPFS = 0x01021994 };
+	struct statfs status;
+
+	assert_int_equal(statfs(box->path, &status), 0);
+	return status.f_type == TMPFS;
+}
+
+/* A byte at each MiB up to the fourth. Pages may be kept and let go several at once, but not over as much as lies between them. */
+static void write_far(struct box *box)
+{
+	int fd = open(box->path, O_WRONLY | O_CLOEXEC);
+
+	for (off_t mib = 1; mib <= 4; mib++) {
+		assert_int_equal(pwrite(fd, "x", 1, mib << 20), 1);
+	}
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+}
+
+static void what_was_written_long_ago_need_not_be_in_memory(void **state)
+{
+	struct box *box = *state;
+
+	if (is_all_in_memory(box)) {
+		skip();
+	}
+	write_far(box);
+	journal_let_go(box->journal, LIMIT_JOURNAL_CACHED);
+	assert_true(is_in_memory(box, 1));
+	journal_let_go(box->journal, (2 << 20) + LIMIT_JOURNAL_CACHED);
+	assert_false(is_in_memory(box, 1));
+	assert_true(is_in_memory(box, 2));
+	journal_let_go(box->journal, (4 << 20) + LIMIT_JOURNAL_CACHED);
+	assert_false(is_in_memory(box, 2));
+	assert_false(is_in_memory(box, 3));
+	assert_true(is_in_memory(box, 4));
+}
+
+static void what_is_read_stays_in_memory(void **state)
+{
+	struct box *box = *state;
+
+	write_far(box);
+	assert_true(lies_at(box, 1 << 20, bytes_of("x")));
+	journal_let_go(box->journal, (4 << 20) + LIMIT_JOURNAL_CACHED);
+	assert_true(is_in_memory(box, 1));
+}
+
 static void space_that_is_reserved_is_not_used(void **state)
 {
 	struct box *box = *state;
@@ -1769,6 +1834,8 @@ int main(void)
 		TEST(a_file_that_can_have_no_holes_stays),
 		TEST(a_failure_to_give_back_is_told),
 		TEST(giving_back_that_is_interrupted_is_tried_again),
+		TEST(what_was_written_long_ago_need_not_be_in_memory),
+		TEST(what_is_read_stays_in_memory),
 		TEST(space_that_is_reserved_is_not_used),
 		TEST(what_records_take_is_used),
 		TEST(what_was_given_back_is_not_used),
