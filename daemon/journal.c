@@ -191,7 +191,8 @@ int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, s
 	}
 	path_of(folder, path);
 	journal->salt = salt;
-	journal->end = journal->let_go = end;
+	journal->end = end;
+	journal->let_go = end > LIMIT_JOURNAL_CACHED ? end - LIMIT_JOURNAL_CACHED : 0;
 	journal->step = step;
 	journal->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (journal->fd < 0) {
