@@ -378,6 +378,7 @@ static void run_closed(struct load *load)
 	}
 }
 
+/* What is due goes out with one write for each client, however late it is. */
 static void run_open(struct load *load, double rate)
 {
 	uint64_t begun = now_ns(), number = 0;
@@ -385,19 +386,20 @@ static void run_open(struct load *load, double rate)
 
 	while (now_ns() < load->until && !load->exhausted) {
 		uint64_t due = begun + (uint64_t)((double)number * step), now = now_ns();
+		uint64_t first = number;
+		bool sent = true;
 
-		while (due <= now && due < load->until) {
-			struct client *client = &load->clients[number % load->count];
-
-			bool sent = client_send(load, client, due);
+		while (sent && due <= now && due < load->until) {
+			sent = client_send(load, &load->clients[number % load->count], due);
+			number += sent;
+			due = begun + (uint64_t)((double)number * step);
+		}
+		for (uint64_t i = first; i < number + !sent && i < first + load->count; i++) {
+			struct client *client = &load->clients[i % load->count];
 
 			if (wire_flush(client->wire)) {
 				client_serve(load, client, false);
 			}
-			if (!sent) {
-				break;
-			}
-			due = begun + (uint64_t)((double)++number * step);
 		}
 		serve(load, due < load->until ? due : load->until, false);
 	}

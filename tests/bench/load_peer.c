@@ -187,22 +187,22 @@ static void run_closed(struct load *load)
 	}
 }
 
+/* What is due goes out with one write for each client, however late it is. */
 static void run_open(struct load *load, double rate)
 {
 	uint64_t begun = now_ns(), number = 0;
+	double step = 1e9 * (double)load->protocol->reports / rate;
 
-	rate /= (double)load->protocol->reports;
 	while (now_ns() < load->until) {
-		uint64_t due = begun + (uint64_t)((double)number * 1e9 / rate), now = now_ns();
+		uint64_t due = begun + (uint64_t)((double)number * step), now = now_ns();
+		uint64_t first = number;
 
-		while (due <= now && due < load->until) {
-			struct peer_client *client = &load->clients[number % load->count];
-
-			if (!client_send(load, client, due)) {
-				break;
-			}
-			client_flush(load, client);
-			due = begun + (uint64_t)((double)++number * 1e9 / rate);
+		while (due <= now && due < load->until &&
+			client_send(load, &load->clients[number % load->count], due)) {
+			due = begun + (uint64_t)((double)++number * step);
+		}
+		for (uint64_t i = first; i < number && i < first + load->count; i++) {
+			client_flush(load, &load->clients[i % load->count]);
 		}
 		serve(load, due < load->until ? due : load->until, false);
 	}
