@@ -378,18 +378,18 @@ static void run_closed(struct load *load)
 	}
 }
 
-/* What is due goes out with one write for each client, however late it is. */
+/* What is due goes out with one write for each client. */
 static void run_open(struct load *load, double rate)
 {
-	uint64_t begun = now_ns(), number = 0;
+	uint64_t begun = now_ns(), number = 0, next = begun;
 	double step = 1e9 / rate;
 
-	while (now_ns() < load->until && !load->exhausted) {
-		uint64_t due = begun + (uint64_t)((double)number * step), now = now_ns();
+	for (uint64_t now = begun; now < load->until && !load->exhausted; now = now_ns()) {
+		uint64_t due = begun + (uint64_t)((double)number * step);
 		uint64_t first = number;
 		bool sent = true;
 
-		while (sent && due <= now && due < load->until) {
+		while (sent && now >= next && due <= now && due < load->until) {
 			sent = client_send(load, &load->clients[number % load->count], due);
 			number += sent;
 			due = begun + (uint64_t)((double)number * step);
@@ -401,7 +401,10 @@ static void run_open(struct load *load, double rate)
 				client_serve(load, client, false);
 			}
 		}
-		serve(load, due < load->until ? due : load->until, false);
+		if (now >= next) {
+			next = open_next(now, due, step * (double)load->count);
+		}
+		serve(load, next < load->until ? next : load->until, false);
 	}
 }
 

@@ -14,6 +14,19 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+/*
+ * When an open loop sends again: as the next message is due, but once a millisecond where each client then has one and more to send. What
+ * is sent late counts as late; but the clients write less often, and leave the processors to what is measured.
+ *
+ * each_ns: between two messages of a client
+ */
+static inline uint64_t open_next(uint64_t now, uint64_t due, double each_ns)
+{
+	const uint64_t ms = 1000000;
+
+	return each_ns < (double)ms ? now + ms : due;
+}
+
 /* Of this process so far, the kernel's work for it included. */
 static inline double cpu_seconds(void)
 {

@@ -187,24 +187,27 @@ static void run_closed(struct load *load)
 	}
 }
 
-/* What is due goes out with one write for each client, however late it is. */
+/* What is due goes out with one write for each client. */
 static void run_open(struct load *load, double rate)
 {
-	uint64_t begun = now_ns(), number = 0;
+	uint64_t begun = now_ns(), number = 0, next = begun;
 	double step = 1e9 * (double)load->protocol->reports / rate;
 
-	while (now_ns() < load->until) {
-		uint64_t due = begun + (uint64_t)((double)number * step), now = now_ns();
+	for (uint64_t now = begun; now < load->until; now = now_ns()) {
+		uint64_t due = begun + (uint64_t)((double)number * step);
 		uint64_t first = number;
 
-		while (due <= now && due < load->until &&
+		while (now >= next && due <= now && due < load->until &&
 			client_send(load, &load->clients[number % load->count], due)) {
 			due = begun + (uint64_t)((double)++number * step);
 		}
 		for (uint64_t i = first; i < number && i < first + load->count; i++) {
 			client_flush(load, &load->clients[i % load->count]);
 		}
-		serve(load, due < load->until ? due : load->until, false);
+		if (now >= next) {
+			next = open_next(now, due, step * (double)load->count);
+		}
+		serve(load, next < load->until ? next : load->until, false);
 	}
 }
 
