@@ -152,6 +152,7 @@ class Group:
             answer = served.run(command)
             answer['share'] = watch.other_share()
             answer['stored'] = served.stored() - before if what in self.nodes else 0
+            answer['memory'] = served.memory()
             served.rest()
         except (Failed, OSError) as error:
             self.drop(what, error)
@@ -202,7 +203,7 @@ class Group:
                 self.add(what, 'written', answer['written'] / answer['reports'], 'bytes', answer, flush)
                 self.add(what, 'stored', answer['stored'] / answer['reports'], 'bytes', answer, flush)
             if what not in self.engines:
-                self.add(what, 'memory', served.memory() / 1e6, 'MB', answer, flush)
+                self.add(what, 'memory', answer['memory'] / 1e6, 'MB', answer, flush)
         if 'signed' in ceiling and 'CURVE echo' in ceiling:
             self.add_signature_ceiling(ceiling['CURVE echo'], flush)
         if {'R', 'plain', 'CURVE echo'} <= ceiling.keys():
