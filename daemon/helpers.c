@@ -1,5 +1,5 @@
 /*
- * Each thread takes the next thing that nobody has taken, so none waits for a slow one. What
+ * Each thread takes the next thing that nobody has taken, so none waits for a slow one, nor for one that does not get a processor. What
  * is read and written between helpers_run's beginning and end passes through the mutex, except the
  * number of the next one.
  */
@@ -22,7 +22,8 @@ struct helpers {
 	pthread_cond_t begun;
 	pthread_cond_t done;
 	unsigned run; /* counts the calls of helpers_run that need helpers */
-	size_t busy;  /* helpers that have not ended this run */
+	bool open; /* this one has things that nobody has taken: who wakes later is not waited for */
+	size_t busy; /* helpers that take part in it */
 	bool stopping;
 	pthread_t *threads;
 	size_t thread_count;
@@ -50,13 +51,14 @@ static void *help(void *data)
 
 	pthread_mutex_lock(&helpers->mutex);
 	for (;;) {
-		while (helpers->run == run && !helpers->stopping) {
+		while ((!helpers->open || helpers->run == run) && !helpers->stopping) {
 			pthread_cond_wait(&helpers->begun, &helpers->mutex);
 		}
 		if (helpers->stopping) {
 			break;
 		}
 		run = helpers->run;
+		helpers->busy++;
 		pthread_mutex_unlock(&helpers->mutex);
 		take_part(helpers, NULL);
 		pthread_mutex_lock(&helpers->mutex);
@@ -123,13 +125,14 @@ void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
 	if (helped) {
 		pthread_mutex_lock(&helpers->mutex);
 		helpers->run++;
-		helpers->busy = helpers->thread_count;
+		helpers->open = true;
 		pthread_cond_broadcast(&helpers->begun);
 		pthread_mutex_unlock(&helpers->mutex);
 	}
 	take_part(helpers, between);
 	if (helped) {
 		pthread_mutex_lock(&helpers->mutex);
+		helpers->open = false;
 		while (helpers->busy > 0) {
 			pthread_cond_wait(&helpers->done, &helpers->mutex);
 		}
