@@ -20,16 +20,17 @@ def value(what, row, sign, bar, aim=None, unit='ms', ceiling=None):
 
 def intake():
     deadline, spread = PLAIN.format('deadline'), PLAIN.format('spread')
-    log, spread_log = (f'yardstick {mix} R 64x16' for mix in ('deadline', 'spread'))
-    yield ratio('deadline, R', deadline, log, LEAST, 0.45, 0.85)
-    yield ratio('deadline, Redis Streams', deadline, REDIS.format('deadline'), LEAST, 1.3, 2.5, log)
+    log = 'yardstick deadline R 64x16'
+    full, spread_full = (f'yardstick {mix} processors full 64x16' for mix in ('deadline', 'spread'))
+    yield ratio('deadline, R', deadline, log, LEAST, 0.45, 0.85, full)
+    yield ratio('deadline, Redis Streams', deadline, REDIS.format('deadline'), LEAST, 1.3, 2.5, full)
     for peer, bar, aim in (('PostgreSQL copy and trigger', 8, 15), ('Redis function with rollups', 35, None),
                            ('NATS JetStream', 35, None), ('RabbitMQ quorum queue', 7, None)):
-        yield ratio(f'deadline, {peer}', deadline, f'peer deadline {peer} 64x16', LEAST, bar, aim, log)
-    yield ratio('spread, Redis Streams', spread, REDIS.format('spread'), LEAST, 0.7, 1.5, spread_log)
+        yield ratio(f'deadline, {peer}', deadline, f'peer deadline {peer} 64x16', LEAST, bar, aim, full)
+    yield ratio('spread, Redis Streams', spread, REDIS.format('spread'), LEAST, 0.7, 1.5, spread_full)
     yield ratio('spread, the best that keeps sums', spread, tuple(
         f'peer spread {peer} 64x16' for peer in ('Redis function with rollups', 'PostgreSQL copy and trigger',
-                                                 'PostgreSQL insert and trigger')), LEAST, 3, 5, spread_log)
+                                                 'PostgreSQL insert and trigger')), LEAST, 3, 5, spread_full)
     for mix in ('deadline', 'spread'):
         curve = f'intake {mix} curve 64x16'
         yield ratio(f'{mix}, CURVE: echo', curve, f'yardstick {mix} CURVE echo 64x16', LEAST, 0.9,

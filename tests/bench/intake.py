@@ -195,6 +195,8 @@ class Group:
                 continue
             ceiling[what] = rate
             cpu[what] = answer['server_cpu'] / answer['reports']
+            if what == 'plain':
+                processors = cpu[what] + answer['cpu_seconds'] / answer['reports']
             self.add(what, '', rate, '1/s', answer, flush)
             self.add(what, 'p99', answer['p99_us'] / 1000, 'ms', answer, flush)
             self.add(what, 'cpu', answer['server_cpu'] * each, 'us', answer, flush)
@@ -206,6 +208,8 @@ class Group:
                 self.add(what, 'memory', answer['memory'] / 1e6, 'MB', answer, flush)
         if 'signed' in ceiling and 'CURVE echo' in ceiling:
             self.add_signature_ceiling(ceiling['CURVE echo'], flush)
+        if 'plain' in ceiling:
+            self.add('processors full', '', os.cpu_count() / processors, '1/s', {'share': 0.0}, flush)
         if {'R', 'plain', 'CURVE echo'} <= ceiling.keys():
             self.add_folding_ceiling(ceiling['CURVE echo'], cpu['plain'] - cpu['R'], flush)
 
@@ -232,6 +236,7 @@ class Group:
                 self.results.show(self.name(what, detail))
         echo = self.name('CURVE echo')
         self.results.show(self.name('R'), *map(self.name, self.peers))
+        self.results.show(self.name('processors full'), self.name('R'), *map(self.name, self.peers))
         self.results.show(echo)
         for more in ('checking', 'folding'):
             self.results.show(self.name(f'CURVE echo and {more}'), echo)
