@@ -1,6 +1,6 @@
 /*
- * Each thread takes the next thing that nobody has taken, so none waits for a slow one, nor for one that does not get a processor. What
- * is read and written between helpers_run's beginning and end passes through the mutex, except the
+ * Each thread takes the next thing that nobody has taken, so none waits for a slow one, nor for one that has not
+ * begun. What is read and written between helpers_run's beginning and end passes through the mutex, except the
  * number of the next one.
  */
 #include "daemon/helpers.h"
@@ -22,7 +22,7 @@ struct helpers {
 	pthread_cond_t begun;
 	pthread_cond_t done;
 	unsigned run; /* counts the calls of helpers_run that need helpers */
-	bool open; /* this one has things that nobody has taken: who wakes later is not waited for */
+	bool open; /* this one may have things that nobody has taken: who wakes later has no part in it */
 	size_t busy; /* helpers that take part in it */
 	bool stopping;
 	pthread_t *threads;

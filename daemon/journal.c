@@ -28,6 +28,9 @@ enum {
 	VERSION = 2,
 	ALIGNMENT = 512,
 	PAGE_BYTES = 4096,
+	LET_GO_BYTES =
+		2
+		<< 20, /* at once, at multiples of it: the system may keep as many together, and lets go of none of them alone */
 	WINDOW_BYTES = 1 << 30,
 	WINDOWS =
 		4096, /* 4 TiB: 7 * 10^9 reports, or what an ext4 file has room for, divided by four */
@@ -180,6 +183,14 @@ static bool is_ours(const struct journal *journal)
 	       journal->end % ALIGNMENT == 0 && journal->end <= journal->size;
 }
 
+/* Where what is kept in memory begins, if as much was written. */
+static uint64_t kept_from(uint64_t end)
+{
+	return end > LIMIT_JOURNAL_CACHED
+		       ? (end - LIMIT_JOURNAL_CACHED) / LET_GO_BYTES * LET_GO_BYTES
+		       : 0;
+}
+
 int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, struct journal **ret)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
@@ -192,7 +203,7 @@ int journal_open(const char *folder, uint64_t salt, uint64_t end, size_t step, s
 	path_of(folder, path);
 	journal->salt = salt;
 	journal->end = end;
-	journal->let_go = end > LIMIT_JOURNAL_CACHED ? end - LIMIT_JOURNAL_CACHED : 0;
+	journal->let_go = kept_from(end);
 	journal->step = step;
 	journal->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (journal->fd < 0) {
@@ -545,11 +556,11 @@ int journal_give_back(struct journal *journal, uint64_t from, uint64_t to)
 
 void journal_let_go(struct journal *journal, uint64_t to)
 {
-	if (to > journal->let_go + LIMIT_JOURNAL_CACHED) {
-		to -= LIMIT_JOURNAL_CACHED;
-		posix_fadvise(journal->fd, (off_t)journal->let_go, (off_t)(to - journal->let_go),
-			POSIX_FADV_DONTNEED);
-		journal->let_go = to;
+	uint64_t from = journal->let_go, kept = kept_from(to);
+
+	if (kept > from) {
+		posix_fadvise(journal->fd, (off_t)from, (off_t)(kept - from), POSIX_FADV_DONTNEED);
+		journal->let_go = kept;
 	}
 }
 

@@ -87,8 +87,8 @@ uint64_t journal_around(uint64_t place, size_t size, uint64_t *ret_to);
 int journal_give_back(struct journal *journal, uint64_t from, uint64_t to);
 
 /*
- * The system need not keep in memory what was written before a place, but for the last LIMIT_JOURNAL_CACHED bytes: what is written next goes
- * where that lay, and a journal that grows does not push out what others read. What is read again comes from the disk, and stays.
+ * The system need not keep in memory what was written before a place, but for the last LIMIT_JOURNAL_CACHED bytes and up to 2 MiB more: what is written next
+ * takes the memory that it had, and a journal that grows does not push out what others read. What is read again comes from the disk, and may stay.
  */
 void journal_let_go(struct journal *journal, uint64_t to);
 

@@ -62,7 +62,9 @@ static int settle_job(void *data)
 	held_write(intake->held, HELD_FROZEN, txn);
 	refusals_put(intake->settling.refusals, txn);
 	r = txn_commit(txn);
-	journal_let_go(intake->journal, intake->settling.end);
+	if (r == 0) {
+		journal_let_go(intake->journal, intake->settling.end);
+	}
 	return r;
 }
 

@@ -62,7 +62,7 @@ enum {
 	LIMIT_HELD_BYTES     = 32 << 20, /* memory for them, the same */
 	LIMIT_JOURNAL_STEP   = 32 << 20, /* of the journal, reserved at a time; else an eighth of map_size */
 	LIMIT_JOURNAL_STEP_MIN = 64 << 10, /* but that at least */
-	LIMIT_JOURNAL_CACHED = 64 << 20, /* of the journal that the system is left to keep in memory: the newest */
+	LIMIT_JOURNAL_CACHED = 64 << 20, /* bytes of the journal, its newest, that are left in memory */
 	LIMIT_CHUNK_BYTES    = 1 << 17,  /* of old records, from which on a chunk of them is full */
 	LIMIT_CHUNK_BYTES_MAX = 4 << 20, /* with the last record in it */
 	LIMIT_COMPRESS_BYTES = 4 << 20,  /* of old records, after which a commit compresses no more; one in a second */

@@ -1,5 +1,5 @@
 """What the figures of a run are held against. A bar is the least that is accepted, an aim is what this is for; ceiling: the row
-of something that does less, or of the machine alone, held against the same."""
+of something that does less, of the machine alone, or of the same work if no processor ever waited, held against the same."""
 import collections
 
 Bar = collections.namedtuple('Bar', 'what row against sign bar aim unit ceiling ceiling_against')

@@ -389,7 +389,8 @@ static void run_open(struct load *load, double rate)
 		uint64_t first = number;
 		bool sent = true;
 
-		while (sent && now >= next && due <= now && due < load->until) {
+		while (sent && now >= next && due <= now && due < load->until &&
+			number - first < OPEN_AT_ONCE * load->count) {
 			sent = client_send(load, &load->clients[number % load->count], due);
 			number += sent;
 			due = begun + (uint64_t)((double)number * step);
@@ -401,7 +402,7 @@ static void run_open(struct load *load, double rate)
 				client_serve(load, client, false);
 			}
 		}
-		if (now >= next) {
+		if (now >= next && number - first < OPEN_AT_ONCE * load->count) {
 			next = open_next(now, due, step * (double)load->count);
 		}
 		serve(load, next < load->until ? next : load->until, false);

@@ -14,9 +14,14 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+enum {
+	OPEN_AT_ONCE =
+		4, /* messages of each client that an open loop makes before it writes the first */
+};
+
 /*
- * When an open loop sends again: as the next message is due, but once a millisecond where each client then has one and more to send. What
- * is sent late counts as late; but the clients write less often, and leave the processors to what is measured.
+ * When an open loop sends again: when the next message is due, but once a millisecond where each client has more than one to send
+ * in that time. What is sent late counts as late; but the clients write less often, and leave the processors to what is measured.
  *
  * each_ns: between two messages of a client
  */

@@ -196,7 +196,7 @@ class Group:
             ceiling[what] = rate
             cpu[what] = answer['server_cpu'] / answer['reports']
             if what == 'plain':
-                processors = cpu[what] + answer['cpu_seconds'] / answer['reports']
+                plain = answer
             self.add(what, '', rate, '1/s', answer, flush)
             self.add(what, 'p99', answer['p99_us'] / 1000, 'ms', answer, flush)
             self.add(what, 'cpu', answer['server_cpu'] * each, 'us', answer, flush)
@@ -209,7 +209,8 @@ class Group:
         if 'signed' in ceiling and 'CURVE echo' in ceiling:
             self.add_signature_ceiling(ceiling['CURVE echo'], flush)
         if 'plain' in ceiling:
-            self.add('processors full', '', os.cpu_count() / processors, '1/s', {'share': 0.0}, flush)
+            cpu_seconds = plain['server_cpu'] + plain['cpu_seconds']
+            self.add('processors full', '', os.cpu_count() * plain['reports'] / cpu_seconds, '1/s', plain, flush)
         if {'R', 'plain', 'CURVE echo'} <= ceiling.keys():
             self.add_folding_ceiling(ceiling['CURVE echo'], cpu['plain'] - cpu['R'], flush)
 

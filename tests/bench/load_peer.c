@@ -4,7 +4,7 @@
  * of them pays for a library. Commands and answers are those of `load`: connect, closed, open.
  *
  *	load_peer redis | redis-function | nats | postgres | copy | rabbit --port N --clients N
- *	          --in-flight N --mix deadline|spread
+ *	          --in-flight N --mix deadline|spread --life N
  */
 #include "tests/bench/load_peer.h"
 
@@ -38,6 +38,7 @@ struct load {
 	int port;
 	size_t count, in_flight;
 	enum supply_mix mix;
+	uint32_t life; /* of the clients: each sends other reports */
 	int epoll;
 	struct units *units;
 	struct peer_client *clients;
@@ -198,13 +199,14 @@ static void run_open(struct load *load, double rate)
 		uint64_t first = number;
 
 		while (now >= next && due <= now && due < load->until &&
+			number - first < OPEN_AT_ONCE * load->count &&
 			client_send(load, &load->clients[number % load->count], due)) {
 			due = begun + (uint64_t)((double)++number * step);
 		}
 		for (uint64_t i = first; i < number && i < first + load->count; i++) {
 			client_flush(load, &load->clients[i % load->count]);
 		}
-		if (now >= next) {
+		if (now >= next && number - first < OPEN_AT_ONCE * load->count) {
 			next = open_next(now, due, step * (double)load->count);
 		}
 		serve(load, next < load->until ? next : load->until, false);
@@ -277,7 +279,7 @@ static int client_open(struct load *load, struct peer_client *client, size_t ind
 		.sin_port = htons((uint16_t)load->port) };
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
 	int yes = 1;
-	int r = sender_new(load->units, load->mix, index, load->count, 0, &client->sender);
+	int r = sender_new(load->units, load->mix, index, load->count, load->life, &client->sender);
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	client->index = index;
@@ -335,6 +337,7 @@ static bool options_read(struct load *load, int argc, char **argv)
 		{ "clients", required_argument, NULL, 'c' },
 		{ "in-flight", required_argument, NULL, 'i' },
 		{ "mix", required_argument, NULL, 'm' },
+		{ "life", required_argument, NULL, 'l' },
 		{ 0 },
 	};
 	int option;
@@ -353,6 +356,9 @@ static bool options_read(struct load *load, int argc, char **argv)
 		case 'm':
 			load->mix = strcmp(optarg, "spread") == 0 ? SUPPLY_SPREAD : SUPPLY_DEADLINE;
 			break;
+		case 'l':
+			load->life = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
 		default:
 			return false;
 		}
@@ -369,7 +375,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (!options_read(&load, argc, argv)) {
-		fputs("usage: load_peer SERVER --port N --clients N --in-flight N [--mix MIX]\n",
+		fputs("usage: load_peer SERVER --port N --clients N --in-flight N [--mix MIX] [--life N]\n",
 			stderr);
 		return EX_USAGE;
 	}

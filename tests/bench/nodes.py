@@ -8,9 +8,8 @@ import tempfile
 from machine import (Failed, Load, Process, bytes_written, cpu_seconds, free_port,
                      memory, run_json, run_text)
 
-# What of a node is left out, and how large a store its rows fill at most. Signatures are checked only where they are made, and other threads
-# than the loop's read messages only for that: without it a message is read before another thread is awake. Two bundles of each
-# client in flight are more than a commit takes.
+# What of a node is left out, and how large a store its rows fill at most. Signatures are checked only where they are made; without them other
+# threads, which read messages with the loop, would cost more than they read. Two bundles of each client in flight are more than a commit takes.
 UNCHECKED = 'check_threads = 0\n'
 MODES = {
     'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': [], 'map': 6 << 30,

@@ -24,7 +24,7 @@ def verdicts(run):
     """What is wanted against what was measured."""
     yield '### What is wanted\n'
     yield ('`bar`: the least that is accepted is reached; `aim`: more than that, what this is for. `ceiling`: the same figure of '
-           'something that does less, in the same run: of R, of an echo, of processors that do nothing else, or computed from those.\n')
+           'something that does less, in the same run (R, an echo), of the same work if no processor ever waited, or computed from those.\n')
     yield '| what | bar | aim | figure | ceiling | unit | reached |'
     yield '|---|---|---|---|---|---|---|'
     for title, group in bars.GROUPS.items():

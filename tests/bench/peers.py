@@ -82,7 +82,7 @@ class Peer(Served):
 
     def load_command(self):
         return [self.programs.path('load_peer'), self.protocol, '--port', self.port, '--clients',
-                self.clients, '--in-flight', self.in_flight, '--mix', self.mix]
+                self.clients, '--in-flight', self.in_flight, '--mix', self.mix, '--life', self.life]
 
     def start(self):
         if not shutil.which(str(self.program)):
@@ -197,8 +197,8 @@ class Postgres(Peer):
             'max_wal_size=8GB', '-c', 'wal_buffers=16MB')
 
     def rest(self):
-        """Without the process that it has for each connection: what they share counts for each of them where the system walks through
-        memory, and others wait for that."""
+        """Without the process that it has for each connection: where the kernel walks through memory it comes to what they
+        share once for each, and other servers wait meanwhile."""
         self.disconnect()
         deadline = time.monotonic() + WAIT
         while self.sql("select count(*) from pg_stat_activity where backend_type = 'client backend'").strip() != '1':

@@ -36,6 +36,7 @@ enum {
 	ENGINE_MESSAGES = 1024,
 	ENGINE_ANSWER = 24,       /* the envelope down to the request */
 	ENGINE_CACHED = 64 << 20, /* of the file that stays in memory, as the node leaves it */
+	LET_GO = 2 << 20,         /* at once */
 	LMDB_BATCH_MAX = 10000,
 	CHECKERS_MAX = 64,
 };
@@ -327,9 +328,9 @@ static int engine_flush(struct engine *engine)
 		return -errno;
 	}
 	engine->written += (off_t)done;
-	if (engine->written - engine->let_go >= 2 * ENGINE_CACHED) {
-		posix_fadvise(engine->log, engine->let_go, ENGINE_CACHED, POSIX_FADV_DONTNEED);
-		engine->let_go += ENGINE_CACHED;
+	if (engine->written - engine->let_go >= ENGINE_CACHED + LET_GO) {
+		posix_fadvise(engine->log, engine->let_go, LET_GO, POSIX_FADV_DONTNEED);
+		engine->let_go += LET_GO;
 	}
 	engine->pending.size = 0;
 	for (size_t i = 0; i < engine->count; i++) {

@@ -52,6 +52,7 @@ static struct {
 	enum lack lack;
 	size_t settles; /* that were begun in the background */
 	size_t write_backs;
+	uint64_t let_go; /* the place that was told last */
 	bool land_fails; /* once: there is no memory for what has landed */
 } played;
 
@@ -73,6 +74,8 @@ int __real_worker_end(struct worker *worker);
 int __wrap_worker_end(struct worker *worker);
 void __real_store_write_back(struct store *store);
 void __wrap_store_write_back(struct store *store);
+void __real_journal_let_go(struct journal *journal, uint64_t to);
+void __wrap_journal_let_go(struct journal *journal, uint64_t to);
 bool __real_held_land(struct held *held);
 bool __wrap_held_land(struct held *held);
 
@@ -181,6 +184,12 @@ void __wrap_store_write_back(struct store *store)
 {
 	played.write_backs++;
 	__real_store_write_back(store);
+}
+
+void __wrap_journal_let_go(struct journal *journal, uint64_t to)
+{
+	played.let_go = to;
+	__real_journal_let_go(journal, to);
 }
 
 bool __wrap_held_land(struct held *held)

@@ -1,5 +1,7 @@
 #include "tests/unit/fixture.h"
 
+#include <pthread.h>
+
 #include "daemon/helpers.h"
 
 enum {
@@ -53,6 +55,28 @@ static void each_thing_is_worked_on_once(void **state)
 	work_all(3, 20);
 }
 
+static void wait_for_another(void *data, size_t at)
+{
+	(void)at;
+	pthread_barrier_wait(data);
+}
+
+/* Each thing waits for the other to be worked on: one thread alone would never end. */
+static void a_helper_takes_part(void **state)
+{
+	pthread_barrier_t barrier;
+	struct helpers *helpers;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+	assert_int_equal(helpers_new(1, &helpers), 0);
+	for (int run = 0; run < 20; run++) {
+		helpers_run(helpers, 2, wait_for_another, NULL, &barrier);
+	}
+	helpers_free(helpers);
+	pthread_barrier_destroy(&barrier);
+}
+
 static void one_thing_or_none_needs_no_help(void **state)
 {
 	struct work work = { 0 };
@@ -72,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_thing_is_worked_on_once),
+		cmocka_unit_test(a_helper_takes_part),
 		cmocka_unit_test(one_thing_or_none_needs_no_help),
 	};
 

@@ -50,6 +50,37 @@ static void what_is_written_in_the_background_is_sent_on_its_way_by_each_run(voi
 	assert_int_equal(played.write_backs, 3);
 }
 
+/* A settle in the background that has come to such an end. */
+static void settle_played(struct scene *scene, int outcome)
+{
+	played.settle_outcome = outcome;
+	take(scene, WARD_101, 1, first_report());
+	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
+	wait_for_wake(scene);
+}
+
+/* What the tables have is not needed in memory any more. */
+static void what_the_tables_name_is_let_go(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_held(scene);
+	take(scene, WARD_102, 1, report_n("2022-05", 102, 1, 1));
+	assert_int_equal(played.let_go, 0);
+	sem_post(&played.settle.open);
+	wait_for_wake(scene);
+	assert_true(played.let_go > JOURNAL_BEGIN);
+	assert_true(played.let_go < journal_end(store_journal(scene->world->store)));
+}
+
+static void what_the_tables_have_no_room_for_is_not_let_go(void **state)
+{
+	struct scene *scene = *state;
+
+	settle_played(scene, STORE_E_FULL);
+	assert_int_equal(played.let_go, 0);
+}
+
 static void a_run_under_way_lands_before_tables_are_written(void **state)
 {
 	struct scene *scene = *state;
@@ -187,15 +218,6 @@ static void a_stop_waits_for_all_that_is_under_way(void **state)
 	assert_int_equal(scene->second->done, 1);
 	assert_int_equal(world_sum(scene->world, "2022-05", 1, FIELD_N), 7);
 	assert_verified(scene->world);
-}
-
-/* A settle in the background that has come to such an end. */
-static void settle_played(struct scene *scene, int outcome)
-{
-	played.settle_outcome = outcome;
-	take(scene, WARD_101, 1, first_report());
-	assert_int_equal(intake_settle_begin(scene->world->intake), 0);
-	wait_for_wake(scene);
 }
 
 static void a_settle_that_finds_no_room_is_told_by_a_poll(void **state)
@@ -763,6 +785,8 @@ int main(void)
 		TEST(tables_are_written_in_the_background),
 		TEST(who_writes_the_tables_gives_way_and_who_writes_the_journal_does_not),
 		TEST(what_is_written_in_the_background_is_sent_on_its_way_by_each_run),
+		TEST(what_the_tables_name_is_let_go),
+		TEST(what_the_tables_have_no_room_for_is_not_let_go),
 		TEST(a_run_under_way_lands_before_tables_are_written),
 		TEST(a_poll_after_the_eventfd_ends_a_settle),
 		TEST(a_poll_leaves_a_settle_that_has_not_ended),
