@@ -69,6 +69,7 @@ static void what_the_tables_name_is_let_go(void **state)
 	assert_int_equal(played.let_go, 0);
 	sem_post(&played.settle.open);
 	wait_for_wake(scene);
+	assert_int_equal(intake_poll(scene->world->intake), 0);
 	assert_true(played.let_go > JOURNAL_BEGIN);
 	assert_true(played.let_go < journal_end(store_journal(scene->world->store)));
 }
