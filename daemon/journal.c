@@ -30,7 +30,7 @@ enum {
 	PAGE_BYTES = 4096,
 	LET_GO_BYTES =
 		2
-		<< 20, /* at once, at multiples of it: the system may keep as many together, and lets go of none of them alone */
+		<< 20, /* at once: the system may keep as many together, and lets go of all or none */
 	WINDOW_BYTES = 1 << 30,
 	WINDOWS =
 		4096, /* 4 TiB: 7 * 10^9 reports, or what an ext4 file has room for, divided by four */

@@ -15,8 +15,7 @@ static inline uint64_t now_ns(void)
 }
 
 enum {
-	OPEN_AT_ONCE =
-		4, /* messages of each client that an open loop makes before it writes the first */
+	OPEN_AT_ONCE = 4, /* messages of a client that an open loop makes before it writes one */
 };
 
 /*
