@@ -28,9 +28,7 @@ enum {
 	VERSION = 2,
 	ALIGNMENT = 512,
 	PAGE_BYTES = 4096,
-	LET_GO_BYTES =
-		2
-		<< 20, /* at once: the system may keep as many together, and lets go of all or none */
+	LET_GO_BYTES = 2 << 20, /* at once: as much as the system may keep or let go as one */
 	WINDOW_BYTES = 1 << 30,
 	WINDOWS =
 		4096, /* 4 TiB: 7 * 10^9 reports, or what an ext4 file has room for, divided by four */
