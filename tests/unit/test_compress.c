@@ -1,5 +1,6 @@
 /* Old records in chunks: what is read of them, what is left alone, and what is found where one is damaged. */
 #include "tests/unit/fixture.h"
+#include "tests/unit/skipped.h"
 
 #include <inttypes.h>
 #include <sys/mman.h>
@@ -570,7 +571,7 @@ static void what_cannot_be_read_is_passed_over(void **state)
 	(void)state;
 	if (madvise(page, sizeof(page), MADV_POPULATE_READ) < 0) {
 		world_free(world);
-		skip(); /* the kernel does not tell */
+		SKIP("the kernel does not tell of a page that cannot be read");
 	}
 	bad = commit_long(world);
 	fill(world, COMMITS / 2, &next);
@@ -1105,7 +1106,7 @@ static void what_cannot_be_read_in_the_journal_stays_there(void **state)
 	(void)state;
 	if (madvise(page, sizeof(page), MADV_POPULATE_READ) < 0) {
 		world_free(world);
-		skip(); /* the kernel does not tell */
+		SKIP("the kernel does not tell of a page that cannot be read");
 	}
 	bad = commit_long(world);
 	fill(world, COMMITS / 2, &next);

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "tests/unit/skipped.h"
+
 /* A plan of one form that any test can vary; %s is what follows the tables. */
 #define PLAN_HEAD                                                               \
 	"# plan\ncode,title,from,to,document\np,Plan,2022-01-01,2023-01-01,D\n" \
@@ -524,7 +526,7 @@ static void quotes_stand_at_the_lines_that_are_cited(void **state)
 
 	(void)state;
 	if (access(DOCUMENTS, R_OK) < 0) {
-		skip(); /* before anything is allocated: it does not return */
+		SKIP("the documents are not beside the source"); /* before anything is allocated: it does not return */
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(shipped_plans); i++) {
 		CLEANUP(plan_freep) struct plan *plan = shipped(shipped_plans[i].path);

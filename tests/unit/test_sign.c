@@ -1,4 +1,5 @@
 #include "tests/unit/fixture.h"
+#include "tests/unit/skipped.h"
 
 #include <sodium.h>
 
@@ -123,7 +124,7 @@ static void a_file_of_another_user_is_no_secret(void **state)
 	char path[128];
 
 	if (geteuid() != 0) {
-		skip(); /* only root can give a file away */
+		SKIP("only root can give a file away");
 	}
 	snprintf(path, sizeof(path), "%s/foreign", (char *)*state);
 	assert_int_equal(key_pair_write(path, &pair), 0);
