@@ -1,4 +1,4 @@
-/* clock.h - how long something took, and how much of the processor. */
+/* clock.h - how long something took, how much of the processor, and when an open loop sends again. */
 #pragma once
 
 #include <stdint.h>

@@ -196,7 +196,8 @@ class Group:
             ceiling[what] = rate
             cpu[what] = answer['server_cpu'] / answer['reports']
             if what == 'plain':
-                plain = answer
+                both = answer['server_cpu'] + answer['cpu_seconds']
+                self.add('processors full', '', os.cpu_count() * answer['reports'] / both, '1/s', answer, flush)
             self.add(what, '', rate, '1/s', answer, flush)
             self.add(what, 'p99', answer['p99_us'] / 1000, 'ms', answer, flush)
             self.add(what, 'cpu', answer['server_cpu'] * each, 'us', answer, flush)
@@ -208,9 +209,6 @@ class Group:
                 self.add(what, 'memory', answer['memory'] / 1e6, 'MB', answer, flush)
         if 'signed' in ceiling and 'CURVE echo' in ceiling:
             self.add_signature_ceiling(ceiling['CURVE echo'], flush)
-        if 'plain' in ceiling:
-            cpu_seconds = plain['server_cpu'] + plain['cpu_seconds']
-            self.add('processors full', '', os.cpu_count() * plain['reports'] / cpu_seconds, '1/s', plain, flush)
         if {'R', 'plain', 'CURVE echo'} <= ceiling.keys():
             self.add_folding_ceiling(ceiling['CURVE echo'], cpu['plain'] - cpu['R'], flush)
 

@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "proto/limits.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/latency.h"
 #include "tests/bench/supply.h"
@@ -34,9 +35,9 @@ enum {
 	CELLS = 347 * 12, /* units of the city and months */
 	CELL_FIELDS = SUPPLY_FIELDS,
 	ENGINE_MESSAGES = 1024,
-	ENGINE_ANSWER = 24,       /* the envelope down to the request */
-	ENGINE_CACHED = 64 << 20, /* of the file that stays in memory, as the node leaves it */
-	LET_GO = 2 << 20,         /* at once */
+	ENGINE_ANSWER = 24, /* the envelope down to the request */
+	ENGINE_LET_GO =
+		2 << 20, /* of the file at once, but for what the node leaves of its journal */
 	LMDB_BATCH_MAX = 10000,
 	CHECKERS_MAX = 64,
 };
@@ -328,9 +329,9 @@ static int engine_flush(struct engine *engine)
 		return -errno;
 	}
 	engine->written += (off_t)done;
-	if (engine->written - engine->let_go >= ENGINE_CACHED + LET_GO) {
-		posix_fadvise(engine->log, engine->let_go, LET_GO, POSIX_FADV_DONTNEED);
-		engine->let_go += LET_GO;
+	if (engine->written - engine->let_go >= LIMIT_JOURNAL_CACHED + ENGINE_LET_GO) {
+		posix_fadvise(engine->log, engine->let_go, ENGINE_LET_GO, POSIX_FADV_DONTNEED);
+		engine->let_go += ENGINE_LET_GO;
 	}
 	engine->pending.size = 0;
 	for (size_t i = 0; i < engine->count; i++) {
