@@ -42,6 +42,7 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_STORE_ERROR] = { "store-error", "27e8f7a03fed4762ba4346abe13c1c04", LOG_CRIT },
 	[EVENT_STORE_FULL] = { "store-full", "06fae1d272374be98613012cbca0a401", LOG_CRIT },
 	[EVENT_STORE_ROOM] = { "store-room", "9f07d5e47bba4ab3b2bf17611005ad62", LOG_NOTICE },
+	[EVENT_JOURNAL_FULL] = { "journal-full", "1b58d6c0a5f34e0f9d3c7e4a86b2f917", LOG_WARNING },
 	[EVENT_RELOADED] = { "reloaded", "8b8e8bc8ec6844369e1471ec0747b40a", LOG_NOTICE },
 	[EVENT_RELOAD_REFUSED] = { "reload-refused", "c76392a226534fdca44d88ed34779a33", LOG_WARNING },
 	[EVENT_VERIFIED] = { "verified", "ba85678029074f5298380f334ed03b5b", LOG_NOTICE },

@@ -30,6 +30,7 @@ enum log_event {
 	EVENT_STORE_ERROR,         /* the store cannot be written; the node stops: ERRNO */
 	EVENT_STORE_FULL,          /* the store has no room: MAP_BYTES, FOLDER */
 	EVENT_STORE_ROOM,          /* it has room again: MAP_BYTES */
+	EVENT_JOURNAL_FULL,        /* reports go to the tables: MAP_BYTES, FOLDER */
 	EVENT_RELOADED,            /* a setting was taken over: SETTING */
 	EVENT_RELOAD_REFUSED,      /* a setting, or the whole file, was not: SETTING */
 	EVENT_VERIFIED,            /* a recount found the state equal: ENTRIES, CELLS */

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "daemon/log.h"
+
 enum {
 	AT_ONCE_MESSAGES =
 		64,        /* are written without another thread: it would take longer to wake it */
@@ -112,6 +114,22 @@ static size_t record_bytes(const struct intake_message *const *messages, size_t 
 		entries < LIMIT_BATCH_ENTRIES ? entries : LIMIT_BATCH_ENTRIES, bytes);
 }
 
+/* Has the journal room for a record? That it has none is told once, until it has. */
+static bool has_room(struct intake *intake, size_t bytes)
+{
+	uint64_t map_bytes = store_map_bytes(intake->store);
+	bool room = journal_has_room(intake->journal, bytes, map_bytes);
+
+	if (!room && !intake->journal_full) {
+		log_event(EVENT_JOURNAL_FULL,
+			LOG_FIELDS(LOG_NUMBER("MAP_BYTES", (int64_t)map_bytes),
+				LOG_TEXT("FOLDER", store_folder(intake->store))),
+			"baocao.journal has no room for more reports: they go to baocao.mdb");
+	}
+	intake->journal_full = !room;
+	return room;
+}
+
 /* May the run go to the journal? Has the tables written where that is due. */
 static bool goes_to_journal(
 	struct intake *intake, const struct intake_message *const *messages, size_t count)
@@ -127,8 +145,7 @@ static bool goes_to_journal(
 		return false;
 	}
 	settle_begin(intake, false);
-	return !intake->full && !intake->stale &&
-	       journal_has_room(intake->journal, bytes, store_map_bytes(intake->store));
+	return !intake->full && !intake->stale && has_room(intake, bytes);
 }
 
 /* Between messages: the run before may have landed, and the caller has its turn. Is what this one builds on still there? */

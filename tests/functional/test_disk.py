@@ -262,6 +262,7 @@ class Disk(harness.NodeCase):
                 receipted.append((made, outcome.receipt.data))
             self.assertGreater(session.status()['journal_used'], size / 2)
         self.assertEqual(os.stat(journal).st_size, size)
+        self.assertEqual(daemon.log().count('warning journal-full: '), 1)
         daemon.kill()
         daemon.start()
         os.unlink(os.path.join(folder, 'other'))  # a recount takes some
