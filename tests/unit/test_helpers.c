@@ -1,6 +1,8 @@
 #include "tests/unit/fixture.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "daemon/helpers.h"
 
@@ -77,6 +79,62 @@ static void a_helper_takes_part(void **state)
 	pthread_barrier_destroy(&barrier);
 }
 
+/* A helper that is kept from its work, by a signal whose handler does not return: helpers take SIGBUS alone. */
+static struct {
+	pthread_barrier_t barrier;
+	pthread_t helper;
+	int held[2], freed[2]; /* pipes: it is; it may go on */
+} late;
+
+static void note_helper(void *data, size_t at)
+{
+	(void)at;
+	if (!pthread_equal(pthread_self(), *(const pthread_t *)data)) {
+		late.helper = pthread_self();
+	}
+	pthread_barrier_wait(&late.barrier);
+}
+
+static void hold(int number)
+{
+	char byte = 0;
+
+	(void)number;
+	if (write(late.held[1], &byte, 1) != 1 || read(late.freed[0], &byte, 1) != 1) {
+		_exit(1);
+	}
+}
+
+static void a_helper_that_comes_late_is_not_waited_for(void **state)
+{
+	struct sigaction held = { .sa_handler = hold }, before;
+	pthread_t main_thread = pthread_self();
+	struct work work = { 0 };
+	struct helpers *helpers;
+	char byte = 0;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&late.barrier, NULL, 2), 0);
+	assert_int_equal(pipe(late.held), 0);
+	assert_int_equal(pipe(late.freed), 0);
+	assert_int_equal(sigaction(SIGBUS, &held, &before), 0);
+	assert_int_equal(helpers_new(1, &helpers), 0);
+	helpers_run(helpers, 2, note_helper, NULL, &main_thread);
+	assert_int_equal(pthread_kill(late.helper, SIGBUS), 0);
+	assert_int_equal(read(late.held[0], &byte, 1), 1);
+	helpers_run(helpers, COUNT, work_on, count_between, &work); /* would never end */
+	assert_int_equal(work.between, COUNT);
+	assert_int_equal(write(late.freed[1], &byte, 1), 1);
+	helpers_run(helpers, 2, note_helper, NULL, &main_thread); /* it takes part in what comes next */
+	helpers_free(helpers);
+	sigaction(SIGBUS, &before, NULL);
+	for (int i = 0; i < 2; i++) {
+		close(late.held[i]);
+		close(late.freed[i]);
+	}
+	pthread_barrier_destroy(&late.barrier);
+}
+
 static void one_thing_or_none_needs_no_help(void **state)
 {
 	struct work work = { 0 };
@@ -97,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_thing_is_worked_on_once),
 		cmocka_unit_test(a_helper_takes_part),
+		cmocka_unit_test(a_helper_that_comes_late_is_not_waited_for),
 		cmocka_unit_test(one_thing_or_none_needs_no_help),
 	};
 
