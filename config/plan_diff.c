@@ -59,23 +59,15 @@ __attribute__((format(printf, 2, 3))) static const char *list_text(
 /* Begins a row; NULL where there is no memory. Good until the next one begins. */
 static struct diff_row *row_begin(struct diff_list *list, const char *table, const char *code)
 {
-	struct diff_row *rows = list->rows;
+	struct diff_row *row;
 
-	if (list->count == list->capacity) {
-		list->capacity = list->capacity > 0 ? list->capacity * 2 : 64;
-		rows = realloc(rows, list->capacity * sizeof(*rows));
-		if (!rows) {
-			list->capacity = list->count;
-			list->failed = true;
-			return NULL;
-		}
-		list->rows = rows;
+	if (!list_reserve(&list->rows, &list->capacity, 64, list->count + 1, sizeof(*list->rows))) {
+		list->failed = true;
+		return NULL;
 	}
-	rows += list->count++;
-	memset(rows, 0, sizeof(*rows));
-	rows->table = table;
-	rows->code = code;
-	return rows;
+	row = &list->rows[list->count++];
+	*row = (struct diff_row){ .table = table, .code = code };
+	return row;
 }
 
 /* Strings of the plan are borrowed: it outlives the list. */

@@ -487,39 +487,18 @@ static const struct table_column key_columns[KEY_COLUMN_COUNT] = {
 static const struct table_schema key_schema = { "key", key_columns, KEY_COLUMN_COUNT,
 	"keys and whom they speak for" };
 
+struct key_line {
+	struct catalog_key key;
+	size_t line;
+};
+
 struct key_rows {
 	struct arena *arena;
-	struct catalog_key *keys;
-	size_t *lines;
+	struct key_line *list;
 	size_t count;
 	size_t capacity;
 	bool failed;
 };
-
-static bool key_rows_grow(struct key_rows *rows)
-{
-	size_t capacity = rows->capacity ? 2 * rows->capacity : 64;
-	struct catalog_key *keys;
-	size_t *lines;
-
-	if (rows->count < rows->capacity) {
-		return true;
-	}
-	keys = realloc(rows->keys, capacity * sizeof(*keys));
-	if (keys) {
-		rows->keys = keys;
-	}
-	lines = realloc(rows->lines, capacity * sizeof(*lines));
-	if (lines) {
-		rows->lines = lines;
-	}
-	if (!keys || !lines) {
-		rows->failed = true;
-		return false;
-	}
-	rows->capacity = capacity;
-	return true;
-}
 
 static bool unit_number_parse(const char *text, uint32_t *ret)
 {
@@ -571,13 +550,16 @@ static void key_row(void *data, const struct table_row *row, struct table_errors
 		table_errors_add(errors, row->line, "key", "name", "longer than %d bytes",
 			LIMIT_TEXT_BYTES - 1);
 	}
-	if (errors->count > before || !key_rows_grow(rows)) {
+	if (errors->count > before) {
+		return;
+	}
+	if (!list_reserve(&rows->list, &rows->capacity, 64, rows->count + 1, sizeof(*rows->list))) {
+		rows->failed = true;
 		return;
 	}
 	key.name = arena_copy(rows->arena, cells[KEY_COLUMN_NAME]);
 	rows->failed = rows->failed || !key.name;
-	rows->lines[rows->count] = row->line;
-	rows->keys[rows->count++] = key;
+	rows->list[rows->count++] = (struct key_line){ key, row->line };
 }
 
 int key_rows_read(struct bytes text, struct table_errors *errors, struct key_rows **ret)
@@ -607,8 +589,7 @@ int key_rows_read(struct bytes text, struct table_errors *errors, struct key_row
 void key_rows_free(struct key_rows *rows)
 {
 	if (rows) {
-		free(rows->keys);
-		free(rows->lines);
+		free(rows->list);
 		arena_free(rows->arena);
 		free(rows);
 	}
@@ -626,6 +607,6 @@ size_t key_rows_count(const struct key_rows *rows)
 
 const struct catalog_key *key_rows_at(const struct key_rows *rows, size_t index, size_t *ret_line)
 {
-	*ret_line = rows->lines[index];
-	return &rows->keys[index];
+	*ret_line = rows->list[index].line;
+	return &rows->list[index].key;
 }

@@ -189,24 +189,21 @@ static uint32_t *slot_find(const struct ids *ids, uint32_t party, uint64_t numbe
 /* Makes room for one more. */
 static bool ids_grow(struct ids *ids)
 {
-	size_t capacity = ids->capacity ? 2 * ids->capacity : SLOTS_FIRST / 2;
-	uint32_t *slots = calloc(2 * capacity, sizeof(*slots));
-	struct chunk **list = realloc(ids->list, capacity * sizeof(struct chunk *));
+	size_t capacity = ids->capacity;
+	bool fits = list_reserve(
+		&ids->list, &capacity, SLOTS_FIRST / 2, ids->count + 1, sizeof(*ids->list));
+	uint32_t *slots = fits ? calloc(2 * capacity, sizeof(*slots)) : NULL;
 
-	if (list) {
-		ids->list = list;
-	}
-	if (!slots || !list) {
-		free(slots);
+	if (!slots) {
 		return false;
 	}
-	memset(list + ids->capacity, 0, (capacity - ids->capacity) * sizeof(struct chunk *));
+	memset(ids->list + ids->capacity, 0, (capacity - ids->capacity) * sizeof(*ids->list));
 	free(ids->slots);
 	ids->capacity = capacity;
 	ids->slots = slots;
 	ids->slot_count = 2 * capacity;
 	for (uint32_t i = 0; i < ids->count; i++) {
-		*slot_find(ids, list[i]->party, list[i]->number) = i + 1;
+		*slot_find(ids, ids->list[i]->party, ids->list[i]->number) = i + 1;
 	}
 	return true;
 }

@@ -69,26 +69,19 @@ static bool places_make(struct places *places, size_t size)
 /* Finds room for one more. */
 static int grow(struct latest *latest)
 {
-	size_t room = latest->room ? 2 * latest->room : ROOM_FIRST;
-	struct obligation *list = realloc(latest->list, room * sizeof(*list));
-	struct turn *pending;
+	size_t room = latest->room, pending_room = latest->room;
 
-	if (!list) {
-		return -ENOMEM;
-	}
-	latest->list = list;
-	pending = realloc(latest->pending, room * sizeof(*pending));
-	if (!pending) {
-		return -ENOMEM;
-	}
-	latest->pending = pending;
-	if (!places_make(&latest->by_what, SLOTS_EACH * room) ||
+	if (!list_reserve(
+		    &latest->list, &room, ROOM_FIRST, latest->count + 1, sizeof(*latest->list)) ||
+		!list_reserve(&latest->pending, &pending_room, ROOM_FIRST, latest->count + 1,
+			sizeof(*latest->pending)) ||
+		!places_make(&latest->by_what, SLOTS_EACH * room) ||
 		!places_make(&latest->by_key, SLOTS_EACH * room)) {
 		return -ENOMEM;
 	}
 	latest->room = room;
 	for (size_t i = 0; i < latest->count; i++) {
-		const struct obligation *one = &list[i];
+		const struct obligation *one = &latest->list[i];
 		struct slice_report report = { .what = one->what_bytes,
 			.what_size = one->what_size };
 

@@ -25,7 +25,7 @@ void target_result_free(struct target_result *result)
 {
 	free(result->short_units);
 	result->short_units = NULL;
-	result->short_count = 0;
+	result->short_count = result->short_room = 0;
 }
 
 /* What is being evaluated. */
@@ -41,14 +41,9 @@ struct evaluation {
 
 static int add_short(struct target_result *result, uint32_t unit)
 {
-	if (result->short_count % 64 == 0) {
-		uint32_t *grown =
-			realloc(result->short_units, (result->short_count + 64) * sizeof(*grown));
-
-		if (!grown) {
-			return -ENOMEM;
-		}
-		result->short_units = grown;
+	if (!list_reserve(&result->short_units, &result->short_room, 64, result->short_count + 1,
+		    sizeof(*result->short_units))) {
+		return -ENOMEM;
 	}
 	result->short_units[result->short_count++] = unit;
 	return 0;

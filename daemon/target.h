@@ -30,6 +30,7 @@ struct target_result {
 	uint32_t expected;   /* units that were to report */
 	uint32_t *short_units; /* units that fall short or are missing; owned by the result */
 	size_t short_count;
+	size_t short_room;
 };
 
 void target_result_free(struct target_result *result);

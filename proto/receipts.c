@@ -93,16 +93,9 @@ static bool statement_make(struct receipts *receipts, const struct receipts_item
 
 static struct hash *leaf_new(struct receipts *receipts)
 {
-	if (receipts->leaf_count == receipts->leaf_capacity) {
-		uint32_t capacity = receipts->leaf_capacity ? 2 * receipts->leaf_capacity : 16;
-		struct hash *leaves =
-			realloc(receipts->leaves, capacity * sizeof(*receipts->leaves));
-
-		if (!leaves) {
-			return NULL;
-		}
-		receipts->leaves = leaves;
-		receipts->leaf_capacity = capacity;
+	if (!list_reserve(&receipts->leaves, &receipts->leaf_capacity, 16, receipts->leaf_count + 1,
+		    sizeof(*receipts->leaves))) {
+		return NULL;
 	}
 	return &receipts->leaves[receipts->leaf_count++];
 }

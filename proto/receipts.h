@@ -54,7 +54,7 @@ struct receipts {
 	struct growth growth;
 	struct hash *leaves;
 	uint32_t leaf_count;
-	uint32_t leaf_capacity;
+	size_t leaf_capacity;
 	struct hash *nodes;
 	struct writer statement;
 	struct writer receipt;

@@ -49,6 +49,7 @@ struct import {
 	size_t group_count;
 	struct lane *lanes;
 	size_t lane_count;
+	size_t lane_room;
 	size_t held;
 	size_t changed;
 	size_t errors;
@@ -106,7 +107,6 @@ static const struct context *context_for(
 
 static int lane_find(struct import *import, const struct context *context, uint32_t *ret)
 {
-	struct lane *lanes;
 	struct lane *lane;
 	int r;
 
@@ -116,12 +116,11 @@ static int lane_find(struct import *import, const struct context *context, uint3
 			return CODE_DONE;
 		}
 	}
-	lanes = realloc(import->lanes, (import->lane_count + 1) * sizeof(*lanes));
-	if (!lanes) {
+	if (!list_reserve(&import->lanes, &import->lane_room, 8, import->lane_count + 1,
+		    sizeof(*import->lanes))) {
 		return say_no_memory();
 	}
-	import->lanes = lanes;
-	lane = &lanes[import->lane_count];
+	lane = &import->lanes[import->lane_count];
 	*lane = (struct lane){ .context = context };
 	r = app_read_key(import->app, context->key, &lane->pair);
 	if (r == CODE_DONE) {

@@ -65,6 +65,7 @@ static int key_row(struct app *app, struct listing *listing, const char *name)
 struct names {
 	char **list;
 	size_t count;
+	size_t room;
 };
 
 static void names_free(struct names *names)
@@ -89,17 +90,12 @@ static int names_read(struct app *app, struct names *ret)
 	}
 	while ((file = readdir(folder))) {
 		size_t size = strlen(file->d_name);
-		char **list;
 
 		if (size < 5 || strcmp(file->d_name + size - 4, ".key") != 0) {
 			continue;
 		}
-		list = realloc(ret->list, (ret->count + 1) * sizeof(*list));
-		if (list) {
-			ret->list = list;
-			list[ret->count] = strndup(file->d_name, size - 4);
-		}
-		if (!list || !list[ret->count++]) {
+		if (!list_reserve(&ret->list, &ret->room, 16, ret->count + 1, sizeof(*ret->list)) ||
+			!(ret->list[ret->count++] = strndup(file->d_name, size - 4))) {
 			closedir(folder);
 			return -ENOMEM;
 		}

@@ -81,15 +81,9 @@ static int periods_list(struct matrix *matrix)
 		if (!is_asked(matrix, &period)) {
 			continue;
 		}
-		if (matrix->period_count == capacity) {
-			uint32_t *periods;
-
-			capacity = capacity ? 2 * capacity : 16;
-			periods = realloc(matrix->periods, capacity * sizeof(*periods));
-			if (!periods) {
-				return say_no_memory();
-			}
-			matrix->periods = periods;
+		if (!list_reserve(&matrix->periods, &capacity, 16, matrix->period_count + 1,
+			    sizeof(*matrix->periods))) {
+			return say_no_memory();
 		}
 		matrix->periods[matrix->period_count++] = period.code;
 	}
@@ -105,16 +99,10 @@ static struct cell *cell_add(struct matrix *matrix, uint32_t unit, const char *l
 		!is_asked(matrix, &period)) {
 		return NULL;
 	}
-	if (matrix->cell_count == matrix->cell_capacity) {
-		size_t capacity = matrix->cell_capacity ? 2 * matrix->cell_capacity : 256;
-		struct cell *cells = realloc(matrix->cells, capacity * sizeof(*cells));
-
-		if (!cells) {
-			matrix->failed = true;
-			return NULL;
-		}
-		matrix->cells = cells;
-		matrix->cell_capacity = capacity;
+	if (!list_reserve(&matrix->cells, &matrix->cell_capacity, 256, matrix->cell_count + 1,
+		    sizeof(*matrix->cells))) {
+		matrix->failed = true;
+		return NULL;
 	}
 	matrix->cells[matrix->cell_count] = (struct cell){ .unit = unit, .period = period.code };
 	return &matrix->cells[matrix->cell_count++];

@@ -170,17 +170,13 @@ static bool cells_read(struct importing *importing, const char *const *cells, si
 
 static int row_add(struct importing *importing, const struct import_row *row)
 {
-	if (importing->rows.count == importing->capacity) {
-		size_t capacity = importing->capacity ? importing->capacity * 2 : 4096;
-		struct import_row *list = realloc(importing->rows.list, capacity * sizeof(*list));
+	struct import_rows *rows = &importing->rows;
 
-		if (!list) {
-			return -ENOMEM;
-		}
-		importing->rows.list = list;
-		importing->capacity = capacity;
+	if (!list_reserve(&rows->list, &importing->capacity, 4096, rows->count + 1,
+		    sizeof(*rows->list))) {
+		return -ENOMEM;
 	}
-	importing->rows.list[importing->rows.count++] = *row;
+	rows->list[rows->count++] = *row;
 	return 0;
 }
 

@@ -131,13 +131,11 @@ int contexts_put(struct contexts *contexts, const struct context *context)
 	if (contexts->count == LIMIT_CONTEXTS) {
 		return -ENOSPC;
 	}
-	slot = realloc(contexts->list, (contexts->count + 1) * sizeof(*slot));
-	if (!slot) {
+	if (!list_reserve(&contexts->list, &contexts->room, 8, contexts->count + 1,
+		    sizeof(*contexts->list))) {
 		return -ENOMEM;
 	}
-	contexts->list = slot;
-	slot += contexts->count++;
-	*slot = *context;
+	contexts->list[contexts->count++] = *context;
 	return 0;
 }
 

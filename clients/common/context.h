@@ -25,6 +25,7 @@ struct context {
 struct contexts {
 	struct context *list;
 	size_t count;
+	size_t room;
 };
 
 /* No file is an empty list. Returns 0, 1 if errors grew, or -errno. */

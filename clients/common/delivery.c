@@ -41,6 +41,7 @@ struct delivery {
 	struct delivery_options options;
 	struct lane **lanes;
 	size_t lane_count;
+	size_t lane_room;
 	size_t total;
 	struct delivery_result result;
 	struct writer writer;
@@ -92,8 +93,6 @@ int delivery_add(struct delivery *delivery, const struct context *context,
 	const struct key_pair *pair, struct outbox *outbox)
 {
 	CLEANUP(lane_freep) struct lane *lane = calloc(1, sizeof(*lane));
-	struct lane **lanes =
-		realloc(delivery->lanes, (delivery->lane_count + 1) * sizeof(*delivery->lanes));
 	const struct link_options link = {
 		.context = delivery->options.zmq,
 		.endpoint = context->endpoint,
@@ -102,10 +101,8 @@ int delivery_add(struct delivery *delivery, const struct context *context,
 	};
 	int r;
 
-	if (lanes) {
-		delivery->lanes = lanes;
-	}
-	if (!lane || !lanes) {
+	if (!lane || !list_reserve(&delivery->lanes, &delivery->lane_room, 8,
+			     delivery->lane_count + 1, sizeof(*delivery->lanes))) {
 		return -ENOMEM;
 	}
 	lane->context = context;

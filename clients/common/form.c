@@ -116,14 +116,9 @@ static int cell_add(struct form_reading *reading, const struct form_cell *cell)
 			LIMIT_FORM_ROWS);
 		return 0;
 	}
-	if (file->cell_count % 64 == 0) {
-		struct form_cell *cells =
-			realloc(file->cells, (file->cell_count + 64) * sizeof(*cells));
-
-		if (!cells) {
-			return -ENOMEM;
-		}
-		file->cells = cells;
+	if (!list_reserve(&file->cells, &file->cell_room, 64, file->cell_count + 1,
+		    sizeof(*file->cells))) {
+		return -ENOMEM;
 	}
 	file->cells[file->cell_count++] = *cell;
 	return 0;

@@ -55,6 +55,7 @@ struct form_file {
 	struct form_cell head[FORM_HEAD_COUNT]; /* text "" where the row is missing */
 	struct form_cell *cells;
 	size_t cell_count;
+	size_t cell_room;
 	size_t size;         /* bytes of the file */
 	struct arena *arena; /* owns the strings */
 };

@@ -223,14 +223,9 @@ static int counter_compare(const void *a, const void *b)
 
 static int counters_add(struct counters *counters, uint64_t counter)
 {
-	if ((counters->count & (counters->count - 1)) == 0) { /* grows at powers of two */
-		size_t capacity = counters->count ? counters->count * 2 : 1;
-		uint64_t *list = realloc(counters->list, capacity * sizeof(*list));
-
-		if (!list) {
-			return -ENOMEM;
-		}
-		counters->list = list;
+	if (!list_reserve(&counters->list, &counters->room, 64, counters->count + 1,
+		    sizeof(*counters->list))) {
+		return -ENOMEM;
 	}
 	counters->list[counters->count++] = counter;
 	return 0;

@@ -38,6 +38,7 @@ void outbox_entry_free(struct outbox_entry *entry);
 struct counters {
 	uint64_t *list; /* ascending */
 	size_t count;
+	size_t room;
 };
 
 void counters_free(struct counters *counters);

@@ -46,15 +46,9 @@ void tally_freep(struct tally **tally)
 
 int tally_add(struct tally *tally, const struct part_row *part)
 {
-	if (tally->count == tally->capacity) {
-		size_t capacity = tally->capacity ? 2 * tally->capacity : 64;
-		struct part *parts = realloc(tally->parts, capacity * sizeof(*parts));
-
-		if (!parts) {
-			return -ENOMEM;
-		}
-		tally->parts = parts;
-		tally->capacity = capacity;
+	if (!list_reserve(
+		    &tally->parts, &tally->capacity, 64, tally->count + 1, sizeof(*tally->parts))) {
+		return -ENOMEM;
 	}
 	tally->parts[tally->count] =
 		(struct part){ part->unit, tally->count, part->value, part->received.instant.ms };
