@@ -46,11 +46,12 @@ def proc_field(pid, name, field):
 
 
 def family(pid):
-    """A process and all below it."""
+    """A process and all below it; one that ends meanwhile has nobody below it."""
     pids = [pid]
     for one in pids:
-        for task in pathlib.Path(f'/proc/{one}/task').glob('*'):
-            pids += map(int, proc_text(f'{one}/task/{task.name}', 'children').split())
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in os.listdir(f'/proc/{one}/task'):
+                pids += map(int, proc_text(f'{one}/task/{task}', 'children').split())
     return pids
 
 
