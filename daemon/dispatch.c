@@ -355,8 +355,10 @@ static void begin(struct node *node)
 	assert(!to->is_begun && node->waiting.count > 0);
 	*to = (struct gathering){ .node = node, .is_begun = true, .before = UINT64_MAX };
 	fill(to, wanted);
-	if (node->room == ROOM_DISK_FULL) {
-		intake_refuse(node->intake, to->messages, to->count, gathering_answer, to);
+	if (node->failed || node->room == ROOM_DISK_FULL) {
+		intake_refuse(node->intake, to->messages, to->count,
+			node->failed ? REFUSED_STORE_FAILED : REFUSED_STORE_FULL, gathering_answer,
+			to);
 		gathering_done(to, 0, false);
 		return;
 	}
@@ -415,7 +417,9 @@ void node_finish(struct node *node)
 	node->in_hand = true; /* what came aside now would get no answer */
 	node_flush(node);
 	intake_finish(node->intake);
-	take_outcome(node, intake_stop(node->intake));
+	if (!node->failed) {
+		take_outcome(node, intake_stop(node->intake));
+	}
 }
 
 /* Keeps a message for the next commit. */

@@ -129,9 +129,9 @@ size_t intake_weight(int64_t type, struct bytes body);
 /* Writes the receipt of (party, counter), if there is one: for the message receipt. */
 int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, struct writer *writer);
 
-/* Answers them all with store-full, for the disk is, and tries nothing. */
+/* Answers them all with store-full, for the disk is, or store-failed, and tries nothing. */
 void intake_refuse(struct intake *intake, const struct intake_message *const *messages,
-	size_t count, intake_reply_fn *reply, void *data);
+	size_t count, enum judgement failure, intake_reply_fn *reply, void *data);
 
 /* The number that the next change gets, with those under way. 0 where the tables have all. */
 uint64_t intake_next_change(const struct intake *intake);

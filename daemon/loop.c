@@ -563,7 +563,7 @@ int node_run(struct node *node)
 		notify_stopping();
 		log_event(EVENT_STOPPING, NULL, "stopping");
 		take_messages(node); /* what is here is finished and answered */
-		node_finish(node);
 	}
+	node_finish(node);
 	return node->failed;
 }

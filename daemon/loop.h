@@ -193,7 +193,7 @@ void node_collect(struct node *node);
 bool node_settle(struct node *node);
 /* Has it written in the background. */
 void node_settle_begin(struct node *node);
-/* Commits and answers everything, and leaves the store whole: at a stop. */
+/* Commits and answers everything, and leaves the store whole: at a stop. Where it has failed, what waits is refused for that. */
 void node_finish(struct node *node);
 
 /* Answers one message; its sender's rights have been checked. */

@@ -481,12 +481,12 @@ int intake_run(struct intake *intake, struct intake_message *messages, size_t co
 }
 
 void intake_refuse(struct intake *intake, const struct intake_message *const *messages,
-	size_t count, intake_reply_fn *reply, void *data)
+	size_t count, enum judgement failure, intake_reply_fn *reply, void *data)
 {
 	struct slot slots[LIMIT_BATCH_MESSAGES];
 
 	slots_fill(slots, messages, count);
-	intake->disk_full = true;
-	intake_answer(intake, slots, count, REFUSED_STORE_FULL, reply, data);
+	intake->disk_full = true; /* what store-full is said for here */
+	intake_answer(intake, slots, count, failure, reply, data);
 	intake->disk_full = false;
 }

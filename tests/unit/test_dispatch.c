@@ -10,7 +10,8 @@ enum {
 };
 
 static size_t answers, frames;
-static bool was_later;   /* the last answer */
+static char refusal[32]; /* of the last answer; empty where it is none */
+static size_t failures;  /* answers that the store has failed */
 static bool is_aside;    /* does what is taken come while a commit is begun? */
 static int64_t answered; /* the type of the last */
 
@@ -40,8 +41,11 @@ void peer_send(struct node *node, const struct public_key *key, const void *id, 
 	assert_int_equal(envelope_read(frame, &envelope, NULL), 0);
 	reader = reader_make(envelope.body);
 	reader_array(&reader);
-	was_later = envelope.type == MESSAGE_REFUSED &&
-		    bytes_equal_text(reader_str(&reader), judgement_name(REFUSED_LATER));
+	refusal[0] = '\0';
+	if (envelope.type == MESSAGE_REFUSED) {
+		assert_true(bytes_copy_text(reader_str(&reader), refusal, sizeof(refusal)));
+	}
+	failures += strcmp(refusal, judgement_name(REFUSED_STORE_FAILED)) == 0;
 	answered = envelope.type;
 	frames++;
 	reader = reader_make(envelope.body);
@@ -100,7 +104,7 @@ static int set_up(void **state)
 	assert_int_equal(rate_new(&none, &fixture->node->rate), 0);
 	writer_init(&fixture->node->reply);
 	public_key_format(&pair.public, fixture->user);
-	answers = frames = tries = 0;
+	answers = frames = tries = failures = 0;
 	*state = fixture;
 	return 0;
 }
@@ -683,6 +687,22 @@ static void reports_to_a_full_store_bring_no_other_try_forward(void **state)
 	ask(fixture, MESSAGE_RECEIPT, 1, MESSAGE_RECEIPTS);
 }
 
+/* What is under way may be on disk, and has its receipts if it is. */
+static void what_waits_when_the_store_has_failed_is_told_so(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
+	begin_some(fixture);
+	gather_more(fixture);
+	assert_int_equal(node->waiting.count, 100);
+	node_fail(node, -EIO);
+	node_finish(node);
+	assert_int_equal(answers, 180);
+	assert_int_equal(failures, 100);
+	assert_int_equal(node->waiting.count, 0);
+}
+
 static void a_commit_is_made_when_it_has_its_reports(void **state)
 {
 	struct fixture *fixture = *state;
@@ -747,7 +767,7 @@ static void a_new_key_has_used_what_the_old_one_has(void **state)
 	assert_int_equal(rate_new(&little, &fixture->node->rate), 0);
 	take_replacement(fixture, WARD_101, OWNER);
 	assert_int_equal(answers, 1);
-	assert_false(was_later);
+	assert_string_equal(refusal, "");
 	public_key_format(&owner.public, fixture->user);
 	writer_init(&frame);
 	envelope_begin(&frame, MESSAGE_STATUS, 2);
@@ -755,7 +775,7 @@ static void a_new_key_has_used_what_the_old_one_has(void **state)
 	take(fixture, &frame);
 	writer_free(&frame);
 	assert_int_equal(answers, 2);
-	assert_true(was_later);
+	assert_string_equal(refusal, judgement_name(REFUSED_LATER));
 }
 
 /* Is the peer let watch? */
@@ -834,6 +854,7 @@ int main(void)
 		TEST(a_full_store_still_answers_about_figures),
 		TEST(a_larger_map_is_tried_at_once),
 		TEST(reports_to_a_full_store_bring_no_other_try_forward),
+		TEST(what_waits_when_the_store_has_failed_is_told_so),
 		TEST(a_new_key_has_used_what_the_old_one_has),
 		TEST(who_watched_a_minute_ago_leaves_its_place),
 		TEST(a_routing_id_is_kept_up_to_its_length),
