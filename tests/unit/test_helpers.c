@@ -125,7 +125,8 @@ static void a_helper_that_comes_late_is_not_waited_for(void **state)
 	helpers_run(helpers, COUNT, work_on, count_between, &work); /* would never end */
 	assert_int_equal(work.between, COUNT);
 	assert_int_equal(write(late.freed[1], &byte, 1), 1);
-	helpers_run(helpers, 2, note_helper, NULL, &main_thread); /* it takes part in what comes next */
+	helpers_run(
+		helpers, 2, note_helper, NULL, &main_thread); /* it takes part in what comes next */
 	helpers_free(helpers);
 	sigaction(SIGBUS, &before, NULL);
 	for (int i = 0; i < 2; i++) {
