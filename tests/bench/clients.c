@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -143,23 +142,8 @@ static bool client_send(struct load *load, struct client *client, uint64_t due)
 	}
 	client->held = false;
 	client->sent++;
-	load->waiting++;
+	load->run.waiting++;
 	return true;
-}
-
-static void note_problem(struct load *load, struct bytes frame)
-{
-	size_t at = 0;
-
-	if (load->problem[0] == '\0') {
-		for (size_t i = 0; i < frame.size && at < sizeof(load->problem) - 1; i++) {
-			uint8_t byte = frame.data[i];
-
-			if (byte >= ' ' && byte < 127 && byte != '"' && byte != '\\') {
-				load->problem[at++] = (char)byte;
-			}
-		}
-	}
 }
 
 /* A receipts_sent_fn: what was prepared is still there. */
@@ -216,10 +200,10 @@ static void client_answered(struct load *load, struct client *client, int64_t re
 	uint64_t number = (uint64_t)request - client->first;
 
 	client->answered++;
-	load->waiting--;
+	load->run.waiting--;
 	if (!good || number >= client->sent) {
-		load->refused++;
-		note_problem(load, frame);
+		load->run.refused++;
+		run_problem(&load->run, frame);
 		return;
 	}
 	while (client->receipted.size * 8 <= number) {
@@ -228,9 +212,9 @@ static void client_answered(struct load *load, struct client *client, int64_t re
 		buffer_append(&client->receipted, none, sizeof(none));
 	}
 	client->receipted.data[number / 8] |= (uint8_t)(1U << (number % 8));
-	if (load->counting) {
-		load->counted++;
-		latency_add(&load->latency, now - client->due[number % RING]);
+	if (load->run.counting) {
+		load->run.counted++;
+		latency_add(&load->run.latency, now - client->due[number % RING]);
 	}
 }
 
@@ -305,9 +289,11 @@ static size_t client_take(
 	return count;
 }
 
-/* Takes what has come; in a closed loop each answer makes room for another message. */
-static void client_serve(struct load *load, struct client *client, bool closed)
+/* A run_serve_fn: takes what has come; in a closed loop each answer makes room for another message. */
+static void client_serve(void *data, void *of, bool closed)
 {
+	struct load *load = data;
+	struct client *client = of;
 	struct bytes frame;
 
 	do {
@@ -317,49 +303,19 @@ static void client_serve(struct load *load, struct client *client, bool closed)
 			uint64_t now = now_ns();
 
 			for (size_t i = client_take(load, client, frame, now);
-				i > 0 && closed && now < load->until; i--) {
+				i > 0 && closed && now < load->run.until; i--) {
 				client_send(load, client, now);
 			}
 		}
 		if (r != -EAGAIN) {
-			note_problem(load, bytes_of(strerror(-r)));
+			run_problem(&load->run, bytes_of(strerror(-r)));
 		}
 	} while (wire_flush(client->wire));
 }
 
-/* Waits for what comes, at most until then; true if something did. */
-static bool serve(struct load *load, uint64_t until, bool closed)
-{
-	struct epoll_event events[EVENTS];
-	uint64_t now = now_ns();
-	uint64_t wait = until > now ? until - now : 0;
-	struct timespec timeout = { (time_t)(wait / 1000000000U), (long)(wait % 1000000000U) };
-	int ready = epoll_pwait2(load->epoll, events, EVENTS, &timeout, NULL);
-
-	for (int i = 0; i < ready; i++) {
-		client_serve(load, events[i].data.ptr, closed);
-	}
-	return ready > 0;
-}
-
 void clients_idle(struct load *load)
 {
-	while (serve(load, 0, false)) {
-	}
-}
-
-/* Waits for the answers that are still to come. */
-static void drain(struct load *load)
-{
-	uint64_t heard = now_ns();
-	uint64_t before = load->waiting;
-
-	while (load->waiting > 0 && now_ns() < heard + QUIET_NS) {
-		serve(load, now_ns() + QUIET_NS / 10, false);
-		if (load->waiting != before) {
-			before = load->waiting;
-			heard = now_ns();
-		}
+	while (run_wait(&load->run, 0, false, client_serve, load)) {
 	}
 }
 
@@ -373,8 +329,8 @@ static void run_closed(struct load *load)
 		}
 		client_serve(load, client, true);
 	}
-	while (now_ns() < load->until && !(load->exhausted && load->waiting == 0)) {
-		serve(load, load->until, true);
+	while (now_ns() < load->run.until && !(load->exhausted && load->run.waiting == 0)) {
+		run_wait(&load->run, load->run.until, true, client_serve, load);
 	}
 }
 
@@ -384,12 +340,12 @@ static void run_open(struct load *load, double rate)
 	uint64_t begun = now_ns(), number = 0, next = begun;
 	double step = 1e9 / rate;
 
-	for (uint64_t now = begun; now < load->until && !load->exhausted; now = now_ns()) {
+	for (uint64_t now = begun; now < load->run.until && !load->exhausted; now = now_ns()) {
 		uint64_t due = begun + (uint64_t)((double)number * step);
 		uint64_t first = number;
 		bool sent = true;
 
-		while (sent && now >= next && due <= now && due < load->until &&
+		while (sent && now >= next && due <= now && due < load->run.until &&
 			number - first < OPEN_AT_ONCE * load->count) {
 			sent = client_send(load, &load->clients[number % load->count], due);
 			number += sent;
@@ -405,7 +361,8 @@ static void run_open(struct load *load, double rate)
 		if (now >= next && number - first < OPEN_AT_ONCE * load->count) {
 			next = open_next(now, due, step * (double)load->count);
 		}
-		serve(load, next < load->until ? next : load->until, false);
+		run_wait(&load->run, next < load->run.until ? next : load->run.until, false,
+			client_serve, load);
 	}
 }
 
@@ -414,27 +371,18 @@ void clients_run(struct load *load, double seconds, double rate)
 	double cpu = cpu_seconds();
 	uint64_t begun = now_ns();
 
-	load->until = begun + (uint64_t)(seconds * 1e9);
-	load->counted = load->refused = 0;
 	load->exhausted = false;
-	load->problem[0] = '\0';
-	memset(&load->latency, 0, sizeof(load->latency));
-	load->counting = true;
+	run_begin(&load->run, seconds);
 	if (rate > 0) {
 		run_open(load, rate);
 	} else {
 		run_closed(load);
 	}
 	seconds = (double)(now_ns() - begun) / 1e9;
-	load->counting = rate > 0; /* in an open loop the slowest count too */
-	drain(load);
-	load->counting = false;
-	printf("{\"reports\": %" PRIu64 ", \"seconds\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f, "
-	       "\"p999_us\": %.2f, \"refused\": %" PRIu64 ", \"lost\": %" PRIu64
-	       ", \"cpu_seconds\": %.6f, \"problem\": \"%s\"}\n",
-		load->counted * load->reports, seconds, latency_us(&load->latency, 0.5),
-		latency_us(&load->latency, 0.99), latency_us(&load->latency, 0.999), load->refused,
-		load->waiting, cpu_seconds() - cpu, load->problem);
+	load->run.counting = rate > 0; /* in an open loop the slowest count too */
+	run_drain(&load->run, QUIET_NS, client_serve, load);
+	load->run.counting = false;
+	run_print(&load->run, load->reports, seconds, cpu);
 }
 
 /* Connecting. */
@@ -458,7 +406,7 @@ static int client_open(struct load *load, struct client *client, size_t index)
 	}
 	options.pair = &client->pair;
 	options.node = load->node;
-	r = wire_new(&options, load->epoll, client, &client->wire);
+	r = wire_new(&options, load->run.epoll, client, &client->wire);
 	if (r) {
 		return r;
 	}
@@ -511,7 +459,7 @@ static int await_answers(struct load *load)
 	size_t answered = greet_again(load, false); /* epoll tells only of what comes later */
 
 	while (answered < load->count) {
-		int ready = epoll_wait(load->epoll, events, EVENTS, 1000);
+		int ready = epoll_wait(load->run.epoll, events, EVENTS, 1000);
 		size_t before = answered;
 		uint64_t now = now_ns();
 

@@ -216,7 +216,7 @@ static int ask_question(struct load *load, const struct question *question)
 static int ask(struct load *load, const char *name, double seconds)
 {
 	const struct question *question = question_find(name);
-	struct latency *latency = &load->latency;
+	struct latency *latency = &load->run.latency;
 	uint64_t end;
 	int r = question ? asker_open(load) : -EINVAL;
 
@@ -357,10 +357,10 @@ int main(int argc, char **argv)
 	supply_person("node", &node);
 	load.node = node.public;
 	load.context = zmq_ctx_new();
-	load.epoll = epoll_create1(EPOLL_CLOEXEC);
+	load.run.epoll = epoll_create1(EPOLL_CLOEXEC);
 	load.asker_epoll = epoll_create1(EPOLL_CLOEXEC);
 	zmq_ctx_set(load.context, ZMQ_MAX_SOCKETS, (int)load.count + 1);
-	if (!load.clients || !load.context || load.epoll < 0 || load.asker_epoll < 0) {
+	if (!load.clients || !load.context || load.run.epoll < 0 || load.asker_epoll < 0) {
 		r = -ENOMEM;
 	}
 	if (r == 0) {

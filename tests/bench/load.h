@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "tests/bench/latency.h"
+#include "tests/bench/run.h"
 #include "tests/bench/supply.h"
 #include "tests/bench/wire.h"
 
@@ -36,15 +36,10 @@ struct load {
 	bool sign, echo, idle;
 	struct public_key node;
 	void *context;
-	int epoll;
+	struct run run;
 	struct units *units;
 	struct client *clients;
-	bool exhausted; /* prepared messages have run out */
-	uint64_t until;
-	bool counting;
-	uint64_t counted, refused, waiting;
-	struct latency latency;
-	char problem[160];
+	bool exhausted;     /* prepared messages have run out */
 	struct wire *asker; /* the operator's connection; NULL before it is needed */
 	int asker_epoll;
 	struct writer body;

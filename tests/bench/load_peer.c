@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,9 +25,8 @@
 #include <unistd.h>
 
 enum {
-	EVENTS = 256,
 	LINE_BYTES = 256,
-	QUIET_NS = 1000000000,
+	QUIET_S = 5, /* after a run without any answer: what waits is lost */
 	READ_BYTES = 1 << 16,
 	ANSWER_MS = 60000,
 };
@@ -39,14 +37,9 @@ struct load {
 	size_t count, in_flight;
 	enum supply_mix mix;
 	uint32_t life; /* of the clients: each sends other reports */
-	int epoll;
+	struct run run;
 	struct units *units;
 	struct peer_client *clients;
-	uint64_t until;
-	bool counting;
-	uint64_t counted, refused, waiting;
-	struct latency latency;
-	char problem[160];
 };
 
 /* Writes what is to go out, as far as the socket takes it. */
@@ -70,7 +63,7 @@ static void client_flush(struct load *load, struct peer_client *client)
 	}
 	if (full != client->full) {
 		event.events |= full ? EPOLLOUT : 0;
-		epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
+		epoll_ctl(load->run.epoll, EPOLL_CTL_MOD, client->fd, &event);
 		client->full = full;
 	}
 }
@@ -81,24 +74,9 @@ static bool client_send(struct load *load, struct peer_client *client, uint64_t 
 		return false;
 	}
 	client->due[client->sent++ % PEER_RING] = due;
-	load->waiting++;
+	load->run.waiting++;
 	load->protocol->request(client);
 	return true;
-}
-
-static void note_problem(struct load *load, struct bytes bytes)
-{
-	for (size_t i = 0; load->problem[0] == '\0' && i < bytes.size; i++) {
-		size_t at = 0;
-
-		for (; i < bytes.size && at < sizeof(load->problem) - 1; i++) {
-			uint8_t byte = bytes.data[i];
-
-			if (byte >= ' ' && byte < 127 && byte != '"' && byte != '\\') {
-				load->problem[at++] = (char)byte;
-			}
-		}
-	}
 }
 
 /* Takes the answers that have come whole. */
@@ -117,15 +95,15 @@ static size_t client_parse(struct load *load, struct peer_client *client, uint64
 		}
 		taken += size;
 		if (!good) {
-			note_problem(load, (struct bytes){ rest.data, size });
+			run_problem(&load->run, (struct bytes){ rest.data, size });
 		}
-		load->refused += !good;
+		load->run.refused += !good;
 		for (; count > 0 && client->answered < client->sent; count--) {
 			answers++;
-			load->waiting--;
-			if (load->counting && good) {
-				load->counted++;
-				latency_add(&load->latency,
+			load->run.waiting--;
+			if (load->run.counting && good) {
+				load->run.counted++;
+				latency_add(&load->run.latency,
 					now - client->due[client->answered % PEER_RING]);
 			}
 			client->answered++;
@@ -138,8 +116,11 @@ static size_t client_parse(struct load *load, struct peer_client *client, uint64
 	return answers;
 }
 
-static void client_serve(struct load *load, struct peer_client *client, bool closed)
+/* A run_serve_fn. */
+static void client_serve(void *data, void *of, bool closed)
 {
+	struct load *load = data;
+	struct peer_client *client = of;
 	static uint8_t space[READ_BYTES];
 	ssize_t size = recv(client->fd, space, sizeof(space), MSG_DONTWAIT);
 	uint64_t now = now_ns();
@@ -149,28 +130,16 @@ static void client_serve(struct load *load, struct peer_client *client, bool clo
 		buffer_append(&client->in, space, (size_t)size);
 		answers = client_parse(load, client, now);
 	} else if (size == 0) {
-		load->refused++;
-		snprintf(load->problem, sizeof(load->problem), "the server closed a connection");
-		epoll_ctl(load->epoll, EPOLL_CTL_DEL, client->fd, NULL);
+		load->run.refused++;
+		snprintf(load->run.problem, sizeof(load->run.problem),
+			"the server closed a connection");
+		epoll_ctl(load->run.epoll, EPOLL_CTL_DEL, client->fd, NULL);
 		return;
 	}
-	for (; closed && answers > 0 && now < load->until; answers--) {
+	for (; closed && answers > 0 && now < load->run.until; answers--) {
 		client_send(load, client, now);
 	}
 	client_flush(load, client);
-}
-
-static void serve(struct load *load, uint64_t until, bool closed)
-{
-	struct epoll_event events[EVENTS];
-	uint64_t now = now_ns();
-	uint64_t wait = until > now ? until - now : 0;
-	struct timespec timeout = { (time_t)(wait / 1000000000U), (long)(wait % 1000000000U) };
-	int ready = epoll_pwait2(load->epoll, events, EVENTS, &timeout, NULL);
-
-	for (int i = 0; i < ready; i++) {
-		client_serve(load, events[i].data.ptr, closed);
-	}
 }
 
 static void run_closed(struct load *load)
@@ -183,8 +152,8 @@ static void run_closed(struct load *load)
 		}
 		client_flush(load, client);
 	}
-	while (now_ns() < load->until) {
-		serve(load, load->until, true);
+	while (now_ns() < load->run.until) {
+		run_wait(&load->run, load->run.until, true, client_serve, load);
 	}
 }
 
@@ -194,11 +163,11 @@ static void run_open(struct load *load, double rate)
 	uint64_t begun = now_ns(), number = 0, next = begun;
 	double step = 1e9 * (double)load->protocol->reports / rate;
 
-	for (uint64_t now = begun; now < load->until; now = now_ns()) {
+	for (uint64_t now = begun; now < load->run.until; now = now_ns()) {
 		uint64_t due = begun + (uint64_t)((double)number * step);
 		uint64_t first = number;
 
-		while (now >= next && due <= now && due < load->until &&
+		while (now >= next && due <= now && due < load->run.until &&
 			number - first < OPEN_AT_ONCE * load->count &&
 			client_send(load, &load->clients[number % load->count], due)) {
 			due = begun + (uint64_t)((double)++number * step);
@@ -209,42 +178,26 @@ static void run_open(struct load *load, double rate)
 		if (now >= next && number - first < OPEN_AT_ONCE * load->count) {
 			next = open_next(now, due, step * (double)load->count);
 		}
-		serve(load, next < load->until ? next : load->until, false);
+		run_wait(&load->run, next < load->run.until ? next : load->run.until, false,
+			client_serve, load);
 	}
 }
 
 static void run(struct load *load, double seconds, double rate)
 {
 	double cpu = cpu_seconds();
-	uint64_t begun = now_ns(), heard, before;
+	uint64_t begun = now_ns();
 
-	load->until = begun + (uint64_t)(seconds * 1e9);
-	load->counted = load->refused = 0;
-	load->problem[0] = '\0';
-	memset(&load->latency, 0, sizeof(load->latency));
-	load->counting = true;
+	run_begin(&load->run, seconds);
 	if (rate > 0) {
 		run_open(load, rate);
 	} else {
 		run_closed(load);
 	}
 	seconds = (double)(now_ns() - begun) / 1e9;
-	load->counting = rate > 0;
-	heard = now_ns();
-	before = load->waiting;
-	while (load->waiting > 0 && now_ns() < heard + 5 * (uint64_t)QUIET_NS) {
-		serve(load, now_ns() + QUIET_NS / 10, false);
-		if (load->waiting != before) {
-			before = load->waiting;
-			heard = now_ns();
-		}
-	}
-	printf("{\"reports\": %" PRIu64 ", \"seconds\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f, "
-	       "\"p999_us\": %.2f, \"refused\": %" PRIu64 ", \"lost\": %" PRIu64
-	       ", \"cpu_seconds\": %.6f, \"problem\": \"%s\"}\n",
-		load->counted * load->protocol->reports, seconds, latency_us(&load->latency, 0.5),
-		latency_us(&load->latency, 0.99), latency_us(&load->latency, 0.999), load->refused,
-		load->waiting, cpu_seconds() - cpu, load->problem);
+	load->run.counting = rate > 0; /* in an open loop the slowest count too */
+	run_drain(&load->run, QUIET_S * UINT64_C(1000000000), client_serve, load);
+	run_print(&load->run, load->protocol->reports, seconds, cpu);
 }
 
 /* Connecting. */
@@ -291,7 +244,7 @@ static int client_open(struct load *load, struct peer_client *client, size_t ind
 	}
 	setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	r = load->protocol->connect(client);
-	if (r == 0 && epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0) {
+	if (r == 0 && epoll_ctl(load->run.epoll, EPOLL_CTL_ADD, client->fd, &event) < 0) {
 		r = -errno;
 	}
 	return r;
@@ -382,8 +335,8 @@ int main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	load.clients = calloc(load.count, sizeof(*load.clients));
-	load.epoll = epoll_create1(EPOLL_CLOEXEC);
-	r = !load.clients || load.epoll < 0 ? -ENOMEM : sign_init();
+	load.run.epoll = epoll_create1(EPOLL_CLOEXEC);
+	r = !load.clients || load.run.epoll < 0 ? -ENOMEM : sign_init();
 	if (r == 0) {
 		r = supply_units(&load.units);
 	}

@@ -1,7 +1,7 @@
 /* load_peer.h - what a protocol must do for load_peer.c, and what it finds in a client. */
 #pragma once
 
-#include "tests/bench/latency.h"
+#include "tests/bench/run.h"
 #include "tests/bench/supply.h"
 
 enum {
