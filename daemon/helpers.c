@@ -13,20 +13,26 @@
 
 #include "daemon/thread.h"
 
+struct helper {
+	struct helpers *helpers;
+	pthread_t thread;
+	/* Of its own: a broadcast waits for those who have not yet woken from the one before. */
+	pthread_cond_t begun;
+};
+
 struct helpers {
 	helpers_work_fn *work;
 	void *data;
 	size_t count; /* of things */
 	atomic_size_t next;
 	pthread_mutex_t mutex; /* of what follows */
-	pthread_cond_t begun;
 	pthread_cond_t done;
 	unsigned run; /* counts the calls of helpers_run that need helpers */
 	bool open; /* this one may have things that nobody has taken: who wakes later has no part in it */
 	size_t busy; /* helpers that take part in it */
 	bool stopping;
-	pthread_t *threads;
-	size_t thread_count;
+	struct helper *list;
+	size_t helper_count;
 };
 
 static void take_part(struct helpers *helpers, helpers_between_fn *between)
@@ -46,13 +52,14 @@ static void take_part(struct helpers *helpers, helpers_between_fn *between)
 
 static void *help(void *data)
 {
-	struct helpers *helpers = data;
+	struct helper *helper = data;
+	struct helpers *helpers = helper->helpers;
 	unsigned run = 0;
 
 	pthread_mutex_lock(&helpers->mutex);
 	for (;;) {
 		while ((!helpers->open || helpers->run == run) && !helpers->stopping) {
-			pthread_cond_wait(&helpers->begun, &helpers->mutex);
+			pthread_cond_wait(&helper->begun, &helpers->mutex);
 		}
 		if (helpers->stopping) {
 			break;
@@ -70,6 +77,13 @@ static void *help(void *data)
 	return NULL;
 }
 
+static void wake_all(struct helpers *helpers)
+{
+	for (size_t i = 0; i < helpers->helper_count; i++) {
+		pthread_cond_signal(&helpers->list[i].begun);
+	}
+}
+
 int helpers_new(size_t count, struct helpers **ret)
 {
 	struct helpers *helpers = calloc(1, sizeof(*helpers));
@@ -79,14 +93,17 @@ int helpers_new(size_t count, struct helpers **ret)
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&helpers->mutex, NULL);
-	pthread_cond_init(&helpers->begun, NULL);
 	pthread_cond_init(&helpers->done, NULL);
-	helpers->threads = calloc(count + 1, sizeof(*helpers->threads));
-	while (r == 0 && helpers->threads && helpers->thread_count < count) {
-		r = thread_new(help, helpers, &helpers->threads[helpers->thread_count]);
-		helpers->thread_count += r == 0;
+	helpers->list = calloc(count + 1, sizeof(*helpers->list));
+	while (r == 0 && helpers->list && helpers->helper_count < count) {
+		struct helper *helper = &helpers->list[helpers->helper_count];
+
+		helper->helpers = helpers;
+		pthread_cond_init(&helper->begun, NULL);
+		r = thread_new(help, helper, &helper->thread);
+		helpers->helper_count += r == 0;
 	}
-	if (!helpers->threads || r < 0) {
+	if (!helpers->list || r < 0) {
 		helpers_free(helpers);
 		return r < 0 ? r : -ENOMEM;
 	}
@@ -101,22 +118,22 @@ void helpers_free(struct helpers *helpers)
 	}
 	pthread_mutex_lock(&helpers->mutex);
 	helpers->stopping = true;
-	pthread_cond_broadcast(&helpers->begun);
+	wake_all(helpers);
 	pthread_mutex_unlock(&helpers->mutex);
-	for (size_t i = 0; i < helpers->thread_count; i++) {
-		pthread_join(helpers->threads[i], NULL);
+	for (size_t i = 0; i < helpers->helper_count; i++) {
+		pthread_join(helpers->list[i].thread, NULL);
+		pthread_cond_destroy(&helpers->list[i].begun);
 	}
 	pthread_cond_destroy(&helpers->done);
-	pthread_cond_destroy(&helpers->begun);
 	pthread_mutex_destroy(&helpers->mutex);
-	free(helpers->threads);
+	free(helpers->list);
 	free(helpers);
 }
 
 void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
 	helpers_between_fn *between, void *data)
 {
-	bool helped = count > 1 && helpers->thread_count > 0;
+	bool helped = count > 1 && helpers->helper_count > 0;
 
 	helpers->work = work;
 	helpers->data = data;
@@ -126,7 +143,7 @@ void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
 		pthread_mutex_lock(&helpers->mutex);
 		helpers->run++;
 		helpers->open = true;
-		pthread_cond_broadcast(&helpers->begun);
+		wake_all(helpers);
 		pthread_mutex_unlock(&helpers->mutex);
 	}
 	take_part(helpers, between);
