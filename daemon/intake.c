@@ -155,7 +155,11 @@ static int read_journal(struct intake *intake, struct txn *txn)
 	if (r == 0 || r == REPLAY_E_GAP) {
 		r = journal_write_again(intake->journal);
 	}
-	return r == -ENOSPC || r == -EDQUOT ? INTAKE_E_FULL : r;
+	if (r == -ENOSPC || r == -EDQUOT) {
+		store_disk_was_full(intake->store);
+		return INTAKE_E_FULL;
+	}
+	return r;
 }
 
 void view_drop(struct intake *intake)
@@ -466,6 +470,9 @@ int intake_receipt(struct intake *intake, uint32_t party, uint64_t counter, stru
 
 int intake_refresh(struct intake *intake)
 {
+	if (intake->trouble == INTAKE_E_FULL) {
+		intake->trouble = 0; /* of the store as it was: told already, or found again */
+	}
 	return read_state(intake);
 }
 

@@ -200,8 +200,8 @@ static int reserve(struct store *store, uint64_t bytes)
 	return r == -ENOSPC || r == -EDQUOT ? STORE_E_FULL : r;
 }
 
-/* Opens what store->path names. On failure there may be an environment; it is to be closed. */
-static int open_environment(struct store *store, bool create)
+/* Opens what store->path names. reserved: its space is, already. On failure there may be an environment; it is to be closed. */
+static int open_environment(struct store *store, bool create, bool reserved)
 {
 	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (store->scratch ? MDB_NOSYNC : 0);
 	int r = translate(mdb_env_create(&store->env));
@@ -215,7 +215,7 @@ static int open_environment(struct store *store, bool create)
 	if (r == 0) {
 		r = translate(mdb_env_open(store->env, store->path, flags, 0600));
 	}
-	if (r == 0 && !store->scratch) {
+	if (r == 0 && !store->scratch && !reserved) {
 		r = reserve(store, map_size(store));
 	}
 	return r ? r : open_tables(store, create);
@@ -274,7 +274,7 @@ int store_open(const struct store_options *options, struct store **ret)
 	}
 	r = exists ? check_file(store->path, options->why) : 0;
 	if (r == 0) {
-		r = open_environment(store, options->create);
+		r = open_environment(store, options->create, false);
 	}
 	if (r == 0) {
 		r = store_open_journal(store);
@@ -311,7 +311,8 @@ int store_reopen(struct store *store)
 	}
 	close_environment(store);
 	__atomic_store_n(&store->disk_full, false, __ATOMIC_RELAXED);
-	return open_environment(store, false);
+	/* A full disk may not reserve a second time what there is. */
+	return open_environment(store, false, true);
 }
 
 int store_resize(struct store *store, size_t map_bytes)
