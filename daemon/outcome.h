@@ -92,7 +92,7 @@ struct intake {
 	bool stale;              /* a run has failed whose changes may be in held */
 	bool full;               /* the tables had no room: nothing goes to the journal */
 	bool disk_full;          /* what is refused is refused for that */
-	bool journal_full;       /* it had no room for the last record that it was asked for */
+	size_t journal_lacked;   /* bytes of the smallest record that it has no room for; 0: none */
 	int trouble;             /* of the settler, to be told by intake_poll */
 	struct {
 		uint64_t size, end; /* of the ledger, and of its records in the journal */

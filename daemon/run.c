@@ -120,13 +120,18 @@ static bool has_room(struct intake *intake, size_t bytes)
 	uint64_t map_bytes = store_map_bytes(intake->store);
 	bool room = journal_has_room(intake->journal, bytes, map_bytes);
 
-	if (!room && !intake->journal_full) {
+	if (!room && intake->journal_lacked == 0) {
 		log_event(EVENT_JOURNAL_FULL,
 			LOG_FIELDS(LOG_NUMBER("MAP_BYTES", (int64_t)map_bytes),
 				LOG_TEXT("FOLDER", store_folder(intake->store))),
 			"baocao.journal has no room for more reports: they go to baocao.mdb");
 	}
-	intake->journal_full = !room;
+	if (!room && (intake->journal_lacked == 0 || bytes < intake->journal_lacked)) {
+		intake->journal_lacked = bytes;
+	} else if (room &&
+		   bytes >= intake->journal_lacked) { /* smaller ones may always have fitted */
+		intake->journal_lacked = 0;
+	}
 	return room;
 }
 
