@@ -40,6 +40,18 @@ void peer_answer(void *data, void *peer, struct bytes frame)
 	peer_send(data, &to->key, zmq_msg_data(&to->id), zmq_msg_size(&to->id), frame);
 }
 
+void reply_send(struct node *node, const struct public_key *key, const void *id, size_t id_size)
+{
+	if (!node->reply.failed) {
+		peer_send(node, key, id, id_size, writer_bytes(&node->reply));
+	}
+}
+
+void peer_reply(struct node *node, struct peer *peer)
+{
+	reply_send(node, &peer->key, zmq_msg_data(&peer->id), zmq_msg_size(&peer->id));
+}
+
 static void send_refused(struct node *node, struct peer *peer, int64_t request, enum judgement code,
 	const char *detail)
 {
@@ -48,7 +60,7 @@ static void send_refused(struct node *node, struct peer *peer, int64_t request, 
 	writer_array(&node->reply, 2);
 	writer_str(&node->reply, judgement_name(code));
 	writer_str(&node->reply, detail);
-	peer_answer(node, peer, writer_bytes(&node->reply));
+	peer_reply(node, peer);
 }
 
 bool refusal_is_logged(struct node *node)
@@ -129,8 +141,7 @@ void node_fail(struct node *node, int error)
 {
 	log_event(EVENT_STORE_ERROR, LOG_FIELDS(LOG_NUMBER("ERRNO", -error)),
 		"the store cannot be written: %s", strerror(-error));
-	notify_status(
-		"the store cannot be written: %s; nothing more is acknowledged", strerror(-error));
+	notify_status("the store cannot be written: %s; nothing more is taken", strerror(-error));
 	node->failed = NODE_E_STORE;
 }
 

@@ -128,7 +128,7 @@ static void handle_query(struct node *node, struct peer *peer, const struct cata
 		}
 	}
 	if (r == 0) {
-		peer_answer(node, peer, writer_bytes(&node->reply));
+		peer_reply(node, peer);
 	} else {
 		struct refusal refusal = refusal_of(r);
 
@@ -238,7 +238,7 @@ static void handle_status(struct node *node, struct peer *peer, const struct cat
 	write_number(node, "map_used", used);
 	write_number(node, "journal_used",
 		store_journal(node->store) ? journal_used(store_journal(node->store)) : 0);
-	peer_answer(node, peer, writer_bytes(&node->reply));
+	peer_reply(node, peer);
 }
 
 /* [counter] */
@@ -274,7 +274,7 @@ static void handle_receipt(struct node *node, struct peer *peer, const struct ca
 		problems_write(&node->reply, &none);
 		writer_int(&node->reply, 0);
 		writer_nil(&node->reply);
-		peer_answer(node, peer, writer_bytes(&node->reply));
+		peer_reply(node, peer);
 	} else {
 		peer_refuse(node, peer, envelope->request,
 			r == -ENOENT ? REFUSED_NOT_FOUND : REFUSED_STORE_FAILED,
@@ -315,7 +315,7 @@ static void handle_hello(struct node *node, struct peer *peer, const struct cata
 	writer_array(&node->reply, 2);
 	writer_int(&node->reply, (int64_t)fold_link_get(txn, key->party, (uint64_t)epoch));
 	writer_bool(&node->reply, intake_identity(node->intake)->synthetic);
-	peer_answer(node, peer, writer_bytes(&node->reply));
+	peer_reply(node, peer);
 }
 
 static void handle_watch(struct node *node, struct peer *peer, const struct catalog_key *key,
@@ -358,7 +358,7 @@ static void handle_watch(struct node *node, struct peer *peer, const struct cata
 	watcher->until_ms = monotonic_ms() + LIMIT_WATCH_MS;
 	answer_begin(node, envelope->request);
 	writer_int(&node->reply, (int64_t)intake_seq(node->intake));
-	peer_answer(node, peer, writer_bytes(&node->reply));
+	peer_reply(node, peer);
 }
 
 /* [ms] */
@@ -386,7 +386,7 @@ static void handle_clock(struct node *node, struct peer *peer, const struct cata
 	}
 	answer_begin(node, envelope->request);
 	writer_int(&node->reply, intake_instant(node->intake, node_now(node)).ms);
-	peer_answer(node, peer, writer_bytes(&node->reply));
+	peer_reply(node, peer);
 }
 
 /* Answers the question from the state as it was. */
@@ -573,8 +573,7 @@ void recount_answer(struct node *node)
 			writer_str(&node->reply, result->details[i]);
 		}
 	}
-	peer_send(node, &recount->key, zmq_msg_data(&recount->peer), zmq_msg_size(&recount->peer),
-		writer_bytes(&node->reply));
+	reply_send(node, &recount->key, zmq_msg_data(&recount->peer), zmq_msg_size(&recount->peer));
 	zmq_msg_close(&recount->peer);
 }
 

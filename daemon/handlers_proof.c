@@ -51,7 +51,7 @@ void handle_checkpoint(struct node *node, struct peer *peer, const struct catalo
 	} else {
 		writer_nil(&node->reply);
 	}
-	peer_answer(node, peer, writer_bytes(&node->reply));
+	peer_reply(node, peer);
 }
 
 /* A proof of sizes of the tree: an entry in a tree, or an older tree in a newer one. */
@@ -97,7 +97,7 @@ void handle_prove(struct node *node, struct peer *peer, const struct catalog_key
 	}
 	answer_begin(node, envelope->request);
 	tree_path_write(&node->reply, &path);
-	peer_answer(node, peer, writer_bytes(&node->reply));
+	peer_reply(node, peer);
 }
 
 static void log_rewritten(const struct public_key *child, const struct witness_answer *answer)
@@ -150,7 +150,7 @@ void handle_witness(struct node *node, struct peer *peer, const struct catalog_k
 		} else {
 			writer_nil(&node->reply);
 		}
-		peer_answer(node, peer, writer_bytes(&node->reply));
+		peer_reply(node, peer);
 		break;
 	case WITNESS_E_REWRITTEN:
 		log_rewritten(&key->key, &answer);

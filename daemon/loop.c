@@ -333,8 +333,8 @@ static void send_events(struct node *node, int64_t now_ms)
 					intake_catalog(node->intake), &node->watchers[i].key),
 				&why) == JUDGEMENT_ACCEPTED) {
 			node->watchers[kept++] = node->watchers[i];
-			peer_send(node, &node->watchers[i].key, node->watchers[i].id,
-				node->watchers[i].id_size, writer_bytes(&node->reply));
+			reply_send(node, &node->watchers[i].key, node->watchers[i].id,
+				node->watchers[i].id_size);
 		}
 	}
 	node->watcher_count = kept;

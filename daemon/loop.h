@@ -159,6 +159,9 @@ void peer_close(struct peer *peer);
 /* from has no frames any more; to had none. */
 void peer_move(struct peer *to, struct peer *from);
 void peer_answer(void *data, void *peer, struct bytes frame); /* an intake_reply_fn */
+/* Sends node->reply; where there was no memory for all of it, nothing: half an answer is none, and who asked asks again. */
+void reply_send(struct node *node, const struct public_key *key, const void *id, size_t id_size);
+void peer_reply(struct node *node, struct peer *peer);
 /* Is one more refusal to be logged in this second? */
 bool refusal_is_logged(struct node *node);
 /* Counts, logs (not more than a few a second) and answers. */
