@@ -29,6 +29,7 @@ const struct log_event_row log_event_rows[EVENT_COUNT] = {
 	[EVENT_FAILED] = { "failed", "b1d32d9247594994a7a60f66d45c7b5f", LOG_ERR },
 	[EVENT_INITIALISED] = { "initialised", "adc244ce68d64cf885984c147d9ed3a8", LOG_NOTICE },
 	[EVENT_CLOCK_SYNTHETIC] = { "clock-synthetic", "2248cdaf79824d728e19e6bbd3d2d975", LOG_WARNING },
+	[EVENT_CLOCK_BEHIND] = { "clock-behind", "d40be7c1a9f64c2b8e57310fa26c98d3", LOG_WARNING },
 	[EVENT_PUBLICATION] = { "publication", "086a96091ddc4ad9b858e77e2adcd3ff", LOG_NOTICE },
 	[EVENT_PUBLICATION_REFUSED] = { "publication-refused", "5a480321a6184b2bb5ef5ea76e948e49", LOG_WARNING },
 	[EVENT_SUBMISSION_REFUSED] = { "submission-refused", "3f074732c58d477faa1a2c0a2068b3ef", LOG_NOTICE },

@@ -17,6 +17,7 @@ enum log_event {
 	EVENT_FAILED,          /* cannot start or go on: ERRNO */
 	EVENT_INITIALISED,     /* a new store was made: OPERATOR, UNIT */
 	EVENT_CLOCK_SYNTHETIC, /* the clock is made up: CLOCK */
+	EVENT_CLOCK_BEHIND,    /* it was set back behind the last commit: CLOCK, LAST */
 	EVENT_PUBLICATION,     /* units, a plan or keys came into force: KIND, NAME, SEQ, SENDER */
 	EVENT_PUBLICATION_REFUSED, /* CODE, PLACE, SENDER */
 	EVENT_SUBMISSION_REFUSED,  /* a report does not count: CODE, PLACE, SENDER, COUNTER */

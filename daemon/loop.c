@@ -23,10 +23,11 @@
 #include "daemon/transport.h"
 
 enum {
-	EVENT_MS = 100,      /* at most ten events a second */
-	TURN_MS_MAX = 1000,  /* the loop turns at least this often */
-	ASIDE_MESSAGES = 64, /* taken at once while a commit is begun */
-	ASIDE_US = 100,      /* between two such turns at least: each takes a system call */
+	EVENT_MS = 100,          /* at most ten events a second */
+	TURN_MS_MAX = 1000,      /* the loop turns at least this often */
+	CLOCK_BEHIND_MS = 10000, /* the last commit: more than a clock is corrected by in passing */
+	ASIDE_MESSAGES = 64,     /* taken at once while a commit is begun */
+	ASIDE_US = 100,          /* between two such turns at least: each takes a system call */
 };
 
 /* A frame that ZeroMQ sends from here and gives back; its bytes follow. */
@@ -358,6 +359,25 @@ static void update_status(struct node *node)
 		intake_identity(node->intake)->synthetic ? ", SYNTHETIC" : "");
 }
 
+/* The ledger's instants do not go back: until the clock is there again, what is taken has that of the last commit. A clock that is made up may. */
+static void watch_clock(struct node *node)
+{
+	struct instant now = node_now(node), last = intake_instant(node->intake, now);
+	bool behind =
+		!intake_identity(node->intake)->synthetic && last.ms - now.ms > CLOCK_BEHIND_MS;
+	char clock[INSTANT_TEXT_SIZE], until[INSTANT_TEXT_SIZE];
+
+	if (behind && !node->clock_is_behind) {
+		instant_format(now, clock, sizeof(clock));
+		instant_format(last, until, sizeof(until));
+		log_event(EVENT_CLOCK_BEHIND,
+			LOG_FIELDS(LOG_TEXT("CLOCK", clock), LOG_TEXT("LAST", until)),
+			"the clock says %s, and the last commit was at %s: what comes until then is taken as of that instant",
+			clock, until);
+	}
+	node->clock_is_behind = behind;
+}
+
 /*
  * Ends a process that holds a snapshot (mdb_copy, or a program that was stopped) before what is
  * freed meanwhile fills the map. Milliseconds until it is to be called again.
@@ -552,6 +572,7 @@ int node_run(struct node *node)
 		if (now_ms >= status_at) {
 			room_step(node, now_ms);
 			update_status(node);
+			watch_clock(node);
 			compress(node);
 			status_at = now_ms + TURN_MS_MAX;
 		}

@@ -122,7 +122,8 @@ struct node {
 	bool events_due;
 	int64_t behind_ms; /* since when changes are held back; 0: they are not */
 	int64_t settle_ms; /* when they are written, unless there is another commit before; or tried again */
-	uint64_t status_seq; /* of the status told last */
+	uint64_t status_seq;  /* of the status told last */
+	bool clock_is_behind; /* the last commit: told */
 	int64_t next_event_ms;
 	int reader_told; /* a process that could not be ended, once it is in the log */
 	struct recount recount;

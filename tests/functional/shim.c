@@ -3,6 +3,7 @@
  *
  *	SHIM_KILL_AT=N    kill -9 before the Nth rename or unlink
  *	SHIM_DROP_ZAP=1   libzmq is told of no ZAP domain, and then asks nobody whom to let in
+ *	SHIM_CLOCK=N      the time of day is N seconds later
  *	SHIM_CUT=PATH     the file has no bytes any more once LMDB has opened it, or lseek has told where its data end:
  *	                  what is read through a map then cannot be read
  */
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -49,6 +51,16 @@ int unlink(const char *path)
 
 	count_down();
 	return real(path);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	const char *later = clock == CLOCK_REALTIME ? getenv("SHIM_CLOCK") : NULL;
+	int r = real(clock, ret);
+
+	ret->tv_sec += later ? strtol(later, NULL, 10) : 0;
+	return r;
 }
 
 off_t lseek(int fd, off_t at, int whence)

@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
+import unittest.mock
 
 import harness
 import nodes
 from harness import CITY, DISTRICT_A, DISTRICT_B, PLAN, client, key_of, month_report, submit
 from harness import row_of, sum_of, wait_for
 
+SHIM = os.path.join(nodes.BUILD, 'tests', 'functional', 'libshim.so')
 MONTHS = [f'{year}-{month:02}' for year in (2022, 2023) for month in range(1, 13)]
 
 
@@ -126,6 +129,23 @@ class Restart(harness.NodeCase):
         wait_for(a, settled)
         self.assert_same_sums(city, a)
         self.assert_consistent(city, a, b)
+
+    def test_a_clock_that_was_set_back_is_told(self):
+        """Until it is there again the ledger has the instant of the last commit."""
+        harness.need_binaries(SHIM)
+        daemon = self.node('ahead', CITY, start=False)
+        with unittest.mock.patch.dict(os.environ, {
+                'LD_PRELOAD': SHIM, 'SHIM_CLOCK': str(24 * 3600),
+                'ASAN_OPTIONS': 'verify_asan_link_order=0:detect_leaks=0'}):
+            daemon.start()
+        harness.furnish(daemon)
+        self.assertNotIn('clock-behind', daemon.log())
+        daemon.restart()
+        harness.wait_until(lambda: 'warning clock-behind: the clock says ' in daemon.log())
+        with daemon.session() as session:
+            self.assertGreater(session.status()['clock'], (time.time() + 23 * 3600) * 1000)
+        time.sleep(2.5)
+        self.assertEqual(daemon.log().count('clock-behind'), 1)
 
     def test_a_node_killed_under_load_keeps_every_receipted_report(self):
         self.killed_under_load(lambda city, a: a)
