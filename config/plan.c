@@ -367,7 +367,7 @@ void plan_check_units(
 {
 	size_t line = 0; /* of the duty before: rows that name several forms are checked once */
 
-	check_unit_code(plan, units, plan->issuer, 0, "plan", "issuer", errors);
+	check_unit_code(plan, units, plan->issuer, plan->line, "plan", "issuer", errors);
 	check_groups(plan, units, errors);
 	for (size_t i = 0; i < plan->duty_count; i++) {
 		const struct duty *duty = &plan->duties[i];

@@ -252,6 +252,7 @@ struct plan {
 	const char *document;   /* "S4" */
 	enum calendar calendar; /* of month, quarter, half-year and year: CIVIL or DECREE_09 */
 	enum counts counts;
+	size_t line; /* of its row */
 	const struct form *forms;
 	size_t form_count;
 	const struct duty *duties;

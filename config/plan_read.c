@@ -28,6 +28,7 @@ static void read_plan(const struct row_reading *row)
 	if (row->reading->form_count > 0) {
 		row_error(row, PLAN_CODE, "the plan stands above its forms");
 	}
+	plan->line = row->row->line;
 	plan->code = row_code(row, PLAN_CODE);
 	plan->title = row_copy(row, PLAN_TITLE);
 	plan->issuer = row_copy(row, PLAN_ISSUER);

@@ -81,7 +81,7 @@ static int fail_open(const struct settings *settings, int outcome)
 		return fail_config(settings->state, "another baocaod serves this store");
 	case -ENOENT:
 		return fail_config(settings->state,
-			"there is no store; make one with 'baocaod --init --operator KEY'");
+			"there is no store; restore a copy, or make a new one with 'baocaod --config FILE --init --operator KEY'");
 	default:
 		return fail_store(settings->state, outcome);
 	}

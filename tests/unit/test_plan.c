@@ -271,6 +271,21 @@ static void codes_that_no_unit_has_are_reported(void **state)
 	assert_true(found_error_at(&found, 10, "duty", "reporter", "gv.pkr"));
 }
 
+static void so_is_that_of_an_issuer(void **state)
+{
+	CLEANUP(plan_freep)
+	struct plan *plan = plan_of(
+		"# plan\ncode,title,issuer,from,to,document\np,Plan,nobody,2022-01-01,2023-01-01,D\n"
+		"# form\ncode,title,cadence,source\nf,Form,month,D:L1\n"
+		"# duty\nform,reporter,under,source\nf,group ward,764,D:L1\n" PLAN_FIELD);
+	struct found_errors found = { 0 };
+	struct table_errors errors = { found_error_add, &found, 0, false };
+
+	plan_check_units(plan, *state, &errors);
+	assert_int_equal(found.count, 1);
+	assert_true(found_error_at(&found, 3, "plan", "issuer", "nobody"));
+}
+
 static void a_row_may_stand_for_several_forms(void **state)
 {
 	CLEANUP(plan_freep) struct plan *plan = shipped("s4-go-vap-2022.plan");
@@ -648,6 +663,7 @@ int main(void)
 		cmocka_unit_test(a_unit_does_not_owe_a_report_to_itself),
 		cmocka_unit_test(a_stated_duty_outweighs_a_proposed_one),
 		cmocka_unit_test(codes_that_no_unit_has_are_reported),
+		cmocka_unit_test(so_is_that_of_an_issuer),
 		cmocka_unit_test(a_row_may_stand_for_several_forms),
 		cmocka_unit_test(reports_on_request_are_told_and_not_expected),
 		cmocka_unit_test(a_source_keeps_place_quote_and_doubt),
