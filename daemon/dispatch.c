@@ -423,16 +423,6 @@ void node_collect(struct node *node)
 	node_flush_some(node);
 }
 
-void node_finish(struct node *node)
-{
-	node->in_hand = true; /* what came aside now would get no answer */
-	node_flush(node);
-	intake_finish(node->intake);
-	if (!node->failed) {
-		take_outcome(node, intake_stop(node->intake));
-	}
-}
-
 /* Keeps a message for the next commit. */
 static void queue(struct node *node, struct place *place, const struct catalog_key *key,
 	const struct envelope *envelope)
@@ -630,5 +620,20 @@ void node_take(struct node *node, struct peer *from)
 	node_take_aside(node, from);
 	if (alone || is_full(node)) {
 		node_flush(node);
+	}
+}
+
+void node_finish(struct node *node)
+{
+	node->in_hand = true; /* what came aside now would get no answer */
+	node_flush(node);
+	intake_finish(node->intake);
+	if (!node->failed) {
+		take_outcome(node, intake_stop(node->intake));
+	} else if (node->is_late) {
+		int64_t type, request;
+
+		glance(&node->late, &type, &request);
+		refuse_unready(node, &node->late, request);
 	}
 }
