@@ -173,8 +173,7 @@ static bool bool_parse(const char *text, bool *ret)
 	return *ret || strcmp(text, "no") == 0;
 }
 
-/* tcp://host:port; the port may be 0 or *, which lets the system choose. */
-static bool endpoint_is_valid(const char *text)
+bool endpoint_parse(const char *text, int64_t *ret_port)
 {
 	static const char scheme[] = "tcp://";
 	if (strncmp(text, scheme, strlen(scheme)) != 0) {
@@ -185,8 +184,8 @@ static bool endpoint_is_valid(const char *text)
 	if (!colon || colon == host || strpbrk(text, " \t")) {
 		return false;
 	}
-	int64_t port;
-	return strcmp(colon + 1, "*") == 0 || integer_parse(colon + 1, 0, UINT16_MAX, &port);
+	*ret_port = 0;
+	return strcmp(colon + 1, "*") == 0 || integer_parse(colon + 1, 0, UINT16_MAX, ret_port);
 }
 
 /* The largest binary unit that divides bytes, for messages. */
@@ -242,13 +241,14 @@ static bool text_is_valid(enum setting_kind kind, const char *value)
 {
 	struct public_key key;
 	struct instant instant;
+	int64_t port;
 	/* Nothing is what a text says when it is not there; no number or word can be left out. */
 	if (*value == '\0') {
 		return true;
 	}
 	switch (kind) {
 	case SETTING_ENDPOINT:
-		return endpoint_is_valid(value);
+		return endpoint_parse(value, &port);
 	case SETTING_KEY:
 		return public_key_parse(value, &key);
 	case SETTING_INSTANT:

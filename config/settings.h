@@ -70,5 +70,7 @@ void settings_free(struct settings *settings);
 /* Is this setting the same in both? */
 bool setting_equal(
 	const struct setting_row *row, const struct settings *a, const struct settings *b);
+/* tcp://host:port; the port may be 0 or *, which lets the system choose: *ret_port is then 0. */
+bool endpoint_parse(const char *text, int64_t *ret_port);
 /* Writes a sample file with every setting, its default and its meaning. It can be read back. */
 void settings_write_sample(struct buffer *ret);

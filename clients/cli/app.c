@@ -4,6 +4,7 @@
 #include <zmq.h>
 
 #include "clients/common/text.h"
+#include "config/settings.h"
 
 static void error_say(void *data, const struct table_error *error)
 {
@@ -205,6 +206,17 @@ const char *app_refusal_remedy(int code)
 	default:
 		return "";
 	}
+}
+
+int app_check_endpoint(const char *endpoint)
+{
+	int64_t port;
+
+	return endpoint_parse(endpoint, &port) && port > 0
+		       ? CODE_DONE
+		       : say_error(CODE_USAGE,
+				 _("write tcp://HOST:PORT, with a port from 1 to 65535"),
+				 _("--endpoint %s is not an endpoint"), endpoint);
 }
 
 int app_session_error(struct app *app, int r, const char *what)

@@ -49,6 +49,8 @@ int app_open_session(struct app *app);
 int app_session_error(struct app *app, int r, const char *what);
 /* What to do about a node's refusal; "" where its words are all that can be said. */
 const char *app_refusal_remedy(int code);
+/* Is it where a node can be asked, tcp://HOST:PORT? Says what is wrong with it. */
+int app_check_endpoint(const char *endpoint);
 
 /* Plans and units of the context's node; online: a session is opened for it. */
 int app_catalog(struct app *app, bool online, struct catalog *ret);

@@ -118,7 +118,9 @@ static int revision_ask(struct doing *doing)
 	if ((r == 0 && held.revision == 0) ||
 		(r == SESSION_E_REFUSED &&
 			session_refusal(doing->app->session)->code == REFUSED_NOT_FOUND)) {
-		return say_error(CODE_ABSENT, _("see: baocao inbox ls"),
+		return say_error(CODE_ABSENT,
+			doing->act.kind == ACT_WITHDRAW ? _("see: baocao report status")
+							: _("see: baocao inbox ls"),
 			_("%s %s %s: the node holds no report of unit %u"), words[0], words[1],
 			words[2], doing->act.unit);
 	}

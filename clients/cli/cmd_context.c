@@ -75,9 +75,8 @@ static int context_fill(const struct arguments *arguments, bool exists, struct c
 	if (r == CODE_DONE) {
 		r = number_option(arguments, "--node-unit", &context->node_unit);
 	}
-	if (r == CODE_DONE && strncmp(context->endpoint, "tcp://", 6) != 0) {
-		r = say_error(CODE_USAGE, _("write tcp://HOST:PORT"),
-			_("--endpoint %s is not an endpoint"), context->endpoint);
+	if (r == CODE_DONE) {
+		r = app_check_endpoint(context->endpoint);
 	}
 	return r == CODE_DONE ? name_check(context->key, _("key")) : r;
 }

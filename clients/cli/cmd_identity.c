@@ -85,8 +85,11 @@ int run_key_invite(struct app *app, const struct arguments *arguments)
 	struct key_pair pair;
 	struct receipt receipt;
 	struct token token;
-	int r = app_open_session(app);
+	int r = endpoint ? app_check_endpoint(endpoint) : CODE_DONE;
 
+	if (r == CODE_DONE) {
+		r = app_open_session(app);
+	}
 	if (r == CODE_DONE) {
 		r = invitation_make(app, arguments, &act);
 	}

@@ -240,7 +240,7 @@ static int key_text(struct app *app, const struct arguments *arguments, struct b
 	}
 	if (role_from_name(role) == ROLE_NONE) {
 		return say_error(CODE_USAGE,
-			_("one of operator, reporter, collector, carrier, node, reader"),
+			_("one of operator, reporter, collector, reviewer, carrier, node, reader"),
 			_("there is no role %s"), role);
 	}
 	r = app_unit_number(app, unit, &unit_number);

@@ -177,6 +177,7 @@ int run_node_clock(struct app *app, const struct arguments *arguments)
 	struct writer *writer;
 	struct reader data;
 	uint64_t seq;
+	int code = CODE_DONE;
 	int r;
 
 	if (!instant_parse(arguments->list[0], &instant)) {
@@ -201,11 +202,13 @@ int run_node_clock(struct app *app, const struct arguments *arguments)
 	}
 	instant_format(instant, text, sizeof(text));
 	if (instant.ms - asked.ms > CLOCK_SLACK_MS) {
-		say("%s", _("the clock is not set back; it stays as it is"));
+		code = say_error(CODE_REFUSED, _("give an instant after it"), "%s",
+			_("the clock is not set back; it stays as it is"));
 	}
 	if (app->json) {
-		return json_print(json_pack("{s:s}", "clock", text));
+		r = json_print(json_pack("{s:s}", "clock", text));
+	} else {
+		printf("%s\n", text);
 	}
-	printf("%s\n", text);
-	return CODE_DONE;
+	return r == CODE_DONE ? code : r;
 }

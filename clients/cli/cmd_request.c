@@ -169,8 +169,8 @@ static int request_publish(struct app *app, const char *path, bool dry_run)
 		r = publish_text(app, PUBLICATION_PLAN, plan->code, buffer_bytes(&text), dry_run);
 	}
 	if (r == CODE_DONE && !dry_run) {
-		say(_("asked; next: baocao plan publish %s at each node above, which passes answers "
-		      "over before; then: baocao late %s"),
+		say(_("asked; next: baocao plan publish %s at each other node above and below, from "
+		      "the topmost one down; then: baocao late %s"),
 			path, plan->code);
 	}
 	return r;
@@ -181,6 +181,7 @@ static int request_make(struct app *app, struct request *request)
 	CLEANUP(plan_freep) struct plan *parent = NULL;
 	CLEANUP(units_freep) struct units *units = NULL;
 	const char *const *words = request->arguments->list;
+	bool dry_run = arguments_option(request->arguments, "--dry-run");
 	char path[LIMIT_CODE_BYTES + 16];
 	int r = dates_read(request);
 
@@ -208,9 +209,15 @@ static int request_make(struct app *app, struct request *request)
 	if (r == CODE_DONE) {
 		r = app_write_file(path, buffer_bytes(request->out));
 	}
-	return r == CODE_DONE ? request_publish(app, path,
-					arguments_option(request->arguments, "--dry-run"))
-			      : r;
+	if (r != CODE_DONE) {
+		return r;
+	}
+	r = request_publish(app, path, dry_run);
+	/* The next try writes it anew; its errors were said by its lines, so with them it stays. */
+	if (r == CODE_REFUSED || (dry_run && r != CODE_INVALID)) {
+		unlink(path);
+	}
+	return r;
 }
 
 int run_request_new(struct app *app, const struct arguments *arguments)

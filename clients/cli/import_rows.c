@@ -56,7 +56,7 @@ static void error_say(struct importing *importing, size_t line, const char *colu
 static bool header_read(struct importing *importing)
 {
 	const char *const *cells = NULL;
-	const char *why = "";
+	const char *why = "", *remedy = "";
 	int count = csv_next(importing->csv, false, &cells, &why);
 
 	if (count <= 0) {
@@ -64,6 +64,11 @@ static bool header_read(struct importing *importing)
 			_("it begins with: unit_id,unit_name,parent_path,"
 			  "period,indicator,value"),
 			_("the file has no header %s"), why);
+		return false;
+	}
+	why = form_separator_problem(cells[0], &remedy);
+	if (why) {
+		error_say(importing, 1, "", remedy, "%s", why);
 		return false;
 	}
 	importing->width = (size_t)count;

@@ -136,9 +136,12 @@ static void refused(
 	struct sending *sending = data;
 
 	sending->kept |= kept;
-	say_error(CODE_REFUSED,
-		kept ? _("what was signed stays queued") : app_refusal_remedy(refusal->code),
-		"%s: %s: %s", context->name, refusal->name, refusal->detail);
+	if (may_say_refusal(sending)) {
+		say_error(CODE_REFUSED,
+			kept ? _("what was signed stays queued")
+			     : app_refusal_remedy(refusal->code),
+			"%s: %s: %s", context->name, refusal->name, refusal->detail);
+	}
 }
 
 static void failed(void *data, const struct context *context, uint64_t counter, const char *why)
@@ -217,6 +220,10 @@ int sending_run(struct sending *sending)
 	}
 	if (sending->synthetic) {
 		say("%s", _("SYNTHETIC: the clock and the figures of this node are made up"));
+	}
+	if (sending->result.refused > 0) {
+		say(_("refused for good: %zu submissions; what was signed is kept in %s/refused"),
+			sending->result.refused, sending->app->home.root);
 	}
 	if (sending->result.silent > 0) {
 		say(_("queued: %zu submissions wait for a node that does not answer; next: baocao "

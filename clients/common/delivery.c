@@ -313,7 +313,7 @@ static int refusal_take(struct delivery *delivery, struct lane *lane, struct fli
 {
 	CLEANUP(buffer_free) struct buffer reason = { 0 };
 	struct delivery_answer answer = { .problems = problems };
-	enum fate fate = fate_read(flight->entry.kind, problems, &reason);
+	enum fate fate = fate_read(problems, &reason);
 	int r;
 
 	buffer_append(&reason, "", 1);
@@ -419,13 +419,21 @@ static int receipts_take(struct delivery *delivery, struct lane *lane, struct by
 	return r;
 }
 
-/* A review that the asker's role may not send goes to what is refused, and no other is tried less. */
-static int review_refused(struct delivery *delivery, struct lane *lane, struct flight *flight,
+/*
+ * What the asker's role may not send goes to what is refused, and no other is tried less. What another
+ * key has signed stays: only its messenger was refused.
+ */
+static int parcel_refused(struct delivery *delivery, struct lane *lane, struct flight *flight,
 	const struct session_refusal *refusal)
 {
 	char reason[sizeof(refusal->name) + sizeof(refusal->detail) + 8];
 	int r;
 
+	if (!signed_by(&flight->entry, lane->pair)) {
+		delivery->options.refused(delivery->options.data, lane->context, refusal, true);
+		flight_leave_queued(delivery, lane, flight);
+		return 0;
+	}
 	snprintf(reason, sizeof(reason), "-1\t%s\t%s\n", refusal->name, refusal->detail);
 	r = outbox_keep_refusal(lane->outbox, flight->entry.counter, reason);
 	if (r == 0) {
@@ -448,15 +456,14 @@ static int message_refused(
 		lane_fail(delivery, lane, 0, "a refusal without a reason");
 		return lane_give_up(delivery, lane, false);
 	}
-	if (flight && fate_of(flight->entry.kind, refusal.code) == FATE_AGAIN) {
+	if (flight && fate_of(refusal.code) == FATE_AGAIN) {
 		if (refusal.code == REFUSED_LATER) {
 			flight->repeat_at = session_clock_ms() + refusal.later_ms;
 		}
 		return 0;
 	}
-	if (flight && flight->entry.kind == PARCEL_REVIEW &&
-		fate_of(flight->entry.kind, refusal.code) == FATE_FINAL) {
-		return review_refused(delivery, lane, flight, &refusal);
+	if (flight && fate_of(refusal.code) == FATE_FINAL) {
+		return parcel_refused(delivery, lane, flight, &refusal);
 	}
 	delivery->options.refused(delivery->options.data, lane->context, &refusal, true);
 	return lane_give_up(delivery, lane, false);

@@ -9,22 +9,18 @@ static const uint8_t fates[JUDGEMENT_COUNT] = {
 	[REFUSED_STORE_FAILED] = FATE_STAY,
 	[REFUSED_UNKNOWN_KEY] = FATE_STAY,
 	[REFUSED_KEY_REVOKED] = FATE_OTHER_KEY,
-	[REFUSED_NOT_PERMITTED] = FATE_STAY,
 	[REFUSED_WRONG_SENDER] = FATE_STAY,
 	[REFUSED_PROTOCOL_VERSION] = FATE_STAY,
 	[REFUSED_UNKNOWN_TYPE] = FATE_STAY,
 	[REFUSED_ID_CONFLICT] = FATE_RENUMBER,
 };
 
-enum fate fate_of(enum parcel_kind kind, int code)
+enum fate fate_of(int code)
 {
-	if (kind == PARCEL_REVIEW && code == REFUSED_NOT_PERMITTED) {
-		return FATE_FINAL;
-	}
 	return code >= 0 && code < JUDGEMENT_COUNT ? (enum fate)fates[code] : FATE_FINAL;
 }
 
-enum fate fate_read(enum parcel_kind kind, struct reader problems, struct buffer *reason)
+enum fate fate_read(struct reader problems, struct buffer *reason)
 {
 	uint32_t count = reader_array(&problems);
 	enum fate fate = FATE_FINAL;
@@ -38,7 +34,7 @@ enum fate fate_read(enum parcel_kind kind, struct reader problems, struct buffer
 		index = reader_int(&problems);
 		code = reader_str(&problems);
 		if (i == 0) {
-			fate = fate_of(kind, judgement_from_name(code));
+			fate = fate_of(judgement_from_name(code));
 		}
 		buffer_printf(reason, "%lld\t%s\t%s\n", (long long)index,
 			text_clean(code, name, sizeof(name)),

@@ -1,7 +1,7 @@
 /* fate.h - what becomes of a parcel that the node did not store, by the code of the refusal. */
 #pragma once
 
-#include "clients/common/parcel.h"
+#include "proto/message.h"
 
 enum fate {
 	FATE_FINAL = 0, /* these bytes will never be taken */
@@ -12,13 +12,14 @@ enum fate {
 };
 
 /*
- * The fate for a code; FATE_FINAL for one that is not known (-1). A review that the role may not
- * sign is not kept: its obligation has moved on by the day on which the role has changed.
+ * The fate for a code; FATE_FINAL for one that is not known (-1). What a key's role may not sign is
+ * final: what waits for another role would wait for ever. A key that is not known, or has ended, may
+ * be enrolled or replaced tomorrow.
  */
-enum fate fate_of(enum parcel_kind kind, int code);
+enum fate fate_of(int code);
 
 /*
  * Reads [[index, code, place], ...]: the first code decides. The words of all are appended to
  * reason, one line each, without control characters.
  */
-enum fate fate_read(enum parcel_kind kind, struct reader problems, struct buffer *reason);
+enum fate fate_read(struct reader problems, struct buffer *reason);

@@ -156,19 +156,45 @@ static int record_add(
 	return cell_add(reading, &cell);
 }
 
+const char *form_separator_problem(const char *cell, const char **ret_remedy)
+{
+	size_t size;
+
+	/* A tab around a name is a blank, which is passed over. */
+	cell += strspn(cell, " \t");
+	size = strcspn(cell, ";\t");
+	if (cell[size] == '\0' || (strncmp(cell, "sep=", 4) != 0 &&
+					  cell[size + strspn(cell + size, " \t")] == '\0')) {
+		return NULL;
+	}
+	*ret_remedy =
+		_("save it as \"CSV UTF-8 (comma delimited)\"; if it comes out the same, make "
+		  "',' the list separator in the system's regional settings first");
+	return cell[size] == ';' ? _("the columns are separated by ';', not by ','")
+				 : _("the columns are separated by tabs, not by ','");
+}
+
 static int file_scan(struct form_reading *reading, struct csv *csv)
 {
+	bool is_first = true;
 	const char *const *cells = NULL;
-	const char *why = NULL;
+	const char *why = NULL, *remedy = "";
 	int r = 0;
 	int count;
 
 	while (r == 0 && (count = csv_next(csv, true, &cells, &why)) != 0) {
 		if (count < 0) {
 			error_add(reading->errors, csv_line(csv), "", "", "%s", why);
-		} else {
-			r = record_add(reading, cells, count, csv_line(csv));
+			continue;
 		}
+		why = is_first && cells[0][0] != '#' ? form_separator_problem(cells[0], &remedy)
+						     : NULL;
+		if (why) {
+			error_add(reading->errors, csv_line(csv), "", remedy, "%s", why);
+			return 0;
+		}
+		is_first = is_first && cells[0][0] == '#';
+		r = record_add(reading, cells, count, csv_line(csv));
 	}
 	return r;
 }

@@ -60,6 +60,12 @@ struct form_file {
 	struct arena *arena; /* owns the strings */
 };
 
+/*
+ * A spreadsheet set to the comma as decimal sign separates columns by ';' or a tab. Words on that if
+ * the first cell of a file's first row shows it (also `sep=;`), with *ret_remedy; else NULL.
+ */
+const char *form_separator_problem(const char *cell, const char **ret_remedy);
+
 /* Returns 0 and *ret, to be freed, 1 if there were errors, or -ENOMEM. */
 int form_file_read(struct bytes text, struct form_errors *errors, struct form_file *ret);
 void form_file_free(struct form_file *file);

@@ -142,8 +142,7 @@ static void read_words(struct bytes bytes)
 		CHECK_TEXT(refusal.name);
 		CHECK_TEXT(refusal.detail);
 	}
-	fate_read(PARCEL_SUBMISSION, reader_make(bytes), &reason);
-	fate_read(PARCEL_REVIEW, reader_make(bytes), &reason);
+	fate_read(reader_make(bytes), &reason);
 	text_clean(bytes, text, sizeof(text));
 	CHECK_TEXT(text);
 	FUZZ_CHECK(bytes_is_utf8(bytes_of(text)));

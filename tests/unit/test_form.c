@@ -326,6 +326,30 @@ static void a_value_is_written_as_it_would_be_typed(void **state)
 	}
 }
 
+/* One error says all of it, whatever the number of rows. */
+static void columns_that_no_comma_separates_are_one_error(void **state)
+{
+	static const char *const texts[] = {
+		"plan;kt-2022\nform;thang\nperiod;2022-05\nfield;value\nlop;1\n",
+		"\xef\xbb\xbfplan;kt-2022;;\r\nform;thang;;\r\nfield;value;;\r\n",
+		"sep=;\nplan;kt-2022\nform;thang\nfield;value\nlop;1,5\n",
+		"\"# a; b\"\nplan;kt-2022\nnote;a, b\nfield;value\n",
+		"plan\tkt-2022\nform\tthang\nfield\tvalue\nlop\t1\n",
+		"sep=\t\nplan\tkt-2022\nfield\tvalue\nlop\t1\n",
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		assert_int_equal(check(fixture, texts[i]), 1);
+		assert_int_equal(fixture->errors.count, 1);
+		assert_non_null(strstr(fixture->last.cause, i < 4 ? "';'" : "tabs"));
+		assert_non_null(strstr(fixture->last.remedy, "comma delimited"));
+	}
+	assert_int_equal(check(fixture, "# a; b\n\tplan\t,kt-2022\nform,thang\nperiod,2022-05\n"
+					"unit,26890\nnote,a; b\nfield,value\nlop,1\n"),
+		0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -341,6 +365,7 @@ int main(void)
 		TEST(a_report_with_nothing_to_say_and_a_value_is_refused),
 		TEST(what_a_spreadsheet_gives_back_is_read),
 		TEST(a_file_that_is_no_form_is_an_error),
+		TEST(columns_that_no_comma_separates_are_one_error),
 		TEST(text_that_is_not_utf8_is_refused),
 		TEST(the_empty_form_reads_back_as_the_same_report),
 		TEST(filling_changes_one_row_and_no_other_byte),

@@ -796,10 +796,13 @@ static void a_counter_used_before_is_given_up_for_one_above_the_highest(void **s
 	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 0);
 }
 
+/* The first alone may not be sent. */
 static bool answer_not_permitted(
 	struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
-	(void)fake;
+	if (asked->request > 1) {
+		return answer_receipt(fake, asked, writer);
+	}
 	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
 	writer_array(writer, 2);
 	writer_str(writer, "not-permitted");
@@ -807,13 +810,58 @@ static bool answer_not_permitted(
 	return true;
 }
 
-static void a_key_without_the_right_loses_nothing(void **state)
+static void what_the_key_has_no_right_to_is_kept_apart_and_the_others_go_on(void **state)
 {
 	struct fake *fake = *state;
 
 	put(fake, 1);
 	put(fake, 2);
 	start(fake, answer_not_permitted);
+	deliver(fake, 10000);
+	assert_int_equal(fake->refused, 1);
+	assert_int_equal(fake->result.refused, 1);
+	assert_int_equal(fake->result.receipted, 1);
+	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 0);
+	assert_int_equal(count_of(fake, OUTBOX_REFUSED), 1);
+}
+
+/* The context has another key by now: that one was refused, not what is queued. */
+static void what_another_key_has_signed_stays_queued_and_the_others_go_on(void **state)
+{
+	struct fake *fake = *state;
+	struct key_pair ward = fake->ward;
+
+	key_pair_from_seed((const uint8_t[32]){ 7 }, &fake->ward);
+	put(fake, 1);
+	fake->ward = ward;
+	put(fake, 2);
+	start(fake, answer_not_permitted);
+	deliver(fake, 10000);
+	assert_int_equal(fake->refused, 1);
+	assert_int_equal(fake->result.queued, 1);
+	assert_int_equal(fake->result.receipted, 1);
+	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 1);
+	assert_int_equal(count_of(fake, OUTBOX_REFUSED), 0);
+}
+
+static bool answer_unknown_key(
+	struct fake *fake, const struct envelope *asked, struct writer *writer)
+{
+	(void)fake;
+	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
+	writer_array(writer, 2);
+	writer_str(writer, "unknown-key");
+	writer_str(writer, "");
+	return true;
+}
+
+static void a_key_that_is_not_enrolled_yet_loses_nothing(void **state)
+{
+	struct fake *fake = *state;
+
+	put(fake, 1);
+	put(fake, 2);
+	start(fake, answer_unknown_key);
 	deliver(fake, 10000);
 	assert_int_equal(fake->refused, 1);
 	assert_int_equal(fake->result.queued, 2);
@@ -883,7 +931,9 @@ int main(void)
 		TEST(what_is_refused_for_now_stays_queued),
 		TEST(what_is_put_off_is_sent_again_when_the_node_said),
 		TEST(a_counter_used_before_is_given_up_for_one_above_the_highest),
-		TEST(a_key_without_the_right_loses_nothing),
+		TEST(what_the_key_has_no_right_to_is_kept_apart_and_the_others_go_on),
+		TEST(what_another_key_has_signed_stays_queued_and_the_others_go_on),
+		TEST(a_key_that_is_not_enrolled_yet_loses_nothing),
 		TEST(nonsense_instead_of_receipts_loses_nothing),
 		TEST(a_damaged_file_does_not_stop_the_others),
 	};
