@@ -3,6 +3,7 @@
 
 #include "clients/cli/checkpoint.h"
 #include "clients/cli/listing.h"
+#include "clients/cli/sending.h"
 #include "clients/cli/verbs.h"
 #include "clients/common/text.h"
 
@@ -219,9 +220,32 @@ static const struct listing_column prove_columns[] = {
 	{ "proven", false },
 };
 
-/* Holds one receipt against the node's tree of now. */
-static int prove(
-	struct app *app, const char *given, const struct proven *now, struct listing *listing)
+/* What the node has lost goes back to the outbox, which the next command that sends delivers. */
+static int queue_again(struct app *app, const char *given)
+{
+	CLEANUP(outbox_freep) struct outbox *outbox = NULL;
+	uint64_t counter;
+	int r;
+
+	if (!text_parse_number(given, INT64_MAX, &counter)) {
+		return say_error(CODE_USAGE,
+			_("give its counter: the number of its file in the folder sent"),
+			_("%s is not the counter of a report that was sent"), given);
+	}
+	r = sending_open_outbox(app, app->context, &outbox);
+	if (r != CODE_DONE) {
+		return r;
+	}
+	r = outbox_send_again(outbox, counter);
+	return r < 0 ? say_errno(r, given)
+		     : say_error(CODE_FAILED, _("send it with: baocao report status"),
+			       _("%s: the node does not have it any more; it is in the outbox again"),
+			       given);
+}
+
+/* Holds one receipt against the node's tree of now. again: what is not there is to be sent again. */
+static int prove(struct app *app, const char *given, bool again, const struct proven *now,
+	struct listing *listing)
 {
 	CLEANUP(proof_free) struct proof proof = { 0 };
 	char seq[24], signed_size[24], size[24];
@@ -249,9 +273,12 @@ static int prove(
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)now->checkpoint.size);
 	listing_row(listing,
 		(const char *const[]){ proof.place, seq, signed_size, size, r ? "no" : "yes" });
+	if (r == PROVING_E_NOT && again) {
+		return queue_again(app, given);
+	}
 	if (r == PROVING_E_NOT) {
 		return say_error(CODE_FAILED,
-			_("keep the receipt and the submission, they prove that it was taken; show them to the node's operator and its parent's"),
+			_("keep the receipt and the submission, they prove that it was taken; show them to the node's operator and its parent's. If its store was restored from a copy: baocao receipt prove COUNTER --again"),
 			_("%s: entry %s is not in the node's ledger as the node has signed it"),
 			proof.place, seq);
 	}
@@ -260,6 +287,7 @@ static int prove(
 
 int run_receipt_prove(struct app *app, const struct arguments *arguments)
 {
+	bool again = arguments_option(arguments, "--again");
 	struct listing listing;
 	struct proven now, cosigned;
 	int result = CODE_DONE;
@@ -274,7 +302,7 @@ int run_receipt_prove(struct app *app, const struct arguments *arguments)
 		return say_no_memory();
 	}
 	for (size_t i = 0; i < arguments->count; i++) {
-		r = prove(app, arguments->list[i], &now, &listing);
+		r = prove(app, arguments->list[i], again, &now, &listing);
 		result = result == CODE_DONE ? r : result;
 	}
 	r = listing_end(&listing);

@@ -270,6 +270,24 @@ int outbox_keep_receipt(struct outbox *outbox, uint64_t counter, struct bytes re
 	return r < 0 ? r : entry_move(outbox, counter, OUTBOX_QUEUED, OUTBOX_SENT);
 }
 
+int outbox_send_again(struct outbox *outbox, uint64_t counter)
+{
+	char path[HOME_PATH_SIZE], kept[HOME_PATH_SIZE], kind[32];
+	unsigned number = 0;
+	int r;
+
+	path_make(outbox, OUTBOX_SENT, counter, "receipt", path);
+	do {
+		snprintf(kind, sizeof(kind), "receipt-%u", ++number);
+		path_make(outbox, OUTBOX_SENT, counter, kind, kept);
+	} while (access(kept, F_OK) == 0);
+	if (rename(path, kept) < 0) {
+		return -errno;
+	}
+	r = folder_sync(outbox->folders[OUTBOX_SENT]);
+	return r < 0 ? r : entry_move(outbox, counter, OUTBOX_SENT, OUTBOX_QUEUED);
+}
+
 int outbox_get_receipt(const struct outbox *outbox, uint64_t counter, struct buffer *ret)
 {
 	char path[HOME_PATH_SIZE];

@@ -64,6 +64,11 @@ int outbox_note_attempt(struct outbox *outbox, struct outbox_entry *entry);
 
 /* Moves from the queue to what is sent; the receipt, verified by the caller, is kept first. */
 int outbox_keep_receipt(struct outbox *outbox, uint64_t counter, struct bytes receipt);
+/*
+ * Moves from what is sent back to the queue, where the node has lost it. Its receipt is kept: beside the next one, as
+ * COUNTER.receipt-1 and so on. 0, -ENOENT where there is no receipt of it, or -errno.
+ */
+int outbox_send_again(struct outbox *outbox, uint64_t counter);
 int outbox_get_receipt(const struct outbox *outbox, uint64_t counter, struct buffer *ret);
 /* Moves from the queue to what is refused, with the node's words. */
 int outbox_keep_refusal(struct outbox *outbox, uint64_t counter, const char *words);

@@ -172,5 +172,35 @@ class Rewritten(test_cli.ToolCase):
                 client.Checkpoint(file.read()).verify(self.city.key.public)
 
 
+class Restored(test_cli.ToolCase):
+    def test_what_a_restored_node_does_not_have_is_sent_again(self):
+        self.city.stop()
+        shutil.copytree(self.city.state, f'{self.city.state}.copy')
+        self.city.start()
+        self.ward('report', 'send', self.form(self.ward, 'a', '2022-01', 'lop=1'))
+        first, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
+        counter = os.path.basename(first).split('.')[0]
+        with open(first, 'rb') as file:
+            receipt = file.read()
+        self.city.stop()
+        shutil.rmtree(self.city.state)
+        shutil.move(f'{self.city.state}.copy', self.city.state)
+        self.assertEqual(self.city.run('--restored').returncode, 0)
+        self.city.start()
+        done = self.ward.run('receipt', 'prove', counter)
+        self.assertEqual((done.returncode, '--again' in done.stderr), (FAILED, True))
+        done = self.ward.run('receipt', 'prove', counter, '--again')
+        self.assertEqual((done.returncode, 'in the outbox again' in done.stderr), (FAILED, True))
+        self.assertEqual(os.listdir(os.path.join(self.ward.home, 'sent', 'city')),
+                         [f'{counter}.receipt-1'])
+        self.assertIn('received', self.ward('report', 'status'))
+        self.assertIn('\tyes\n', self.ward('receipt', 'prove', counter, '--again'))
+        with open(f'{first}-1', 'rb') as file:
+            self.assertEqual(file.read(), receipt)
+        with self.city.session() as session:
+            self.assertEqual(session.report(harness.PLAN, 'thang', '2022-01', 11)['revision'], 1)
+        self.assertEqual(self.ward.run('receipt', 'prove', first, '--again').returncode, DONE)
+
+
 if __name__ == '__main__':
     harness.main()
