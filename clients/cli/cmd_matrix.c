@@ -12,6 +12,7 @@ struct cell {
 	uint32_t period;              /* code */
 	char state[ANSWER_WORD_SIZE]; /* "": no obligation of its own */
 	enum timeliness timeliness;
+	bool waived; /* late, and counted as on time */
 	int64_t received;
 	int64_t expected;
 };
@@ -132,6 +133,7 @@ static void obligation_row(void *data, struct reader *reader)
 	if (reader_ok(reader) && (cell = cell_add(matrix, row.unit, row.period))) {
 		memcpy(cell->state, row.state, sizeof(cell->state));
 		cell->timeliness = row.timeliness;
+		cell->waived = row.flags & OBLIGATION_WAIVED;
 	}
 }
 
@@ -166,6 +168,7 @@ static void cells_join(struct matrix *matrix)
 		if (*cell->state != '\0') {
 			memcpy(last->state, cell->state, sizeof(last->state));
 			last->timeliness = cell->timeliness;
+			last->waived = cell->waived;
 		}
 	}
 	matrix->cell_count = kept;
@@ -243,7 +246,8 @@ static const char *state_text(const struct matrix *matrix, const struct cell *ce
 	if (matrix->plain) {
 		return cell->state;
 	}
-	if (strcmp(cell->state, "received") == 0 && cell->timeliness == TIMELINESS_LATE) {
+	if (strcmp(cell->state, "received") == 0 && cell->timeliness == TIMELINESS_LATE &&
+		!cell->waived) {
 		return "L";
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(letters); i++) {
@@ -382,11 +386,11 @@ static json_t *line_json(const struct matrix *matrix, const struct line *line)
 
 		period_label(cell->period, label);
 		json_array_append_new(
-			cells, json_pack("{s:s, s:s*, s:s, s:I, s:I}", "period", label, "state",
-				       *cell->state != '\0' ? cell->state : NULL, "timeliness",
-				       timeliness_name(cell->timeliness), "received",
-				       (json_int_t)cell->received, "expected",
-				       (json_int_t)cell->expected));
+			cells, json_pack("{s:s, s:s*, s:s, s:b, s:I, s:I}", "period", label,
+				       "state", *cell->state != '\0' ? cell->state : NULL,
+				       "timeliness", timeliness_name(cell->timeliness), "waived",
+				       (int)cell->waived, "received", (json_int_t)cell->received,
+				       "expected", (json_int_t)cell->expected));
 	}
 	return json_pack("{s:I, s:s, s:s, s:i, s:o}", "unit", (json_int_t)line->unit, "code",
 		unit.code, "name", unit.name, "depth", (int)line->depth, "cells", cells);

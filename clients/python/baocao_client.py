@@ -683,7 +683,7 @@ class Session:
         while not self._arrived:
             limit = self.timeout if timeout is None else timeout
             if not self.poll(limit):
-                raise Timeout(f'no answer within {limit} s')
+                raise Timeout(f'no answer within {round(limit, 1):g} s')
             frames = self.socket.recv_multipart()
             if len(frames) != 1:
                 raise ProtocolError(f'a message of {len(frames)} frames')
@@ -977,19 +977,45 @@ def value_of(text):
     return [number] if estimated else number
 
 
-def next_counter(path):
-    """Takes the next counter of this key and keeps it before it is used."""
+def pair_of(text):
+    """(field, value) of an argument."""
+    field, sign, value = text.partition('=')
+    if not field or not sign:
+        raise ValueError(f'{text}: not field=value; write the field, an equals sign and its value, '
+                         f'as in {field or "field"}=3')
+    return field, value_of(value)
+
+
+def counter_path(key_path):
+    """The file with the last counter that was taken for a key."""
+    return f'{key_path}.counter'
+
+
+def last_counter(path):
+    """0 where none was taken yet."""
     try:
         with open(path, encoding='ascii') as file:
-            counter = int(file.read()) + 1
+            return int(file.read())
     except FileNotFoundError:
-        counter = 1
+        return 0
+
+
+def raise_counter(path, counter):
+    """Keeps that this counter and all below it were taken; one that is higher already stays."""
+    if counter <= last_counter(path):
+        return
     partial = f'{path}.new'
     with open(partial, 'w', encoding='ascii') as file:
         file.write(f'{counter}\n')
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def next_counter(path):
+    """Takes the next counter of this key and keeps it before it is used."""
+    counter = last_counter(path) + 1
+    raise_counter(path, counter)
     return counter
 
 
@@ -1045,6 +1071,11 @@ def command_enrol(arguments):
 
 
 def command_rotate(arguments):
+    """
+    The new key goes on with the counters of the old one: they are one party's. They are handed on
+    first, since a repeat after a crash may find the old key replaced.
+    """
+    raise_counter(counter_path(arguments.new_key), last_counter(counter_path(arguments.key)))
     return replace_key(arguments.endpoint, bytes.fromhex(arguments.node_key),
                        Key.load(arguments.key), arguments.new_key, arguments.timeout)
 
@@ -1063,9 +1094,9 @@ def describe(receipt):
 def command_submit(arguments):
     key = Key.load(arguments.key)
     node = bytes.fromhex(arguments.node_key)
-    values = dict(pair.split('=', 1) for pair in arguments.values)
-    values = {field: value_of(text) for field, text in values.items()}
-    counter = arguments.counter or next_counter(f'{arguments.key}.counter')
+    values = dict(pair_of(text) for text in arguments.values)
+    path = counter_path(arguments.key)
+    counter = arguments.counter or next_counter(path)
     made = submission(key, counter, [report(
         arguments.plan, arguments.form, arguments.period, arguments.unit, values,
         arguments.revision, arguments.nil, arguments.note)])
@@ -1073,6 +1104,10 @@ def command_submit(arguments):
         outcome, = session.submit(made)
     for problem in outcome.problems:
         print(f'problem {problem.code}: {problem.place}', file=sys.stderr)
+    if 'id-conflict' in outcome.codes and not arguments.counter:
+        # Another key of the party, of which this place knows nothing, has used it.
+        raise_counter(path, outcome.highest)
+        print(f'{path}: counts on from {outcome.highest}; submit again', file=sys.stderr)
     if outcome.receipt is None:
         return 1
     outcome.receipt.verify(node, made)

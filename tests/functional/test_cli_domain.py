@@ -178,8 +178,20 @@ class Acts(DomainCase):
 
     def test_lateness_is_waived(self):
         self.report(self.ward, '2022-04', 'lop=7')
+        self.assertEqual(self.cell('2022-04'), ('L', 'late', False))
         self.reviewer('inbox', 'waive', PLAN, 'thang', '2022-04', 11, '--reason', 'mất điện')
         self.assertEqual(self.state('2022-04').flags & 4, 4)
+        with self.subTest('and the matrix has it as one that came in time'):
+            self.assertEqual(self.cell('2022-04'), ('R', 'late', True))
+
+    def cell(self, period, unit=11):
+        """What the matrix says of a unit: its letter; its timeliness and whether that is waived."""
+        asked = 'matrix', PLAN, 'thang', '--period', period
+        letter, = [line.split()[1] for line in self.office(*asked).splitlines()
+                   if line.split()[0] == str(unit)]
+        cell, = [row['cells'][0] for row in json.loads(self.office('--json', *asked))['units']
+                 if row['unit'] == unit]
+        return letter, cell['timeliness'], cell['waived']
 
     def test_an_extension_moves_the_due_instant(self):
         self.reviewer('inbox', 'extend', PLAN, 'thang', '2022-05', 11, '--until', '2022-07-01',
@@ -224,6 +236,27 @@ class Acts(DomainCase):
         self.assertEqual(done.returncode, REFUSED)
         self.assertIn('not-permitted', done.stderr)
         self.assertEqual(self.files(self.office, 'outbox'), [])
+
+    def test_a_report_of_a_role_that_may_not_is_refused_and_acts_go_on(self):
+        path = os.path.join(self.reviewer.home, 'wrong.csv')
+        self.reviewer('report', 'new', PLAN, 'thang', '2022-09', '--unit', 11, '-o', path)
+        self.reviewer('report', 'fill', path, 'lop=1')
+        done = self.reviewer.run('report', 'send', path)
+        self.assertEqual(done.returncode, REFUSED, done.stderr)
+        self.assertIn('not-permitted', done.stderr)
+        self.assertIn('context ls', done.stderr)
+        self.assertIn(os.path.join(self.reviewer.home, 'refused'), done.stderr)
+        self.assertEqual(self.files(self.reviewer, 'outbox'), [])
+        self.assertEqual(sorted(os.path.splitext(name)[1] for name in
+                                self.files(self.reviewer, 'refused'))[-2:],
+                         ['.reason', '.submission'])
+        self.reviewer('inbox', 'exempt', PLAN, 'thang', '2022-09', 11, '--reason', 'mới lập')
+        self.assertEqual(self.state('2022-09').state, 'exempt')
+
+    def test_a_ward_that_withdraws_nothing_is_told_what_it_may_ask(self):
+        done = self.ward.run('report', 'withdraw', PLAN, 'thang', '2022-10', '--reason', 'x')
+        self.assertEqual(done.returncode, ABSENT, done.stderr)
+        self.assertIn('see: baocao report status', done.stderr)
 
     def test_a_report_that_never_came_cannot_be_accepted(self):
         self.assertEqual(self.reviewer.run('inbox', 'accept', PLAN, 'thang', '2022-10',
@@ -499,6 +532,21 @@ class Requests(DomainCase):
         self.assertEqual((row['plan'], row['parent'], row['received'], row['expected'],
                           row['due']), ('yc-dn', PLAN, 1, 3, '2022-06-21T00:00:00+07:00'))
         self.assertEqual(len(rows_of(self.office('late', 'yc-dn', '--days', 30))), 2)
+
+    def test_what_was_only_tried_or_was_refused_leaves_no_file(self):
+        words = ('yc-z', 'a:A:integer', '--title', 'T', '--due', '2022-06-20', '--to', 'ward')
+        path = os.path.join(self.office.home, 'yc-z.plan')
+        self.ask(*words, '--dry-run')
+        self.assertFalse(os.path.exists(path))
+        self.reviewer_may_not(*words)
+        done = self.ask(*words)
+        self.assertTrue(os.path.exists(path))
+        self.assertIn('below, from the topmost one down', done.stderr)
+
+    def reviewer_may_not(self, *words):
+        done = self.reviewer.run('request', 'new', PLAN, *words, '--from', '2022-06-01')
+        self.assertEqual(done.returncode, REFUSED, done.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.reviewer.home, 'yc-z.plan')))
 
     def test_a_request_below_no_plan_is_absent(self):
         done = self.office.run('request', 'new', 'kt-1999', 'x', 'a:A:integer', '--title', 'T',

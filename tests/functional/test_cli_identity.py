@@ -192,22 +192,83 @@ class Rotate(IdentityCase):
 
 
 class PythonClient(IdentityCase):
-    def run_client(self, *arguments, text=None):
-        done = subprocess.run([sys.executable, '-B', PYTHON_CLIENT, *arguments], input=text,
+    def started(self, *arguments, text=None):
+        return subprocess.run([sys.executable, '-B', PYTHON_CLIENT, *arguments], input=text,
                               capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def run_client(self, *arguments, text=None):
+        done = self.started(*arguments, text=text)
+        self.assertEqual(done.returncode, DONE, done.stderr)
         return done.stdout
 
+    def submission(self, key, period, *values, unit=12, endpoint=None):
+        """The arguments that submit a report."""
+        return ('submit', '--endpoint', endpoint or self.city.endpoint, '--node-key',
+                self.city.key.hex, '--key', key, '--plan', PLAN, '--form', 'thang',
+                '--period', period, '--unit', str(unit), *values)
+
+    def enrolled(self, name, unit):
+        """The path of a key that came by a token."""
+        path = os.path.join(self.folder, f'{name}.key')
+        self.run_client('enrol', '--key', path, text=self.token(unit))
+        return path
+
+    def rotate(self, path, new):
+        self.run_client('rotate', '--endpoint', self.city.endpoint, '--node-key',
+                        self.city.key.hex, '--key', path, '--new-key', new)
+
     def test_it_enrols_by_a_token_and_replaces_its_key(self):
-        path = os.path.join(self.folder, 'python.key')
-        self.run_client('enrol', '--key', path, text=self.token())
+        path = self.enrolled('python', 12)
         with self.city.session(client.Key.load(path)) as session:
             session.status()
-        at = ('--endpoint', self.city.endpoint, '--node-key', self.city.key.hex)
-        self.run_client('rotate', *at, '--key', path, '--new-key', f'{path}2')
+        self.rotate(path, f'{path}2')
         with self.city.session(client.Key.load(f'{path}2')) as session:
             session.status()
         self.assertEqual(self.states()[client.Key.load(path).hex], 'replaced')
+
+    def test_a_new_key_goes_on_with_the_counters_of_the_old_one(self):
+        path = self.enrolled('counting', 21)
+        for period in ('2022-01', '2022-02'):
+            self.run_client(*self.submission(path, period, 'lop=1', unit=21))
+        self.rotate(path, f'{path}2')
+        self.run_client(*self.submission(f'{path}2', '2022-03', 'lop=3', unit=21))
+        self.assertEqual(client.last_counter(f'{path}2.counter'), 3)
+        with self.subTest('and back to a file that has counted further'):
+            client.raise_counter(f'{path}3.counter', 9)
+            self.rotate(f'{path}2', f'{path}3')
+            self.assertEqual(client.last_counter(f'{path}3.counter'), 9)
+
+    def test_a_second_key_of_a_party_counts_on_from_what_the_node_has_seen(self):
+        first, second = self.enrolled('first', 22), self.enrolled('second', 22)
+        for period in ('2022-01', '2022-02'):
+            self.run_client(*self.submission(first, period, 'lop=1', unit=22))
+        asked = self.submission(second, '2022-03', 'lop=3', unit=22)
+        done = self.started(*asked)
+        self.assertEqual(done.returncode, FAILED)
+        self.assertIn('counts on from 2; submit again', done.stderr)
+        self.run_client(*asked)
+
+    def test_a_value_without_a_sign_is_named_with_what_to_write(self):
+        key = os.path.join(self.folder, 'values.key')
+        client.Key.new().save(key)
+        for value in ('lop', '=3'):
+            done = self.started(*self.submission(key, '2022-01', 'chi=1', value))
+            self.assertEqual(done.returncode, FAILED)
+            self.assertIn(f'{value}: not field=value; write', done.stderr)
+        self.assertEqual(client.last_counter(f'{key}.counter'), 0)
+
+    def test_the_time_without_an_answer_is_said_as_it_was_given(self):
+        key = os.path.join(self.folder, 'silent.key')
+        client.Key.new().save(key)
+        for seconds in ('0.3', '1'):
+            done = self.started(*self.submission(key, '2022-01', 'lop=1',
+                                                 endpoint='tcp://127.0.0.1:1'),
+                                '--timeout', seconds)
+            self.assertEqual(done.returncode, 75)
+            self.assertIn(f'no answer within {seconds} s\n', done.stderr)
+
+    def test_it_can_be_run_by_its_name(self):
+        self.assertTrue(os.access(PYTHON_CLIENT, os.X_OK))
 
     def test_it_reads_a_token_as_the_command_writes_it(self):
         token = client.Token.parse(self.token(11, 'reader', '--hours', '5'))

@@ -515,6 +515,52 @@ class Page(WebCase):
         self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, '#matrix thead th')[1].text,
                          '2022-01')
 
+    def act(self, kind, unit, period, revision=0):
+        """An act by a reviewer of the city that must be taken."""
+        key = key_of('reviewer 1')
+        made = client.review(key, harness.next_counter(key), [
+            client.act(kind, PLAN, 'thang', period, unit, revision, reason='vì thử')])
+        with self.city.session(key) as session:
+            outcome, = session.review(made)
+        self.assertEqual(outcome.problems, [])
+
+    def detail(self, unit, period, wanted):
+        """The state in the dialog of a cell."""
+        self.cell(unit, period).click()
+        self.wait('document.querySelector("dialog dd")?.textContent === arguments[0]', wanted)
+        self.find('close').click()
+
+    def test_what_was_returned_exempted_or_waived_is_said(self):
+        harness.publish(self.city, 'keys', 'reviewers', client.keys_text(
+            [(key_of('reviewer 1').hex, CITY, 'reviewer', '2010-01-01', '', '')]))
+        for unit, lop in ((11, 5), (12, 6)):
+            self.send(unit, month_report(unit, '2022-01', lop))
+        self.wait_text(11, '2022-01', '5 ◔ trễ')
+        self.act('return', 11, '2022-01', 1)
+        self.act('waive', 12, '2022-01')
+        self.act('exempt', 13, '2022-01')
+        self.wait_text(13, '2022-01', '◇ được miễn')
+        self.assertEqual(self.text(11, '2022-01'), '↺ trả lại')
+        self.assertEqual(self.text(12, '2022-01'), '6 ✓ đúng hạn')
+        self.assertEqual(self.text(10, '2022-01'), '6 1/2')
+        with self.subTest('and in a dialog'):
+            self.detail(11, '2022-01', '↺ trả lại')
+            self.detail(12, '2022-01', '✓ đúng hạn · đã bỏ qua trễ hạn')
+            self.detail(13, '2022-01', '◇ được miễn')
+        with self.subTest('in the legend, in both languages'):
+            for words in ('↺ trả lại', '◇ được miễn'):
+                self.assertIn(words, self.find('legend').text)
+            self.find('language').click()
+            for words in ('↺ returned', '◇ exempt'):
+                self.assertIn(words, self.find('legend').text)
+            self.assertEqual(self.text(13, '2022-01'), '◇ exempt')
+            self.find('language').click()
+        with self.subTest('where nobody is expected any more'):
+            self.act('exempt', 21, '2022-07')
+            self.act('exempt', 22, '2022-07')
+            self.wait_text(20, '2022-07', '– 0/0')
+            self.assertEqual(self.text(22, '2022-07'), '◇ được miễn')
+
     def test_made_up_figures_are_said_to_be(self):
         banner = self.find('synthetic')
         self.assertTrue(banner.is_displayed())

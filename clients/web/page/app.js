@@ -55,6 +55,10 @@ const form = () => plan()?.forms.find(one => one.code === view.form);
 const fieldIndex = () => form() ? form().fields.findIndex(one => one.code === view.field) : -1;
 const unitName = unit => unit.name || word('unit') + ' ' + unit.unit;
 
+// The counts of a row that are known for the unit itself: those of the subtree, less its children's.
+const OWN = ['expected', 'received', 'returned', 'exempt'];
+const isAsked = row => row.own.expected + row.own.exempt > 0;
+
 // The rows as a tree for each part (0 stated, 1 proposed), with coverage of that part alone.
 function arrange(rows) {
 	const units = new Map(), periods = new Map();
@@ -62,7 +66,7 @@ function arrange(rows) {
 		row.m = [0, 0];
 		row.n = [0, 0];
 		row.below = [[], []];
-		row.own = row.expected;
+		row.own = Object.fromEntries(OWN.map(count => [count, row[count]]));
 		periods.has(row.period) || periods.set(row.period, new Map());
 		periods.get(row.period).set(row.unit, row);
 		units.set(row.unit, { ...row, rows: units.get(row.unit)?.rows || new Map(), children: [] });
@@ -71,14 +75,14 @@ function arrange(rows) {
 	for (const row of rows) {
 		const parent = periods.get(row.period).get(row.parent);
 		if (parent) {
-			parent.own -= row.expected;
+			OWN.forEach(count => parent.own[count] -= row[count]);
 		}
 	}
-	for (const row of rows.filter(one => one.own > 0)) {
+	for (const row of rows.filter(isAsked)) {
 		const part = row.stated ? 0 : 1, same = periods.get(row.period);
 		for (let at = row; at; at = same.get(at.parent)) {
-			at.m[part]++;
-			at.n[part] += row.values ? 1 : 0;
+			at.m[part] += row.own.expected;
+			at.n[part] += row.own.received;
 			at.below[part].push(row);
 		}
 	}
@@ -90,7 +94,7 @@ function arrange(rows) {
 		list.sort((a, b) => (a.children.length > 0) - (b.children.length > 0) ||
 			compare(a.group, b.group) || compare(a.name, b.name) || a.unit - b.unit);
 		for (const unit of list) {
-			if ([...unit.rows.values()].some(row => row.m[part] > 0)) {
+			if ([...unit.rows.values()].some(row => row.below[part].length)) {
 				into.push({ unit, depth, part });
 				walk(unit.children, depth + 1, part, into);
 			}
@@ -113,7 +117,7 @@ function sumText(row, part, at) {
 	if (!sum) {
 		return '';
 	}
-	if (row.m[1 - part] === 0) {
+	if (!row.below[1 - part].length) {
 		return sum[1] ? (sum[3] ? '~' : '') + number(sum[0]) : '–';
 	}
 	const values = row.below[part].map(one => one.values?.[at]).filter(one => one?.length);
@@ -123,19 +127,20 @@ function sumText(row, part, at) {
 }
 
 function stateOf(row) {
-	return !row.values ? 'missing' : row.nil ? 'nil' : row.late ? 'late' :
-		row.on_time ? 'ontime' : 'received';
+	return row.own.exempt ? 'exempt' : row.own.returned ? 'returned' : !row.values ? 'missing' :
+		row.nil ? 'nil' : row.late ? 'late' : row.on_time ? 'ontime' : 'received';
 }
 
 // { kind, value, words, shape } of one cell.
 function describe(unit, part, row) {
 	const at = fieldIndex();
-	if (!row || !row.m[part]) {
+	if (!row?.below[part].length) {
 		return { kind: 'empty', value: '', words: '', shape: '' };
 	}
 	if (unit.children.length) {
 		return { kind: 'cover', value: at < 0 ? '' : sumText(row, part, at),
-			words: row.n[part] + '/' + row.m[part], shape: row.n[part] === row.m[part] ? '✓' : '' };
+			words: row.n[part] + '/' + row.m[part],
+			shape: row.m[part] && row.n[part] === row.m[part] ? '✓' : '' };
 	}
 	const kind = stateOf(row);
 	const shown = row.values && !row.nil && at >= 0;
@@ -374,7 +379,7 @@ function steer(event) {
 }
 
 function open(td) {
-	if (td?.row && td.row.m[td.part]) {
+	if (td?.row?.below[td.part].length) {
 		move(td);
 		show(td.unit, td.label, td.part);
 	}

@@ -19,10 +19,22 @@ function reportValue(value) {
 		(value.estimated ? ' (' + word('estimated') + ')' : '') : word(value.applicable ? 'absent' : 'na');
 }
 
+// The bits of flags, and the number of status, are those of a cell.
+const EXEMPT = 2, WAIVED = 4, RETURNED = 3;
+
+// A report's own words; that its lateness is waived is known of a report alone.
+function reportState(report) {
+	const waived = report.timeliness === 'late' && report.flags & WAIVED;
+	const kind = report.flags & EXEMPT ? 'exempt' : report.status === RETURNED ? 'returned' : waived ?
+		'ontime' : { 'on-time': 'ontime', late: 'late', unstated: 'received' }[report.timeliness];
+	return SHAPES[kind] + ' ' + word(kind) + (kind === 'ontime' && waived ? ' · ' + word('waived') : '') +
+		(report.nil ? ' · ' + SHAPES.nil + ' ' + word('nil') : '');
+}
+
 async function showReport(unit, label, body) {
 	const due = form().periods.find(period => period[0] === label)?.[1];
 	const missing = words => body.replaceChildren(list([['state', words], ['due', due && instant(due)]]));
-	if (!unit.rows.get(label).values) {
+	if (stateOf(unit.rows.get(label)) === 'missing') {
 		missing(SHAPES.missing + ' ' + word('missing'));
 		return;
 	}
@@ -30,9 +42,12 @@ async function showReport(unit, label, body) {
 	try {
 		const report = await read('/api/report', { plan: view.plan, form: view.form, period: label,
 			unit: unit.unit });
-		const kind = { 'on-time': 'ontime', late: 'late', unstated: 'received' }[report.timeliness];
+		if (!report.revision) {
+			missing(reportState(report));
+			return;
+		}
 		body.replaceChildren(list([
-			['state', SHAPES[kind] + ' ' + word(kind) + (report.nil ? ' · ' + SHAPES.nil + ' ' + word('nil') : '')],
+			['state', reportState(report)],
 			['due', due && instant(due)], ['at', instant(report.received)],
 			['revision', String(report.revision)], ['note', report.note],
 			['origin', report.origin_unit.name || String(report.origin_unit.number)],
@@ -48,7 +63,7 @@ async function showReport(unit, label, body) {
 
 function showUnits(unit, label, part, row, body) {
 	const below = unit.children.map(child => [child, child.rows.get(label)])
-		.filter(pair => pair[1]?.m[part]);
+		.filter(pair => pair[1]?.below[part].length);
 	const sums = form().fields.map((field, at) => [field, sumText(row, part, at), row.sums[at]])
 		.filter(one => one[2]);
 	const open = (one, text) => make('button', { type: 'button', textContent: text,
@@ -63,7 +78,7 @@ function showUnits(unit, label, part, row, body) {
 				make('td', { textContent: cell.shape + ' ' + cell.words }),
 				make('td', { className: 'figure', textContent: cell.value }));
 		})));
-	if (row.own > 0) {
+	if (isAsked(row)) {
 		body.append(make('p', {}, make('button', { type: 'button', textContent: word('own'),
 			onclick: () => showReport(unit, label, body) })));
 	}

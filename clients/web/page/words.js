@@ -11,6 +11,7 @@ const WORDS = {
 		none: 'Chưa có kế hoạch nào.', unreadable: 'Không đọc được kế hoạch này.',
 		proposed: 'Đề xuất, ngoài văn bản', proposedMark: 'đề xuất',
 		ontime: 'đúng hạn', late: 'trễ', received: 'đã nhận', missing: 'chưa có',
+		returned: 'trả lại', exempt: 'được miễn', waived: 'đã bỏ qua trễ hạn',
 		nil: 'không phát sinh', empty: 'không phải báo cáo', coverage: 'đã nhận/phải có',
 		na: 'không áp dụng', yes: 'có', no: 'không', absent: 'không có số',
 		estimated: 'ước tính', changed: 'ô đã đổi', due: 'Hạn', value: 'Giá trị',
@@ -30,6 +31,7 @@ const WORDS = {
 		none: 'There is no plan yet.', unreadable: 'This plan cannot be read.',
 		proposed: 'Proposed, not in the document', proposedMark: 'proposed',
 		ontime: 'on time', late: 'late', received: 'received', missing: 'missing',
+		returned: 'returned', exempt: 'exempt', waived: 'lateness waived',
 		nil: 'nothing to report', empty: 'not expected', coverage: 'received/expected',
 		na: 'not applicable', yes: 'yes', no: 'no', absent: 'no figure',
 		estimated: 'estimated', changed: 'cells changed', due: 'Due', value: 'Value',
@@ -40,4 +42,5 @@ const WORDS = {
 		keys: 'Keyboard: arrow keys move between cells, Enter opens one.',
 	},
 };
-const SHAPES = { ontime: '✓', late: '◔', received: '●', missing: '○', nil: '∅' };
+const SHAPES = { ontime: '✓', late: '◔', received: '●', missing: '○', nil: '∅',
+	returned: '↺', exempt: '◇' };
