@@ -630,7 +630,8 @@ void node_finish(struct node *node)
 	intake_finish(node->intake);
 	if (!node->failed) {
 		take_outcome(node, intake_stop(node->intake));
-	} else if (node->is_late) {
+	}
+	if (node->failed && node->is_late) {
 		int64_t type, request;
 
 		glance(&node->late, &type, &request);

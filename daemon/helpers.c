@@ -102,6 +102,9 @@ int helpers_new(size_t count, struct helpers **ret)
 		pthread_cond_init(&helper->begun, NULL);
 		r = thread_new(help, helper, &helper->thread);
 		helpers->helper_count += r == 0;
+		if (r < 0) {
+			pthread_cond_destroy(&helper->begun);
+		}
 	}
 	if (!helpers->list || r < 0) {
 		helpers_free(helpers);

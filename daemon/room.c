@@ -40,7 +40,7 @@ static void reopen(struct node *node)
 	if (r == 0) {
 		r = intake_refresh(node->intake);
 	}
-	if (r && r != INTAKE_E_FULL) { /* that is tried again with the next write */
+	if (r && r != INTAKE_E_FULL) { /* try_disk tries that again */
 		node_fail(node, r > 0 ? -EIO : r);
 	}
 }
@@ -81,8 +81,15 @@ void room_found(struct node *node)
 /* A small write tells whether the disk takes any. */
 static void try_disk(struct node *node)
 {
-	int r = intake_flush(node->intake);
+	int r;
 
+	if (intake_is_stale(node->intake)) { /* what is to be written again had no room */
+		reopen(node);
+	}
+	if (node->failed || intake_is_stale(node->intake)) {
+		return;
+	}
+	r = intake_flush(node->intake);
 	if (r == 0) {
 		room_found(node);
 	} else if (r == INTAKE_E_FULL) {

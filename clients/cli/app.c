@@ -212,7 +212,7 @@ int app_check_endpoint(const char *endpoint)
 {
 	int64_t port;
 
-	return endpoint_parse(endpoint, &port) && port > 0
+	return endpoint_parse(endpoint, &port) && port > 0 && strncmp(endpoint, "tcp://*:", 8) != 0
 		       ? CODE_DONE
 		       : say_error(CODE_USAGE,
 				 _("write tcp://HOST:PORT, with a port from 1 to 65535"),

@@ -239,7 +239,7 @@ static int queue_again(struct app *app, const char *given)
 	r = outbox_send_again(outbox, counter);
 	return r < 0 ? say_errno(r, given)
 		     : say_error(CODE_FAILED, _("send it with: baocao report status"),
-			       _("%s: the node does not have it any more; it is in the outbox again"),
+			       _("%s: the node does not prove it any more; it is in the outbox again"),
 			       given);
 }
 

@@ -66,7 +66,7 @@ static bool header_read(struct importing *importing)
 			_("the file has no header %s"), why);
 		return false;
 	}
-	why = form_separator_problem(cells[0], &remedy);
+	why = count == 1 ? form_separator_problem(cells[0], &remedy) : NULL;
 	if (why) {
 		error_say(importing, 1, "", remedy, "%s", why);
 		return false;

@@ -136,7 +136,7 @@ static void refused(
 	struct sending *sending = data;
 
 	sending->kept |= kept;
-	if (may_say_refusal(sending)) {
+	if (kept || may_say_refusal(sending)) {
 		say_error(CODE_REFUSED,
 			kept ? _("what was signed stays queued")
 			     : app_refusal_remedy(refusal->code),

@@ -122,7 +122,7 @@ const struct verb verbs[] = {
 		} },
 	{ "receipt", "prove", "FILE|COUNTER...", 1, -1, N_("let the node prove that its receipts' entries are in its ledger"),
 		"receipt seq signed size proven", run_receipt_prove, {
-		{ "--again", NULL, N_("put what the node does not have any more back into the outbox") },
+		{ "--again", NULL, N_("put what is not proven, named by its COUNTER, back into the outbox") },
 		} },
 	{ "inbox", "ls", "[PLAN]", 0, 1, N_("list the reports that were received and wait to be accepted or returned"),
 		"plan form period unit code name revision received timeliness nil", run_inbox_ls, {

@@ -462,7 +462,8 @@ static int message_refused(
 		}
 		return 0;
 	}
-	if (flight && fate_of(refusal.code) == FATE_FINAL) {
+	/* A word that is not known may mean that it is to be tried again: then nothing leaves the queue. */
+	if (flight && refusal.code >= 0 && fate_of(refusal.code) == FATE_FINAL) {
 		return parcel_refused(delivery, lane, flight, &refusal);
 	}
 	delivery->options.refused(delivery->options.data, lane->context, &refusal, true);

@@ -276,6 +276,10 @@ int outbox_send_again(struct outbox *outbox, uint64_t counter)
 	unsigned number = 0;
 	int r;
 
+	outbox_path(outbox, OUTBOX_SENT, counter, path);
+	if (access(path, F_OK) < 0) {
+		return -errno;
+	}
 	path_make(outbox, OUTBOX_SENT, counter, "receipt", path);
 	do {
 		snprintf(kind, sizeof(kind), "receipt-%u", ++number);

@@ -66,7 +66,7 @@ int outbox_note_attempt(struct outbox *outbox, struct outbox_entry *entry);
 int outbox_keep_receipt(struct outbox *outbox, uint64_t counter, struct bytes receipt);
 /*
  * Moves from what is sent back to the queue, where the node has lost it. Its receipt is kept: beside the next one, as
- * COUNTER.receipt-1 and so on. 0, -ENOENT where there is no receipt of it, or -errno.
+ * COUNTER.receipt-1 and so on. 0, -ENOENT where it is not there with its receipt, or -errno.
  */
 int outbox_send_again(struct outbox *outbox, uint64_t counter);
 int outbox_get_receipt(const struct outbox *outbox, uint64_t counter, struct buffer *ret);
