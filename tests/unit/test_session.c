@@ -868,6 +868,30 @@ static void a_key_that_is_not_enrolled_yet_loses_nothing(void **state)
 	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 2);
 }
 
+/* A newer node's word: nobody here knows whether it is for good. */
+static bool answer_new_word(struct fake *fake, const struct envelope *asked, struct writer *writer)
+{
+	(void)fake;
+	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
+	writer_array(writer, 2);
+	writer_str(writer, "moon-is-full");
+	writer_str(writer, "try again when it is new");
+	return true;
+}
+
+static void a_word_that_is_not_known_loses_nothing(void **state)
+{
+	struct fake *fake = *state;
+
+	put(fake, 1);
+	put(fake, 2);
+	start(fake, answer_new_word);
+	deliver(fake, 10000);
+	assert_int_equal(fake->refused, 1);
+	assert_int_equal(fake->result.queued, 2);
+	assert_int_equal(count_of(fake, OUTBOX_QUEUED), 2);
+}
+
 static bool answer_broken_receipts(
 	struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
@@ -934,6 +958,7 @@ int main(void)
 		TEST(what_the_key_has_no_right_to_is_kept_apart_and_the_others_go_on),
 		TEST(what_another_key_has_signed_stays_queued_and_the_others_go_on),
 		TEST(a_key_that_is_not_enrolled_yet_loses_nothing),
+		TEST(a_word_that_is_not_known_loses_nothing),
 		TEST(nonsense_instead_of_receipts_loses_nothing),
 		TEST(a_damaged_file_does_not_stop_the_others),
 	};
