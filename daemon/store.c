@@ -200,8 +200,8 @@ static int reserve(struct store *store, uint64_t bytes)
 	return r == -ENOSPC || r == -EDQUOT ? STORE_E_FULL : r;
 }
 
-/* Opens what store->path names. reserved: its space is, already. On failure there may be an environment; it is to be closed. */
-static int open_environment(struct store *store, bool create, bool reserved)
+/* Opens what store->path names, but not its tables. On failure there may be an environment; it is to be closed. */
+static int open_environment(struct store *store)
 {
 	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (store->scratch ? MDB_NOSYNC : 0);
 	int r = translate(mdb_env_create(&store->env));
@@ -215,10 +215,7 @@ static int open_environment(struct store *store, bool create, bool reserved)
 	if (r == 0) {
 		r = translate(mdb_env_open(store->env, store->path, flags, 0600));
 	}
-	if (r == 0 && !store->scratch && !reserved) {
-		r = reserve(store, map_size(store));
-	}
-	return r ? r : open_tables(store, create);
+	return r;
 }
 
 static void close_environment(struct store *store)
@@ -274,7 +271,13 @@ int store_open(const struct store_options *options, struct store **ret)
 	}
 	r = exists ? check_file(store->path, options->why) : 0;
 	if (r == 0) {
-		r = open_environment(store, options->create, false);
+		r = open_environment(store);
+	}
+	if (r == 0 && !store->scratch) {
+		r = reserve(store, map_size(store));
+	}
+	if (r == 0) {
+		r = open_tables(store, options->create);
 	}
 	if (r == 0) {
 		r = store_open_journal(store);
@@ -306,13 +309,15 @@ int txn_check_pages(struct txn *txn, char ret_why[PAGES_WHY_BYTES])
 
 int store_reopen(struct store *store)
 {
+	int r;
+
 	if (__atomic_load_n(&store->open_txns, __ATOMIC_ACQUIRE) > 0) {
 		return STORE_E_BUSY;
 	}
 	close_environment(store);
 	__atomic_store_n(&store->disk_full, false, __ATOMIC_RELAXED);
-	/* A full disk may not reserve a second time what there is. */
-	return open_environment(store, false, true);
+	r = open_environment(store); /* its space is reserved, which a full disk may not do again */
+	return r ? r : open_tables(store, false);
 }
 
 int store_resize(struct store *store, size_t map_bytes)
