@@ -17,7 +17,7 @@ enum {
 	EVENTS = 256,
 	SIGNERS = 2,
 	SAMPLE = 1024,
-	QUIET_NS = 1000000000, /* after a run without any answer: what waits is lost */
+	QUIET_S = 1, /* after a run without any answer: what waits is lost */
 };
 
 /* Without an answer to those that connect: they ask again, or are given up. */
@@ -380,7 +380,7 @@ void clients_run(struct load *load, double seconds, double rate)
 	}
 	seconds = (double)(now_ns() - begun) / 1e9;
 	load->run.counting = rate > 0; /* in an open loop the slowest count too */
-	run_drain(&load->run, QUIET_NS, client_serve, load);
+	run_drain(&load->run, QUIET_S, client_serve, load);
 	load->run.counting = false;
 	run_print(&load->run, load->reports, seconds, cpu);
 }

@@ -196,7 +196,7 @@ static void run(struct load *load, double seconds, double rate)
 	}
 	seconds = (double)(now_ns() - begun) / 1e9;
 	load->run.counting = rate > 0; /* in an open loop the slowest count too */
-	run_drain(&load->run, QUIET_S * UINT64_C(1000000000), client_serve, load);
+	run_drain(&load->run, QUIET_S, client_serve, load);
 	run_print(&load->run, load->protocol->reports, seconds, cpu);
 }
 

@@ -51,12 +51,12 @@ bool run_wait(struct run *run, uint64_t until, bool closed, run_serve_fn *serve,
 	return ready > 0;
 }
 
-void run_drain(struct run *run, uint64_t quiet_ns, run_serve_fn *serve, void *load)
+void run_drain(struct run *run, unsigned quiet, run_serve_fn *serve, void *load)
 {
 	uint64_t heard = now_ns();
 	uint64_t before = run->waiting;
 
-	while (run->waiting > 0 && now_ns() < heard + quiet_ns) {
+	while (run->waiting > 0 && now_ns() < heard + quiet * UINT64_C(1000000000)) {
 		run_wait(run, now_ns() + LOOK_NS, false, serve, load);
 		if (run->waiting != before) {
 			before = run->waiting;

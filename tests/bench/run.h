@@ -22,7 +22,7 @@ void run_begin(struct run *run, double seconds);
 void run_problem(struct run *run, struct bytes bytes);
 /* Waits for what comes, at most until then; true if something did. */
 bool run_wait(struct run *run, uint64_t until, bool closed, run_serve_fn *serve, void *load);
-/* Waits until each message has its answer, or for so long no more has come. */
-void run_drain(struct run *run, uint64_t quiet_ns, run_serve_fn *serve, void *load);
+/* Waits until each message has its answer, or for so many seconds no more has come. */
+void run_drain(struct run *run, unsigned quiet, run_serve_fn *serve, void *load);
 /* reports: in a message; seconds: that the run took; cpu: of this process at its beginning */
 void run_print(const struct run *run, size_t reports, double seconds, double cpu);

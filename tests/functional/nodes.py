@@ -11,6 +11,7 @@ import itertools
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -262,6 +263,15 @@ class Daemon:
     def restart(self):
         self.stop()
         return self.start()
+
+    def keep_copy(self):
+        """Of the store of a node that is stopped."""
+        shutil.copytree(self.state, f'{self.state}.copy')
+
+    def put_copy_back(self):
+        """In the place of the store, as somebody who restores it."""
+        shutil.rmtree(self.state)
+        shutil.move(f'{self.state}.copy', self.state)
 
     def log(self):
         try:

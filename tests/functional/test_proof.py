@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 
 import harness
 import test_cli
@@ -142,14 +141,13 @@ class Trees(harness.NodeCase):
 class Rewritten(test_cli.ToolCase):
     def test_a_ledger_that_lost_entries_is_caught_by_a_receipt_and_by_a_kept_checkpoint(self):
         self.city.stop()
-        shutil.copytree(self.city.state, f'{self.city.state}.copy')
+        self.city.keep_copy()
         self.city.start()
         self.ward('report', 'send', self.form(self.ward, 'a', '2022-01', 'lop=1'))
         self.ward('node', 'checkpoint')
         receipt, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
         self.city.stop()
-        shutil.rmtree(self.city.state)
-        shutil.move(f'{self.city.state}.copy', self.city.state)
+        self.city.put_copy_back()
         self.city.start()
         done = self.ward.run('node', 'checkpoint')
         self.assertEqual(done.returncode, FAILED)
@@ -175,7 +173,7 @@ class Rewritten(test_cli.ToolCase):
 class Restored(test_cli.ToolCase):
     def test_what_a_restored_node_does_not_have_is_sent_again(self):
         self.city.stop()
-        shutil.copytree(self.city.state, f'{self.city.state}.copy')
+        self.city.keep_copy()
         self.city.start()
         self.ward('report', 'send', self.form(self.ward, 'a', '2022-01', 'lop=1'))
         first, = glob.glob(os.path.join(self.ward.home, 'sent', 'city', '*.receipt'))
@@ -183,8 +181,7 @@ class Restored(test_cli.ToolCase):
         with open(first, 'rb') as file:
             receipt = file.read()
         self.city.stop()
-        shutil.rmtree(self.city.state)
-        shutil.move(f'{self.city.state}.copy', self.city.state)
+        self.city.put_copy_back()
         self.assertEqual(self.city.run('--restored').returncode, 0)
         self.city.start()
         done = self.ward.run('receipt', 'prove', counter)

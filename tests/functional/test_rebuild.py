@@ -3,7 +3,6 @@
 
 import hashlib
 import os
-import shutil
 import unittest
 
 import harness
@@ -109,15 +108,13 @@ class Rebuild(harness.NodeCase):
     def test_a_damaged_ledger_is_named_and_nothing_is_changed(self):
         _, a = self.pair()
         a.stop()
-        copy = f'{a.state}.copy'
-        shutil.copytree(a.state, copy)
+        a.keep_copy()
         self.assertGreater(flip(os.path.join(a.state, 'baocao.journal'), b'baocao-submission'), 0)
         done = a.run('--rebuild')
         self.assertEqual(done.returncode, EXIT_CONFIG, done.stderr)
         self.assertRegex(done.stderr, 'the ledger is damaged, and nothing was changed: '
                          'batch at [0-9]+: it is no submission; restore a copy')
-        shutil.rmtree(a.state)
-        shutil.move(copy, a.state)
+        a.put_copy_back()
         self.assertEqual(a.run('--rebuild').returncode, 0)
         a.start()
         self.assertEqual(harness.differences(a), 0)

@@ -221,14 +221,20 @@ static void a_node_with_another_key_is_silent(void **state)
 	assert_int_equal(ask(fake, &data), SESSION_E_SILENT);
 }
 
+static bool write_refused(
+	const struct envelope *asked, struct writer *writer, const char *code, const char *detail)
+{
+	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
+	writer_array(writer, 2);
+	writer_str(writer, code);
+	writer_str(writer, detail);
+	return true;
+}
+
 static bool answer_refused(struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
 	(void)fake;
-	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
-	writer_array(writer, 2);
-	writer_str(writer, "not-found");
-	writer_str(writer, "no\033[2Jthing");
-	return true;
+	return write_refused(asked, writer, "not-found", "no\033[2Jthing");
 }
 
 static void a_refusal_says_why_without_control_characters(void **state)
@@ -251,11 +257,8 @@ static bool answer_later(struct fake *fake, const struct envelope *asked, struct
 		return asked->type == MESSAGE_SUBMIT ? answer_receipt(fake, asked, writer)
 						     : answer_seven(fake, asked, writer);
 	}
-	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
-	writer_array(writer, 2);
-	writer_str(writer, "later");
-	writer_str(writer, "20 ms to wait: this key has had its share for now");
-	return true;
+	return write_refused(
+		asked, writer, "later", "20 ms to wait: this key has had its share for now");
 }
 
 static void a_node_that_says_later_is_asked_again_when_it_said(void **state)
@@ -273,11 +276,8 @@ static bool answer_much_later(
 	struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
 	(void)fake;
-	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
-	writer_array(writer, 2);
-	writer_str(writer, "later");
-	writer_str(writer, "30000 ms to wait: this key has had its share for now");
-	return true;
+	return write_refused(
+		asked, writer, "later", "30000 ms to wait: this key has had its share for now");
 }
 
 static void a_wait_beyond_the_deadline_is_the_refusal_that_it_is(void **state)
@@ -803,11 +803,7 @@ static bool answer_not_permitted(
 	if (asked->request > 1) {
 		return answer_receipt(fake, asked, writer);
 	}
-	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
-	writer_array(writer, 2);
-	writer_str(writer, "not-permitted");
-	writer_str(writer, "");
-	return true;
+	return write_refused(asked, writer, "not-permitted", "");
 }
 
 static void what_the_key_has_no_right_to_is_kept_apart_and_the_others_go_on(void **state)
@@ -848,11 +844,7 @@ static bool answer_unknown_key(
 	struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
 	(void)fake;
-	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
-	writer_array(writer, 2);
-	writer_str(writer, "unknown-key");
-	writer_str(writer, "");
-	return true;
+	return write_refused(asked, writer, "unknown-key", "");
 }
 
 static void a_key_that_is_not_enrolled_yet_loses_nothing(void **state)
@@ -872,11 +864,7 @@ static void a_key_that_is_not_enrolled_yet_loses_nothing(void **state)
 static bool answer_new_word(struct fake *fake, const struct envelope *asked, struct writer *writer)
 {
 	(void)fake;
-	envelope_begin(writer, MESSAGE_REFUSED, asked->request);
-	writer_array(writer, 2);
-	writer_str(writer, "moon-is-full");
-	writer_str(writer, "try again when it is new");
-	return true;
+	return write_refused(asked, writer, "moon-is-full", "try again when it is new");
 }
 
 static void a_word_that_is_not_known_loses_nothing(void **state)
