@@ -14,8 +14,9 @@
 #include "daemon/notify.h"
 
 enum {
-	EARLY_MESSAGES = 128, /* that are folded before the commit ahead of them is on disk */
 	SHARE_MESSAGES = 256, /* that go into one commit at least, if there are so many */
+	EARLY_MESSAGES = 128, /* are enough where they take long: signatures are to be checked */
+	EARLY_US = 1000,
 };
 
 void peer_close(struct peer *peer)
@@ -380,6 +381,7 @@ static void begin(struct node *node)
 	intake_begin(node->intake, to->messages, to->count, node_now(node), &caller);
 	node->seen_us = monotonic_us();
 	begun_us += node->aside_us - aside_us; /* that was others' */
+	node->each_us = (node->seen_us - begun_us) / (int64_t)to->count;
 	/* Some may be answered, and closed; but since then nobody was given their places. */
 	for (size_t i = 0; i < to->count; i++) {
 		const struct peer *peer = to->messages[i]->peer;
@@ -399,11 +401,19 @@ void node_flush(struct node *node)
 	}
 }
 
+/* Are those that wait worth a commit before the one ahead of them is on disk? */
+static bool are_many(const struct node *node)
+{
+	size_t count = node->waiting.count;
+	bool take_long = (int64_t)count * node->each_us >= EARLY_US;
+
+	return count >= (take_long ? EARLY_MESSAGES : SHARE_MESSAGES) &&
+	       !intake_is_slow(node->intake);
+}
+
 bool node_is_due(const struct node *node)
 {
-	bool many = node->waiting.count >= EARLY_MESSAGES && !intake_is_slow(node->intake);
-
-	return many || is_full(node) ||
+	return are_many(node) || is_full(node) ||
 	       (node->waiting.count > 0 && !intake_is_flying(node->intake));
 }
 

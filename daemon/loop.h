@@ -115,6 +115,7 @@ struct node {
 	bool is_late;          /* is there one? */
 	bool in_hand;          /* a message, or the stop, waits for what was gathered before it */
 	bool woken;            /* by the intake, while a commit was begun */
+	int64_t each_us;       /* of the loop's time, for a message of the last commit */
 	int64_t aside_us;      /* since start: what was taken aside has cost, and waiting for it */
 	int64_t aside_next_us; /* until then the run has its turn: as long as what it gave way to */
 	struct watcher watchers[LIMIT_WATCHERS];
