@@ -58,10 +58,12 @@ static int invitation_make(struct app *app, const struct arguments *arguments, s
 	const char *unit = arguments_option(arguments, "--unit");
 	const char *role = arguments_option(arguments, "--role");
 	const char *name = arguments_option(arguments, "--name");
-	const char *from = arguments_option(arguments, "--from");
-	const char *to = arguments_option(arguments, "--to");
+	const char *from = NULL, *to = NULL;
 	int r = hours_option(arguments, &ret->hours);
 
+	if (r == CODE_DONE) {
+		r = key_dates(arguments, &from, &to);
+	}
 	if (r != CODE_DONE) {
 		return r;
 	}

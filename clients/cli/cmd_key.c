@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "clients/cli/key_act.h"
 #include "clients/cli/listing.h"
 #include "clients/cli/publish.h"
 #include "clients/cli/verbs.h"
@@ -198,19 +199,6 @@ int run_key_ls(struct app *app, const struct arguments *arguments)
 	return arguments_option(arguments, "--node") ? keys_node(app) : keys_local(app);
 }
 
-static int date_option(const struct arguments *arguments, const char *option, const char **ret)
-{
-	const char *value = arguments_option(arguments, option);
-	struct date date;
-
-	if (value && !date_parse(value, &date)) {
-		return say_error(CODE_USAGE, _("write it as YYYY-MM-DD"), _("%s %s is not a date"),
-			option, value);
-	}
-	*ret = value;
-	return CODE_DONE;
-}
-
 /* One row of a table of keys from the options. */
 static int key_text(struct app *app, const struct arguments *arguments, struct buffer *ret)
 {
@@ -222,11 +210,8 @@ static int key_text(struct app *app, const struct arguments *arguments, struct b
 	char lower[KEY_TEXT_SIZE], number[16];
 	struct public_key key;
 	uint32_t unit_number = 0;
-	int r = date_option(arguments, "--from", &from);
+	int r = key_dates(arguments, &from, &to);
 
-	if (r == CODE_DONE) {
-		r = date_option(arguments, "--to", &to);
-	}
 	if (r != CODE_DONE) {
 		return r;
 	}

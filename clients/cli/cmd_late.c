@@ -41,6 +41,7 @@ static const struct listing_column inbox_columns[] = {
 	{ "received", false },
 	{ "timeliness", false },
 	{ "nil", false },
+	{ "waived", false },
 };
 
 /* Whole days from now until the due instant; below 0 once it has passed. */
@@ -114,7 +115,8 @@ static void inbox_row(void *data, struct reader *reader)
 	listing_row(&list->listing,
 		(const char *const[]){ list->view.plan->code, row.form, row.period, unit.number,
 			unit.code, unit.name, revision, received, timeliness_name(row.timeliness),
-			row.flags & OBLIGATION_NIL ? "yes" : "" });
+			row.flags & OBLIGATION_NIL ? "yes" : "",
+			row.flags & OBLIGATION_WAIVED ? "yes" : "" });
 }
 
 static int plan_list(struct view *view, void *data)

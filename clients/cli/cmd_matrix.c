@@ -246,9 +246,8 @@ static const char *state_text(const struct matrix *matrix, const struct cell *ce
 	if (matrix->plain) {
 		return cell->state;
 	}
-	if (strcmp(cell->state, "received") == 0 && cell->timeliness == TIMELINESS_LATE &&
-		!cell->waived) {
-		return "L";
+	if (strcmp(cell->state, "received") == 0 && cell->timeliness == TIMELINESS_LATE) {
+		return cell->waived ? "V" : "L";
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(letters); i++) {
 		if (strcmp(cell->state, letters[i].state) == 0) {
@@ -368,8 +367,9 @@ static int table_print(const struct matrix *matrix)
 		printf("%s\n", unit.name);
 	}
 	if (!matrix->plain) {
-		say("%s", _("R received  L late  A accepted  T returned  W withdrawn  X exempt  "
-			    "! overdue  ? due soon  - expected  . not yet"));
+		say("%s",
+			_("R received  L late  V late, waived  A accepted  T returned  W withdrawn  "
+			  "X exempt  ! overdue  ? due soon  - expected  . not yet"));
 	}
 	return fflush(stdout) == 0 && !ferror(stdout) ? CODE_DONE : CODE_FAILED;
 }

@@ -220,6 +220,20 @@ static const struct listing_column prove_columns[] = {
 	{ "proven", false },
 };
 
+/* Was it put back into the outbox before, and not sent since? */
+static bool is_queued(struct app *app, const char *given)
+{
+	char path[HOME_PATH_SIZE];
+	uint64_t counter;
+
+	if (!text_parse_number(given, INT64_MAX, &counter)) {
+		return false;
+	}
+	home_path(&app->home, path, "outbox/%s/%llu.submission", app->context->name,
+		(unsigned long long)counter);
+	return access(path, F_OK) == 0;
+}
+
 /* What the node has lost goes back to the outbox, which the next command that sends delivers. */
 static int queue_again(struct app *app, const char *given)
 {
@@ -251,8 +265,13 @@ static int prove(struct app *app, const char *given, bool again, const struct pr
 	char seq[24], signed_size[24], size[24];
 	struct receipt receipt;
 	struct hash leaf;
-	int r = proof_read(app, given, NULL, &proof);
+	int r;
 
+	if (again && is_queued(app, given)) {
+		return say_error(CODE_QUEUED, _("send it with: baocao report status"),
+			_("%s: it is in the outbox already"), given);
+	}
+	r = proof_read(app, given, NULL, &proof);
 	if (r == CODE_DONE) {
 		r = proof_verify(&proof, &app->context->node, &receipt);
 	}

@@ -378,11 +378,32 @@ int run_report_fill(struct app *app, const struct arguments *arguments)
 	return r;
 }
 
+/* Where the units are known, each form's must be one of them. */
+static int units_check(struct app *app, const struct filled_list *list)
+{
+	CLEANUP(units_freep)
+	struct units *units = app_units_if_known(app, session_is_silent(app->session));
+	int r = CODE_DONE;
+
+	for (size_t i = 0; units && i < list->count; i++) {
+		uint32_t unit = list->list[i].report.unit;
+
+		if (!unit_last(units, unit)) {
+			r = say_error(CODE_INVALID, _("give the unit's number or its code"),
+				_("%s: no unit has the number %u"), list->list[i].path, unit);
+		}
+	}
+	return r;
+}
+
 int run_report_check(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(filled_list_free) struct filled_list list = { 0 };
 	int r = filled_list_read(app, arguments->list, arguments->count, &list);
 
+	if (r == CODE_DONE) {
+		r = units_check(app, &list);
+	}
 	if (r == CODE_DONE) {
 		say(_("in order; next: baocao report send %s"), arguments->list[0]);
 	}

@@ -3,6 +3,31 @@
 #include "clients/cli/publish.h"
 #include "clients/common/text.h"
 
+static int date_option(const struct arguments *arguments, const char *option, const char **ret,
+	struct date *ret_date)
+{
+	*ret = arguments_option(arguments, option);
+	return !*ret || date_parse(*ret, ret_date)
+		       ? CODE_DONE
+		       : say_error(CODE_USAGE, _("write it as YYYY-MM-DD"),
+				 _("%s %s is not a date"), option, *ret);
+}
+
+int key_dates(const struct arguments *arguments, const char **ret_from, const char **ret_to)
+{
+	struct date from = { 0 }, to = { 0 };
+	int r = date_option(arguments, "--from", ret_from, &from);
+
+	if (r == CODE_DONE) {
+		r = date_option(arguments, "--to", ret_to, &to);
+	}
+	if (r == CODE_DONE && *ret_from && *ret_to && to.day <= from.day) {
+		r = say_error(CODE_USAGE, _("--to is the day after the key's last"),
+			_("a key from %s to %s would never be good"), *ret_from, *ret_to);
+	}
+	return r;
+}
+
 static int act_ask(
 	struct app *app, struct bytes bytes, const struct signature *signature, struct reader *ret)
 {

@@ -2,8 +2,12 @@
 #pragma once
 
 #include "clients/cli/app.h"
+#include "clients/cli/verbs.h"
 #include "clients/common/replacement.h"
 #include "proto/receipt.h"
+
+/* --from and --to, each NULL where it is not given. What is no date, or a key that is never good, is told; an exit code. */
+int key_dates(const struct arguments *arguments, const char **ret_from, const char **ret_to);
 
 /*
  * Signs an invitation or a revocation with the context's key and hands it in. act's sender, node and

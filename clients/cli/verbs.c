@@ -125,7 +125,7 @@ const struct verb verbs[] = {
 		{ "--again", NULL, N_("put what is not proven, named by its COUNTER, back into the outbox") },
 		} },
 	{ "inbox", "ls", "[PLAN]", 0, 1, N_("list the reports that were received and wait to be accepted or returned"),
-		"plan form period unit code name revision received timeliness nil", run_inbox_ls, {
+		"plan form period unit code name revision received timeliness nil waived", run_inbox_ls, {
 		{ "--unit", "N|CODE", N_("only this unit and those below it") },
 		AS_OF,
 		} },

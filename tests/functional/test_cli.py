@@ -242,6 +242,17 @@ class Reports(ToolCase):
             done = self.ward.run('report', 'check', path)
         self.assertEqual(done.returncode, INVALID)
 
+    def test_a_form_of_a_unit_that_is_none_is_found_before_it_is_sent(self):
+        path = self.form(self.ward, 'u', '2022-02', 'lop=1')
+        self.ward('report', 'check', path)
+        with open(path, encoding='utf-8') as file:
+            lines = ['unit,99999' if line.startswith('unit,') else line for line in file.read().splitlines()]
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('\n'.join(lines) + '\n')
+        done = self.ward.run('report', 'check', path)
+        self.assertEqual((done.returncode, f'{path}: no unit has the number 99999' in done.stderr),
+                         (INVALID, True), done.stderr)
+
     def test_a_number_with_a_dot_that_can_be_read_in_two_ways_is_refused(self):
         path = self.form(self.ward, 'd', '2022-02')
         done = self.ward.run('report', 'fill', path, 'hoc-vien=1.902')

@@ -181,8 +181,11 @@ class Acts(DomainCase):
         self.assertEqual(self.cell('2022-04'), ('L', 'late', False))
         self.reviewer('inbox', 'waive', PLAN, 'thang', '2022-04', 11, '--reason', 'mất điện')
         self.assertEqual(self.state('2022-04').flags & 4, 4)
-        with self.subTest('and the matrix has it as one that came in time'):
-            self.assertEqual(self.cell('2022-04'), ('R', 'late', True))
+        with self.subTest('and the matrix and the list of what waits say so'):
+            self.assertEqual(self.cell('2022-04'), ('V', 'late', True))
+            waiting, = [row for row in json.loads(self.office('--json', 'inbox', 'ls', PLAN))['obligations']
+                        if row['period'] == '2022-04']
+            self.assertEqual((waiting['timeliness'], waiting['waived']), ('late', 'yes'))
 
     def cell(self, period, unit=11):
         """What the matrix says of a unit: its letter; its timeliness and whether that is waived."""

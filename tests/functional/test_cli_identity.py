@@ -113,6 +113,14 @@ class Join(IdentityCase):
         self.assertIn('not-permitted', done.stderr)
 
 
+    def test_a_key_that_would_never_be_good_is_not_asked_for(self):
+        dates = '--from', '2022-05-01', '--to', '2022-05-01'
+        for verb in (('invite',), ('enrol', key_of('ward 13').public.hex())):
+            done = self.office.run('key', *verb, '--unit', 13, '--role', 'reporter', *dates)
+            self.assertEqual((done.returncode, 'would never be good' in done.stderr), (USAGE, True),
+                             done.stderr)
+
+
 class Rotate(IdentityCase):
     def test_a_key_is_replaced_and_everything_goes_on(self):
         tool = self.joined('rotate', 21)

@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, os.path.join(harness.SOURCE, 'tests', 'oracle'))
 import merkle  # noqa: E402
 
-DONE, FAILED, ABSENT = 0, 1, 5
+DONE, FAILED, ABSENT, QUEUED = 0, 1, 5, 75
 
 
 class Proofs(test_cli.ToolCase):
@@ -190,6 +190,8 @@ class Restored(test_cli.ToolCase):
         self.assertEqual((done.returncode, 'in the outbox again' in done.stderr), (FAILED, True))
         self.assertEqual(os.listdir(os.path.join(self.ward.home, 'sent', 'city')),
                          [f'{counter}.receipt-1'])
+        done = self.ward.run('receipt', 'prove', counter, '--again')
+        self.assertEqual((done.returncode, 'in the outbox already' in done.stderr), (QUEUED, True))
         self.assertIn('received', self.ward('report', 'status'))
         self.assertIn('\tyes\n', self.ward('receipt', 'prove', counter, '--again'))
         with open(f'{first}-1', 'rb') as file:
