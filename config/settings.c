@@ -16,6 +16,7 @@ enum {
 
 enum row {
 	ROW_LISTEN,
+	ROW_LISTEN_QUESTIONS,
 	ROW_UNIT,
 	ROW_KEY,
 	ROW_STATE,
@@ -41,6 +42,11 @@ const struct setting_row setting_rows[] = {
 		"listen", SETTING_ENDPOINT, NULL, FIELD(listen),
 		.example = "tcp://127.0.0.1:7401",
 		.meaning = "Address and port where wards, child nodes and readers connect.",
+	},
+	[ROW_LISTEN_QUESTIONS] = {
+		"listen.questions", SETTING_ENDPOINT, "", FIELD(listen_questions),
+		.example = "tcp://127.0.0.1:7402",
+		.meaning = "A second address, where everybody may connect too, with a thread of its own for its connections: who asks there does not wait behind what wards send. Empty means that there is none.",
 	},
 	[ROW_UNIT] = {
 		"unit", SETTING_UNIT, NULL, 1, UINT32_MAX, FIELD(unit),

@@ -12,7 +12,8 @@
 #include "proto/sign.h"
 
 struct settings {
-	char *listen;  /* ZeroMQ endpoint to bind */
+	char *listen; /* ZeroMQ endpoint to bind */
+	char *listen_questions; /* a second one, whose connections have an I/O thread of their own; "" = none */
 	uint32_t unit; /* number of the unit whose subtree this node serves */
 	char *key;     /* path of the secret key file; "" = $CREDENTIALS_DIRECTORY/node.key */
 	char *state;   /* folder of the store; "" = $STATE_DIRECTORY */

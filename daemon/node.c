@@ -178,6 +178,12 @@ static int open_intake(struct node *node)
 	return 0;
 }
 
+/* ZeroMQ's I/O threads, as a mask. */
+enum {
+	IO_WARDS = 1,
+	IO_QUESTIONS = 2,
+};
+
 static bool set_int(void *socket, int option, int value)
 {
 	return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
@@ -214,11 +220,18 @@ static bool configure_router(struct node *node)
 	for (size_t i = 0; ok && i < ARRAY_SIZE(values); i++) {
 		ok = set_int(node->router, values[i].option, values[i].value);
 	}
-	/* With it an IPv4 address would be told as one of IPv6. */
-	if (strpbrk(node->settings->listen, "[*")) {
-		ok = ok && set_int(node->router, ZMQ_IPV6, 1);
-	}
 	return ok;
+}
+
+/* Takes connections at an endpoint, which ZeroMQ's I/O threads of that mask serve; 0: any. */
+static int bind_router(struct node *node, const char *endpoint, uint64_t threads)
+{
+	/* With IPv6 an IPv4 address would be told as one of IPv6. */
+	bool ok = set_int(node->router, ZMQ_IPV6, strpbrk(endpoint, "[*") != NULL) &&
+		  zmq_setsockopt(node->router, ZMQ_AFFINITY, &threads, sizeof(threads)) == 0 &&
+		  zmq_bind(node->router, endpoint) == 0;
+
+	return ok ? 0 : fail_config(endpoint, zmq_strerror(zmq_errno()));
 }
 
 /* Every connection takes a descriptor: as many as the system lets this process have. */
@@ -245,7 +258,10 @@ static void raise_descriptors(const struct node *node)
 
 static int open_sockets(struct node *node)
 {
+	const struct settings *settings = node->settings;
+	bool apart = *settings->listen_questions;
 	size_t size = sizeof(node->endpoint);
+	int r;
 
 	raise_descriptors(node);
 	node->context = zmq_ctx_new();
@@ -253,6 +269,7 @@ static int open_sockets(struct node *node)
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
 	zmq_ctx_set(node->context, ZMQ_MAX_SOCKETS, 1023);
+	zmq_ctx_set(node->context, ZMQ_IO_THREADS, apart ? 2 : 1);
 	node->zap = zmq_socket(node->context, ZMQ_REP);
 	node->router = zmq_socket(node->context, ZMQ_ROUTER);
 	if (!node->zap || !node->router || !configure_router(node) ||
@@ -263,11 +280,9 @@ static int open_sockets(struct node *node)
 	if (!node->monitor) {
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
-	if (zmq_bind(node->router, node->settings->listen) < 0) {
-		return fail_config(node->settings->listen, zmq_strerror(zmq_errno()));
-	}
+	r = bind_router(node, settings->listen, apart ? IO_WARDS : 0);
 	zmq_getsockopt(node->router, ZMQ_LAST_ENDPOINT, node->endpoint, &size);
-	return 0;
+	return r == 0 && apart ? bind_router(node, settings->listen_questions, IO_QUESTIONS) : r;
 }
 
 static int open_rate(struct node *node)
@@ -382,7 +397,8 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 	log_event(EVENT_STARTED,
 		LOG_FIELDS(LOG_TEXT("LISTEN", node->endpoint), LOG_NUMBER("UNIT", settings->unit),
 			LOG_NUMBER("SEQ", (int64_t)intake_seq(node->intake))),
-		"serving unit %u at %s, %" PRIu64 " entries", settings->unit, node->endpoint,
+		"serving unit %u at %s%s%s, %" PRIu64 " entries", settings->unit, node->endpoint,
+		*settings->listen_questions ? " and " : "", settings->listen_questions,
 		intake_seq(node->intake));
 	*ret = node;
 	node = NULL;

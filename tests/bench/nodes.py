@@ -63,8 +63,8 @@ class Served:
         self.life = 0
         self.connect_seconds = None
 
-    def load_command(self):
-        return [self.programs.path(self.load_program), '--endpoint', f'tcp://127.0.0.1:{self.port}',
+    def load_command(self, port=None):
+        return [self.programs.path(self.load_program), '--endpoint', f'tcp://127.0.0.1:{port or self.port}',
                 '--clients', self.clients, '--in-flight', self.in_flight, '--mix', self.mix,
                 '--life', self.life, *self.arguments]
 
@@ -147,6 +147,7 @@ class Node(Served):
         super().__init__(programs, mode, MODES[mode]['load'], MODES[mode]['arguments'], shape, mix)
         self.mode = mode
         self.map_bytes = map_bytes
+        self.asked = None  # the port of listen.questions
         self.filled = 0
         self.in_flight = min(self.in_flight, MODES[mode].get('in_flight', self.in_flight))
 
@@ -179,8 +180,9 @@ class Node(Served):
 
     def serve(self):
         settings = pathlib.Path(self.folder, f'{self.mode}.conf')
+        apart = f'listen.questions = tcp://127.0.0.1:{self.asked}\n' if self.asked else ''
         settings.write_text(pathlib.Path(self.folder, 'baocaod.conf').read_text() +
-                            MODES[self.mode].get('settings', ''))
+                            MODES[self.mode].get('settings', '') + apart)
         self.server = Process([self.programs.path(MODES[self.mode]['daemon']), '--config', settings],
                               log=self.programs.log, notify=True)
         self.server.wait_ready()

@@ -6,7 +6,7 @@ import statistics
 import time
 
 import peers
-from machine import Failed, Load, Watch
+from machine import Failed, Load, Watch, free_port
 from nodes import MODES, Engine, Node
 
 QUESTIONS = ('one-cell', 'plan-period', 'matrix-322-x-24')
@@ -138,28 +138,37 @@ def read_wire(bench, nodes, mode):
 
 
 def read_during_intake(bench, nodes):
-    """The questions beside reports at full load: p99 against that of a quiet node; and E there, of a server that does nothing else."""
+    """The questions beside reports at full load, at the address for questions and at that of the reports: p99 against
+    that of a quiet node; and E there, of a server that does nothing else."""
     results = bench.results
     results.head('read, while intake runs at full load')
     echo = Engine(bench.programs, 'echo', (1, 1, 0))
     trip, quiet = 'yardstick E during intake @{}, p99', 'yardstick E, without encryption, p99'
+    for node in nodes.values():
+        node.asked = free_port()
     with served(nodes, 'plain'):
         try:
             echo.start()
             for size, node in nodes.items():
-                asker = Load([*node.load_command(), '--idle'], bench.programs.log)
-                try:
-                    during_intake(bench, node, trip.format(size), lambda seconds: echo.run(f'closed {seconds}'))
-                    results.show(trip.format(size), quiet)
-                    for question in QUESTIONS:
-                        row = f'{question} @{size} p99'
-                        during_intake(bench, node, f'read during intake {row}',
-                                      lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
-                        results.show(f'read during intake {row}', f'read wire plain {row}', trip.format(size))
-                finally:
-                    asker.end()
+                during_intake(bench, node, trip.format(size), lambda seconds: echo.run(f'closed {seconds}'))
+                results.show(trip.format(size), quiet)
+                ask_during_intake(bench, node, node.asked, '', size, trip.format(size))
+                ask_during_intake(bench, node, node.port, ' beside the reports', size, trip.format(size))
         finally:
             echo.stop()
+            for node in nodes.values():
+                node.asked = None
+
+
+def ask_during_intake(bench, node, port, where, size, trip):
+    asker = Load([*node.load_command(port), '--idle'], bench.programs.log)
+    try:
+        for question in QUESTIONS:
+            row = f'read during intake {question}{where} @{size} p99'
+            during_intake(bench, node, row, lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
+            bench.results.show(row, f'read wire plain {question} @{size} p99', trip)
+    finally:
+        asker.end()
 
 
 def during_intake(bench, node, row, ask):

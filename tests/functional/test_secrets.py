@@ -2,6 +2,7 @@
 """A node that would let in anybody does not start; secret keys stand nowhere but in their files."""
 
 import os
+import pathlib
 import resource
 import select
 import shutil
@@ -50,6 +51,30 @@ class Guard(harness.NodeCase):
                 daemon.endpoint = f'tcp://127.0.0.1:{port}'
                 daemon.start()
                 daemon.stop()
+
+
+    def test_an_address_for_questions_takes_the_same_keys_and_messages_and_no_others(self):
+        apart = nodes.new_endpoint()
+        daemon = self.node('apart', CITY, settings={'listen.questions': apart})
+        harness.furnish(daemon)
+        self.assertIn(f'at {daemon.endpoint} and {apart}, ', daemon.log())
+        names = [file.read_text().strip()
+                 for file in pathlib.Path(f'/proc/{daemon.process.popen.pid}/task').glob('*/comm')]
+        self.assertEqual(sorted(name for name in names if '/IO/' in name), ['ZMQbg/IO/0', 'ZMQbg/IO/1'])
+        for number, endpoint in enumerate((daemon.endpoint, apart), 1):
+            daemon.endpoint = endpoint
+            harness.submit(daemon, 11, harness.month_report(11, f'2022-0{number}', 1))
+            with daemon.session() as session:
+                self.assertEqual(session.report(harness.PLAN, 'thang', f'2022-0{number}', 11)['revision'], 1)
+            with self.assertRaises(client.Timeout), daemon.session(key_of('nobody'), timeout=1) as session:
+                session.status()
+
+    def test_an_address_for_questions_that_is_taken_is_named(self):
+        daemon = self.node('taken', CITY, start=False)
+        daemon.settings['listen.questions'] = daemon.endpoint
+        daemon.write_settings()
+        self.assertEqual(self.ended(daemon, {}), harness.EXIT_CONFIG)
+        self.assertIn(f'{daemon.endpoint}: Address already in use', daemon.log())
 
 
 class Secrets(harness.NodeCase):
