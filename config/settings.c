@@ -46,7 +46,7 @@ const struct setting_row setting_rows[] = {
 	[ROW_LISTEN_QUESTIONS] = {
 		"listen.questions", SETTING_ENDPOINT, "", FIELD(listen_questions),
 		.example = "tcp://127.0.0.1:7402",
-		.meaning = "A second address, where everybody may connect too, with a thread of its own for its connections: who asks there does not wait behind what wards send. Empty means that there is none.",
+		.meaning = "A second address, which lets in whom the first does, and whose connections have a thread of their own: who asks there does not wait for the thread that reads what wards send. Empty means that there is none.",
 	},
 	[ROW_UNIT] = {
 		"unit", SETTING_UNIT, NULL, 1, UINT32_MAX, FIELD(unit),
@@ -429,6 +429,12 @@ static void check_whole(struct parser *parser)
 			"needs %s as well",
 			setting_rows[has_endpoint ? ROW_UPSTREAM_KEY : ROW_UPSTREAM_ENDPOINT].name);
 	}
+	if (settings->listen && strcmp(settings->listen, settings->listen_questions) == 0 &&
+		settings->listen[strlen(settings->listen) - 1] != '*') {
+		table_errors_add(parser->errors, parser->lines[ROW_LISTEN_QUESTIONS], "",
+			setting_rows[ROW_LISTEN_QUESTIONS].name, "is the same address as %s",
+			setting_rows[ROW_LISTEN].name);
+	}
 	if (*settings->clock_start != '\0' && !settings->synthetic) {
 		table_errors_add(parser->errors, parser->lines[ROW_CLOCK_START], "",
 			setting_rows[ROW_CLOCK_START].name, "needs synthetic = yes");
@@ -497,6 +503,7 @@ void settings_free(struct settings *settings)
 		return;
 	}
 	free(settings->listen);
+	free(settings->listen_questions);
 	free(settings->key);
 	free(settings->state);
 	free(settings->upstream_endpoint);

@@ -14,8 +14,10 @@
 #include "daemon/notify.h"
 
 enum {
-	SHARE_MESSAGES = 256, /* that go into one commit at least, if there are so many */
-	EARLY_MESSAGES = 128, /* are enough where they take long: signatures are to be checked */
+	SHARE_MESSAGES =
+		256, /* that go into one commit at least, if there are so many; and begin one early */
+	EARLY_MESSAGES =
+		128, /* that begin one early where they take EARLY_US: signatures, bundles */
 	EARLY_US = 1000,
 };
 
@@ -330,7 +332,7 @@ static size_t share(const struct node *node)
 
 /*
  * Moves messages that wait to a commit: those whose connections came first, and all of a connection. It is answered in one
- * message, and a client that has its answers together sends the next together. None is left where so few would be that they could not be begun
+ * message, and a client that has its answers together sends the next together. Fewer than EARLY_MESSAGES are not left: they would seldom be begun
  * before this commit is on disk.
  */
 static void fill(struct gathering *to, size_t wanted)

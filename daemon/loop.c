@@ -1,5 +1,5 @@
 /*
- * One loop, one thread: ZeroMQ's I/O thread decrypts, this one does the rest. Each turn takes the
+ * One loop, one thread: ZeroMQ's I/O threads decrypt, this one does the rest. Each turn takes the
  * messages that are there, up to a bound, and begins to commit what they brought (dispatch.c, intake.c); there
  * is no timer that waits for more. Questions are answered from the last commit, also while the next
  * one is folded: the intake gives the loop a turn between two messages (node_meanwhile).

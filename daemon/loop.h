@@ -131,7 +131,7 @@ struct node {
 	int64_t log_second;
 	unsigned logged;
 	struct writer reply;
-	char endpoint[256];
+	char endpoint[256]; /* where it listens, both if there are two; for people */
 };
 
 static inline int64_t monotonic_ms(void)

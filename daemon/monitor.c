@@ -1,5 +1,5 @@
 /*
- * libzmq writes an event of two frames into a pair of sockets, and blocks its I/O thread, and so
+ * libzmq writes an event of two frames into a pair of sockets, and blocks its I/O threads, and so
  * every connection, while that pair is full. By default 2,000 fit, which a flood of garbage fills
  * while the loop is in a long commit; with this bound a stall of ten seconds, after which the
  * watchdog ends the process, is bridged at 6,000 events a second. An event takes 128 bytes.

@@ -12,6 +12,6 @@ void *monitor_open(void *context, void *router);
 void monitor_close(void *monitor, void *router);
 /*
  * Takes what is there, and returns how many handshakes have failed since the last call. To be
- * called at each turn: once LIMIT_MONITOR_EVENTS wait, ZeroMQ's I/O thread waits too.
+ * called at each turn: once LIMIT_MONITOR_EVENTS wait, ZeroMQ's I/O threads wait too.
  */
 unsigned monitor_take(void *monitor);

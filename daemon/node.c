@@ -223,15 +223,25 @@ static bool configure_router(struct node *node)
 	return ok;
 }
 
-/* Takes connections at an endpoint, which ZeroMQ's I/O threads of that mask serve; 0: any. */
+/* Takes connections at an endpoint, which ZeroMQ's I/O threads of that mask serve (0: any), and adds it to what is told. */
 static int bind_router(struct node *node, const char *endpoint, uint64_t threads)
 {
+	size_t told = strlen(node->endpoint), size;
 	/* With IPv6 an IPv4 address would be told as one of IPv6. */
 	bool ok = set_int(node->router, ZMQ_IPV6, strpbrk(endpoint, "[*") != NULL) &&
 		  zmq_setsockopt(node->router, ZMQ_AFFINITY, &threads, sizeof(threads)) == 0 &&
 		  zmq_bind(node->router, endpoint) == 0;
 
-	return ok ? 0 : fail_config(endpoint, zmq_strerror(zmq_errno()));
+	if (!ok) {
+		return fail_config(endpoint, zmq_strerror(zmq_errno()));
+	}
+	if (told > 0) {
+		memcpy(node->endpoint + told, " and ", 6);
+		told += 5;
+	}
+	size = sizeof(node->endpoint) - told;
+	zmq_getsockopt(node->router, ZMQ_LAST_ENDPOINT, node->endpoint + told, &size);
+	return 0;
 }
 
 /* Every connection takes a descriptor: as many as the system lets this process have. */
@@ -260,7 +270,6 @@ static int open_sockets(struct node *node)
 {
 	const struct settings *settings = node->settings;
 	bool apart = *settings->listen_questions;
-	size_t size = sizeof(node->endpoint);
 	int r;
 
 	raise_descriptors(node);
@@ -281,7 +290,6 @@ static int open_sockets(struct node *node)
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
 	r = bind_router(node, settings->listen, apart ? IO_WARDS : 0);
-	zmq_getsockopt(node->router, ZMQ_LAST_ENDPOINT, node->endpoint, &size);
 	return r == 0 && apart ? bind_router(node, settings->listen_questions, IO_QUESTIONS) : r;
 }
 
@@ -397,8 +405,7 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 	log_event(EVENT_STARTED,
 		LOG_FIELDS(LOG_TEXT("LISTEN", node->endpoint), LOG_NUMBER("UNIT", settings->unit),
 			LOG_NUMBER("SEQ", (int64_t)intake_seq(node->intake))),
-		"serving unit %u at %s%s%s, %" PRIu64 " entries", settings->unit, node->endpoint,
-		*settings->listen_questions ? " and " : "", settings->listen_questions,
+		"serving unit %u at %s, %" PRIu64 " entries", settings->unit, node->endpoint,
 		intake_seq(node->intake));
 	*ret = node;
 	node = NULL;

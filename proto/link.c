@@ -53,6 +53,7 @@ static int configure(void *socket)
 		{ ZMQ_IPV6, 1 },
 	};
 	int64_t bytes_max = LIMIT_FRAME_BYTES;
+	uint64_t threads = 1; /* the first alone: a node's second is for questions (decision 017) */
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		int r = set_int(socket, values[i].option, values[i].value);
@@ -61,7 +62,8 @@ static int configure(void *socket)
 			return r;
 		}
 	}
-	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max)) < 0
+	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max)) < 0 ||
+			       zmq_setsockopt(socket, ZMQ_AFFINITY, &threads, sizeof(threads)) < 0
 		       ? -zmq_errno()
 		       : 0;
 }

@@ -389,7 +389,7 @@ static int units_check(struct app *app, const struct filled_list *list)
 		uint32_t unit = list->list[i].report.unit;
 
 		if (!unit_last(units, unit)) {
-			r = say_error(CODE_INVALID, _("give the unit's number or its code"),
+			r = say_error(CODE_INVALID, _("write the unit's number"),
 				_("%s: no unit has the number %u"), list->list[i].path, unit);
 		}
 	}

@@ -60,11 +60,16 @@ def reading():
                     'yardstick E, without encryption', MOST, 1.3)
         yield value(f'a plan-period, {size}', f'read plan-period @{size}', MOST, 1000, unit='us')
         yield value(f'a matrix 322 x 24, {size}', f'read matrix 322 x 24 @{size}', MOST, 20000, unit='us')
-        for question in ('one-cell', 'plan-period', 'matrix-322-x-24'):
-            yield ratio(f'p99 of {question} during intake, {size}: a quiet node',
-                        f'read during intake {question} @{size} p99', f'read wire plain {question} @{size} p99',
-                        MOST, 2, ceiling=f'yardstick E during intake @{size}, p99',
-                        ceiling_against='yardstick E, without encryption, p99')
+        yield from during_intake(size, '', 'plain', 'without encryption')
+    yield from during_intake('10^7', ' encrypted, apart', 'signed', 'with CURVE')
+
+
+def during_intake(size, kind, wire, echo):
+    for question in ('one-cell', 'plan-period', 'matrix-322-x-24'):
+        yield ratio(f'p99 of {question} during intake{kind}, {size}: a quiet node',
+                    f'read during intake{kind} {question} @{size} p99', f'read wire {wire} {question} @{size} p99',
+                    MOST, 2, ceiling=f'yardstick E during intake{kind.removesuffix(", apart")} @{size}, p99',
+                    ceiling_against=f'yardstick E, {echo}, p99')
 
 
 def size():

@@ -61,11 +61,12 @@ def stores(bench):
 
 
 @contextlib.contextmanager
-def served(nodes, mode):
-    """All of them, as daemons of that mode with their clients."""
+def served(nodes, mode, apart=False):
+    """All of them, as daemons of that mode with their clients; apart: with an address for questions."""
     try:
         for node in nodes.values():
             node.mode = mode
+            node.asked = free_port() if apart else None
             node.load_program = MODES[mode]['load']
             node.serve()
             node.connect()
@@ -138,37 +139,39 @@ def read_wire(bench, nodes, mode):
 
 
 def read_during_intake(bench, nodes):
-    """The questions beside reports at full load, at the address for questions and at that of the reports: p99 against
-    that of a quiet node; and E there, of a server that does nothing else."""
+    """The questions beside reports at full load: p99 against that of a quiet node, and E there, of a server that does
+    nothing else. Encrypted, at the address of the reports and at that for questions: of the largest store, which has
+    room for so many more."""
+    ask_beside_reports(bench, nodes, 'plain', '', lambda node: {'': node.port})
+    ask_beside_reports(bench, dict([*nodes.items()][-1:]), 'curve', ' encrypted',
+                       lambda node: {' encrypted': node.port, ' encrypted, apart': node.asked})
+
+
+def ask_beside_reports(bench, nodes, mode, kind, ports):
     results = bench.results
-    results.head('read, while intake runs at full load')
-    echo = Engine(bench.programs, 'echo', (1, 1, 0))
-    trip, quiet = 'yardstick E during intake @{}, p99', 'yardstick E, without encryption, p99'
-    for node in nodes.values():
-        node.asked = free_port()
-    with served(nodes, 'plain'):
+    results.head(f'read, while intake runs at full load{kind}')
+    echo = Engine(bench.programs, 'echo', (1, 1, 0), curve=mode != 'plain')
+    quiet = f'yardstick E, {"with CURVE" if kind else "without encryption"}, p99'
+    wire = 'signed' if kind else 'plain'
+    with served(nodes, mode, apart=bool(kind)):
         try:
             echo.start()
             for size, node in nodes.items():
-                during_intake(bench, node, trip.format(size), lambda seconds: echo.run(f'closed {seconds}'))
-                results.show(trip.format(size), quiet)
-                ask_during_intake(bench, node, node.asked, '', size, trip.format(size))
-                ask_during_intake(bench, node, node.port, ' beside the reports', size, trip.format(size))
+                trip = f'yardstick E during intake{kind} @{size}, p99'
+                during_intake(bench, node, trip, lambda seconds: echo.run(f'closed {seconds}'))
+                results.show(trip, quiet)
+                for where, port in ports(node).items():
+                    asker = Load([*node.load_command(port), '--idle'], bench.programs.log)
+                    try:
+                        for question in QUESTIONS:
+                            row = f'read during intake{where} {question} @{size} p99'
+                            during_intake(bench, node, row,
+                                          lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
+                            results.show(row, f'read wire {wire} {question} @{size} p99', trip)
+                    finally:
+                        asker.end()
         finally:
             echo.stop()
-            for node in nodes.values():
-                node.asked = None
-
-
-def ask_during_intake(bench, node, port, where, size, trip):
-    asker = Load([*node.load_command(port), '--idle'], bench.programs.log)
-    try:
-        for question in QUESTIONS:
-            row = f'read during intake {question}{where} @{size} p99'
-            during_intake(bench, node, row, lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
-            bench.results.show(row, f'read wire plain {question} @{size} p99', trip)
-    finally:
-        asker.end()
 
 
 def during_intake(bench, node, row, ask):

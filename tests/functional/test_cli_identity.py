@@ -112,7 +112,6 @@ class Join(IdentityCase):
         self.assertEqual(done.returncode, REFUSED)
         self.assertIn('not-permitted', done.stderr)
 
-
     def test_a_key_that_would_never_be_good_is_not_asked_for(self):
         dates = '--from', '2022-05-01', '--to', '2022-05-01'
         for verb in (('invite',), ('enrol', key_of('ward 13').public.hex())):

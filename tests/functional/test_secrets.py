@@ -52,7 +52,6 @@ class Guard(harness.NodeCase):
                 daemon.start()
                 daemon.stop()
 
-
     def test_an_address_for_questions_takes_the_same_keys_and_messages_and_no_others(self):
         apart = nodes.new_endpoint()
         daemon = self.node('apart', CITY, settings={'listen.questions': apart})
@@ -70,11 +69,10 @@ class Guard(harness.NodeCase):
                 session.status()
 
     def test_an_address_for_questions_that_is_taken_is_named(self):
-        daemon = self.node('taken', CITY, start=False)
-        daemon.settings['listen.questions'] = daemon.endpoint
-        daemon.write_settings()
+        other = self.node('other', CITY)
+        daemon = self.node('taken', CITY, start=False, settings={'listen.questions': other.endpoint})
         self.assertEqual(self.ended(daemon, {}), harness.EXIT_CONFIG)
-        self.assertIn(f'{daemon.endpoint}: Address already in use', daemon.log())
+        self.assertIn(f'{other.endpoint}: Address already in use', daemon.log())
 
 
 class Secrets(harness.NodeCase):

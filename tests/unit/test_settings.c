@@ -75,6 +75,7 @@ static void two_lines_are_enough_and_the_rest_has_defaults(void **state)
 	struct fixture *fixture = *state;
 	assert_int_equal(read_text(fixture, NEEDED), 0);
 	assert_string_equal(fixture->settings.listen, "tcp://127.0.0.1:7401");
+	assert_string_equal(fixture->settings.listen_questions, "");
 	assert_int_equal(fixture->settings.unit, 79);
 	assert_string_equal(fixture->settings.key, "");
 	assert_string_equal(fixture->settings.state, "");
@@ -95,6 +96,7 @@ static void every_setting_reaches_its_field(void **state)
 	assert_int_equal(read_text(fixture, "  # a comment = 1\n"
 					    "\n"
 					    "listen=tcp://*:*\n"
+					    "listen.questions = tcp://[::1]:7402\n"
 					    "\tunit\t=\t4294967295\t\n"
 					    "key = /etc/baocao/khóa = một.key\n"
 					    "state = /var/lib/baocao\n"
@@ -109,6 +111,7 @@ static void every_setting_reaches_its_field(void **state)
 					    "clock.start = 2022-01-01T08:00"),
 		0);
 	assert_string_equal(fixture->settings.listen, "tcp://*:*");
+	assert_string_equal(fixture->settings.listen_questions, "tcp://[::1]:7402");
 	assert_int_equal(fixture->settings.unit, UINT32_MAX);
 	assert_string_equal(fixture->settings.key, "/etc/baocao/khóa = một.key");
 	assert_string_equal(fixture->settings.state, "/var/lib/baocao");
@@ -160,6 +163,7 @@ static const struct bad_file bad_files[] = {
 	{ "upstream.endpoint = tcp://parent:1\n", 3, "upstream.endpoint", "needs upstream.key as well" },
 	{ "upstream.key = " KEY "\n", 3, "upstream.key", "needs upstream.endpoint as well" },
 	{ "upstream.key = " KEY "0\nupstream.endpoint = tcp://a:1\n", 3, "upstream.key", "is not a public key of 64 hexadecimal digits" },
+	{ "listen.questions = tcp://127.0.0.1:7401\n", 3, "listen.questions", "is the same address as listen" },
 	{ "clock.start = 2022-01-01\n", 3, "clock.start", "needs synthetic = yes" },
 	{ "synthetic = yes\nclock.start = 2022-02-30\n", 4, "clock.start", "is not an instant like 2022-01-01 or 2022-01-01T08:00" },
 	{ "key = \xff\n", 3, "", "is not UTF-8" },
