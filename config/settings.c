@@ -415,6 +415,8 @@ static int line_read(struct parser *parser, struct bytes bytes, size_t line)
 static void check_whole(struct parser *parser)
 {
 	const struct settings *settings = &parser->settings;
+	int64_t port;
+
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		if (!setting_rows[i].fallback && parser->lines[i] == 0) {
 			table_errors_add(
@@ -429,8 +431,9 @@ static void check_whole(struct parser *parser)
 			"needs %s as well",
 			setting_rows[has_endpoint ? ROW_UPSTREAM_KEY : ROW_UPSTREAM_ENDPOINT].name);
 	}
+	/* Port 0 and *: any that is free. */
 	if (settings->listen && strcmp(settings->listen, settings->listen_questions) == 0 &&
-		settings->listen[strlen(settings->listen) - 1] != '*') {
+		endpoint_parse(settings->listen, &port) && port != 0) {
 		table_errors_add(parser->errors, parser->lines[ROW_LISTEN_QUESTIONS], "",
 			setting_rows[ROW_LISTEN_QUESTIONS].name, "is the same address as %s",
 			setting_rows[ROW_LISTEN].name);

@@ -73,6 +73,7 @@ def served(nodes, mode, apart=False):
         yield
     finally:
         for node in nodes.values():
+            node.asked = None
             node.halt()
 
 
