@@ -14,10 +14,8 @@
 #include "daemon/notify.h"
 
 enum {
-	SHARE_MESSAGES =
-		256, /* that go into one commit at least, if there are so many; and begin one early */
-	EARLY_MESSAGES =
-		128, /* that begin one early where they take EARLY_US: signatures, bundles */
+	SHARE_MESSAGES = 256, /* in one commit at least, if so many wait; they begin one early */
+	EARLY_MESSAGES = 128, /* begin one early where they take EARLY_US: signatures, bundles */
 	EARLY_US = 1000,
 };
 

@@ -223,10 +223,11 @@ static bool configure_router(struct node *node)
 	return ok;
 }
 
-/* Takes connections at an endpoint, which ZeroMQ's I/O threads of that mask serve (0: any), and adds it to what is told. */
+/* Takes connections at an endpoint, which ZeroMQ's I/O threads of that mask serve, and adds it to what is told. */
 static int bind_router(struct node *node, const char *endpoint, uint64_t threads)
 {
-	size_t told = strlen(node->endpoint), size;
+	char bound[sizeof(node->endpoint) / 2] = "";
+	size_t size = sizeof(bound), told = strlen(node->endpoint);
 	/* With IPv6 an IPv4 address would be told as one of IPv6. */
 	bool ok = set_int(node->router, ZMQ_IPV6, strpbrk(endpoint, "[*") != NULL) &&
 		  zmq_setsockopt(node->router, ZMQ_AFFINITY, &threads, sizeof(threads)) == 0 &&
@@ -235,12 +236,9 @@ static int bind_router(struct node *node, const char *endpoint, uint64_t threads
 	if (!ok) {
 		return fail_config(endpoint, zmq_strerror(zmq_errno()));
 	}
-	if (told > 0) {
-		memcpy(node->endpoint + told, " and ", 6);
-		told += 5;
-	}
-	size = sizeof(node->endpoint) - told;
-	zmq_getsockopt(node->router, ZMQ_LAST_ENDPOINT, node->endpoint + told, &size);
+	zmq_getsockopt(node->router, ZMQ_LAST_ENDPOINT, bound, &size);
+	snprintf(node->endpoint + told, sizeof(node->endpoint) - told, "%s%s", told ? " and " : "",
+		bound);
 	return 0;
 }
 
@@ -289,7 +287,7 @@ static int open_sockets(struct node *node)
 	if (!node->monitor) {
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
-	r = bind_router(node, settings->listen, apart ? IO_WARDS : 0);
+	r = bind_router(node, settings->listen, IO_WARDS);
 	return r == 0 && apart ? bind_router(node, settings->listen_questions, IO_QUESTIONS) : r;
 }
 

@@ -101,12 +101,16 @@ def read(bench, nodes):
     read_wire(bench, nodes, 'signed')
 
 
+def encryption(mode):
+    """As the rows of E have it."""
+    return 'without encryption' if mode == 'plain' else 'with CURVE'
+
+
 def read_wire(bench, nodes, mode):
     results = bench.results
-    title = 'without encryption' if mode == 'plain' else 'with CURVE'
-    results.head(f'read, over the wire, {title}')
+    results.head(f'read, over the wire, {encryption(mode)}')
     echo = Engine(bench.programs, 'echo', (1, 1, 0), curve=mode != 'plain')
-    trip = f'yardstick E, {title}'
+    trip = f'yardstick E, {encryption(mode)}'
     with served(nodes, mode):
         try:
             echo.start()
@@ -143,36 +147,39 @@ def read_during_intake(bench, nodes):
     """The questions beside reports at full load: p99 against that of a quiet node, and E there, of a server that does
     nothing else. Encrypted, at the address of the reports and at that for questions: of the largest store, which has
     room for so many more."""
-    ask_beside_reports(bench, nodes, 'plain', '', lambda node: {'': node.port})
-    ask_beside_reports(bench, dict([*nodes.items()][-1:]), 'curve', ' encrypted',
-                       lambda node: {' encrypted': node.port, ' encrypted, apart': node.asked})
+    ask_beside_reports(bench, nodes, 'plain', 'plain', '')
+    ask_beside_reports(bench, dict([*nodes.items()][-1:]), 'curve', 'signed', ' encrypted')
 
 
-def ask_beside_reports(bench, nodes, mode, kind, ports):
+def ask_beside_reports(bench, nodes, mode, quiet_mode, kind):
     results = bench.results
     results.head(f'read, while intake runs at full load{kind}')
     echo = Engine(bench.programs, 'echo', (1, 1, 0), curve=mode != 'plain')
-    quiet = f'yardstick E, {"with CURVE" if kind else "without encryption"}, p99'
-    wire = 'signed' if kind else 'plain'
-    with served(nodes, mode, apart=bool(kind)):
+    with served(nodes, mode, apart=mode != 'plain'):
         try:
             echo.start()
             for size, node in nodes.items():
                 trip = f'yardstick E during intake{kind} @{size}, p99'
+                quiet = f'read wire {quiet_mode} {{}} @{size} p99'
                 during_intake(bench, node, trip, lambda seconds: echo.run(f'closed {seconds}'))
-                results.show(trip, quiet)
-                for where, port in ports(node).items():
-                    asker = Load([*node.load_command(port), '--idle'], bench.programs.log)
-                    try:
-                        for question in QUESTIONS:
-                            row = f'read during intake{where} {question} @{size} p99'
-                            during_intake(bench, node, row,
-                                          lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
-                            results.show(row, f'read wire {wire} {question} @{size} p99', trip)
-                    finally:
-                        asker.end()
+                results.show(trip, f'yardstick E, {encryption(mode)}, p99')
+                ask_each(bench, node, node.port, f'read during intake{kind} {{}} @{size} p99', quiet, trip)
+                if node.asked:
+                    ask_each(bench, node, node.asked, f'read during intake{kind}, apart {{}} @{size} p99', quiet, trip)
         finally:
             echo.stop()
+
+
+def ask_each(bench, node, port, row, quiet, trip):
+    """Each question at that port; {} in the rows is its name."""
+    asker = Load([*node.load_command(port), '--idle'], bench.programs.log)
+    try:
+        for question in QUESTIONS:
+            during_intake(bench, node, row.format(question),
+                          lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
+            bench.results.show(row.format(question), quiet.format(question), trip)
+    finally:
+        asker.end()
 
 
 def during_intake(bench, node, row, ask):
