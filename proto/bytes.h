@@ -35,16 +35,6 @@ static inline const uint8_t *bytes_end(struct bytes bytes)
 	return bytes.size > 0 ? bytes.data + bytes.size : bytes.data;
 }
 
-static inline bool bytes_equal(struct bytes a, struct bytes b)
-{
-	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
-static inline bool bytes_equal_text(struct bytes a, const char *text)
-{
-	return bytes_equal(a, bytes_of(text));
-}
-
 static inline uint64_t load64(const uint8_t *at)
 {
 	uint64_t word;
@@ -71,6 +61,20 @@ static inline uint64_t bytes_short(struct bytes bytes)
 		return load32(at) | (uint64_t)load32(at + bytes.size - 4) << 8 * (bytes.size - 4);
 	}
 	return bytes.size == 0 ? 0 : at[0] | at[middle] << 8 * middle | at[last] << 8 * last;
+}
+
+/* Codes are short, and a call takes longer than comparing them. */
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+	if (a.size < 8) {
+		return a.size == b.size && bytes_short(a) == bytes_short(b);
+	}
+	return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+}
+
+static inline bool bytes_equal_text(struct bytes a, const char *text)
+{
+	return bytes_equal(a, bytes_of(text));
 }
 
 /* For tables in memory, of which the lowest bits say most: by words, the last of which may overlap the one before it. */

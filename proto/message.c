@@ -359,7 +359,7 @@ bool report_read(struct reader *reports, struct report *ret)
 		reader_fail(reports, "a report of too many values");
 		return false;
 	}
-	key_set_init(&codes, ret->value_count);
+	key_set_init(&codes);
 	for (uint32_t i = 0; i < ret->value_count && !reports->error; i++) {
 		struct value value;
 

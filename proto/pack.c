@@ -131,30 +131,14 @@ static inline const char *head_read(const uint8_t *at, const uint8_t *end, struc
 	return NULL;
 }
 
-void key_set_init(struct key_set *set, uint32_t count)
+bool key_set_has(const struct key_set *set, struct bytes key)
 {
-	uint32_t slots = 4;
-
-	while (slots < 2 * count) {
-		slots *= 2;
-	}
-	set->mask = slots - 1;
-	memset(set->keys, 0, slots * sizeof(set->keys[0]));
-}
-
-bool key_set_add(struct key_set *set, struct bytes key)
-{
-	for (uint32_t i = bytes_hash(key);; i++) {
-		struct bytes *slot = &set->keys[i & set->mask];
-
-		if (!slot->data) {
-			*slot = key;
+	for (uint32_t i = 0; i < set->count; i++) {
+		if (bytes_equal(set->keys[i], key)) {
 			return true;
 		}
-		if (bytes_equal(*slot, key)) {
-			return false;
-		}
 	}
+	return false;
 }
 
 static const char *check_value(const uint8_t **at, const uint8_t *end, unsigned depth);
@@ -167,9 +151,7 @@ static const char *check_map(const uint8_t **at, const uint8_t *end, uint64_t co
 	if (count > LIMIT_MAP_KEYS) {
 		return "a map with too many keys";
 	}
-	if (count > 1) {
-		key_set_init(&set, (uint32_t)count);
-	}
+	key_set_init(&set);
 	for (uint64_t i = 0; i < count; i++) {
 		struct head head;
 		const uint8_t *key = *at;

@@ -145,6 +145,19 @@ static inline struct bytes reader_str(struct reader *reader)
 	return reader_str_any(reader);
 }
 
+/* Goes past that string, of fewer than 32 bytes, where it is what comes next. */
+static inline bool reader_skip_str(struct reader *reader, const char *text, size_t size)
+{
+	const uint8_t *at = reader->at;
+
+	if (size >= 32 || size >= (size_t)(reader->end - at) || *at != (0xa0 | size) ||
+		memcmp(at + 1, text, size) != 0) {
+		return false;
+	}
+	reader->at += 1 + size;
+	return true;
+}
+
 /* A string that is UTF-8. */
 static inline struct bytes reader_text(struct reader *reader)
 {
@@ -187,13 +200,32 @@ static inline const uint8_t *reader_bin_exact(struct reader *reader, size_t size
 
 /* The keys seen in one map, to find one that is there twice; its memory is the caller's. */
 struct key_set {
-	uint32_t mask; /* of the slots in use: a small map clears few */
-	struct bytes keys[2 * LIMIT_MAP_KEYS];
+	uint64_t hashes[16]; /* a bit for each: one whose bit is not set is new */
+	uint32_t count;
+	struct bytes keys[LIMIT_MAP_KEYS];
 };
 
-void key_set_init(struct key_set *set, uint32_t count); /* count: at most LIMIT_MAP_KEYS */
-/* False if it is there. */
-bool key_set_add(struct key_set *set, struct bytes key);
+static inline void key_set_init(struct key_set *set)
+{
+	memset(set->hashes, 0, sizeof(set->hashes));
+	set->count = 0;
+}
+
+bool key_set_has(const struct key_set *set, struct bytes key);
+
+/* False if it is there. Of at most LIMIT_MAP_KEYS. */
+static inline bool key_set_add(struct key_set *set, struct bytes key)
+{
+	uint32_t hash = bytes_hash(key);
+	uint64_t *word = &set->hashes[hash % 16], bit = UINT64_C(1) << (hash / 16 % 64);
+
+	if ((*word & bit) && key_set_has(set, key)) {
+		return false;
+	}
+	*word |= bit;
+	set->keys[set->count++] = key;
+	return true;
+}
 
 /* The writer is msgpack-c's packer on a growing buffer, which heads of one byte do not wait for. */
 struct writer {
