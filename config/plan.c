@@ -34,19 +34,9 @@ int plan_form_index(const struct plan *plan, struct bytes code)
 
 int form_field_index(const struct form *form, struct bytes code)
 {
-	return form_field_from(form, 0, code);
-}
-
-int form_field_from(const struct form *form, size_t first, struct bytes code)
-{
-	for (size_t i = 0, at = first; i < form->field_count; i++, at++) {
-		at = at < form->field_count ? at : 0;
-		const char *field = form->fields[at].code;
-
-		/* Neither has a NUL in it, and a code is not empty. */
-		if (strncmp(field, (const char *)code.data, code.size) == 0 &&
-			field[code.size] == '\0') {
-			return (int)at;
+	for (size_t i = 0; i < form->field_count; i++) {
+		if (bytes_equal_text(code, form->fields[i].code)) {
+			return (int)i;
 		}
 	}
 	return -1;

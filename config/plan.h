@@ -32,6 +32,11 @@ enum aggregation {
 	AGGREGATION_LAST,
 };
 
+static inline bool aggregation_is_extreme(enum aggregation aggregation)
+{
+	return aggregation == AGGREGATION_MIN || aggregation == AGGREGATION_MAX;
+}
+
 /* Where a line comes from: stated by the document, or proposed because a form needs it. */
 enum source_state {
 	SOURCE_STATED = 0,
@@ -48,6 +53,7 @@ struct source {
 
 struct field {
 	const char *code;
+	size_t code_size; /* bytes of it */
 	const char *label;
 	enum field_type type;
 	unsigned scale;
@@ -80,6 +86,9 @@ struct form {
 	struct source source;
 	const struct field *fields; /* in order of the file; cells keep this order */
 	size_t field_count;
+	uint8_t extremes
+		[LIMIT_FIELDS_PER_FORM]; /* indexes of those of which units have a least or greatest */
+	size_t extreme_count;
 	size_t line;
 };
 
@@ -287,8 +296,6 @@ void plan_freep(struct plan **plan);
 /* Indexes, or -1. */
 int plan_form_index(const struct plan *plan, struct bytes code);
 int form_field_index(const struct form *form, struct bytes code);
-/* The same; looks at field `first` first, for a list that has the fields in their order. */
-int form_field_from(const struct form *form, size_t first, struct bytes code);
 
 int plan_indicator_index(const struct plan *plan, struct bytes code);
 int plan_target_index(const struct plan *plan, struct bytes code);

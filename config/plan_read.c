@@ -340,6 +340,10 @@ static bool plan_lay_out(struct plan_reading *reading)
 		forms[i] = reading->forms[i];
 		forms[i].fields = fields;
 		for (struct field_entry *entry = reading->fields[i]; entry; entry = entry->next) {
+			if (aggregation_is_extreme(entry->field.over_units)) {
+				forms[i].extremes[forms[i].extreme_count++] =
+					(uint8_t)(fields - forms[i].fields);
+			}
 			*fields++ = entry->field;
 		}
 	}

@@ -79,20 +79,15 @@ int expected_make(const struct plan *plan, size_t form, const struct period *per
 	return 0;
 }
 
+/* Without a branch: where it goes cannot be foreseen. */
 ptrdiff_t expected_find(const struct expected *expected, uint32_t unit)
 {
-	size_t low = 0, high = expected->count;
+	const struct expected_unit *at = expected->units;
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (expected->units[middle].unit < unit) {
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
+	for (size_t left = expected->count; left > 1; left -= left / 2) {
+		at = at[left / 2].unit <= unit ? at + left / 2 : at;
 	}
-	return low < expected->count && expected->units[low].unit == unit ? (ptrdiff_t)low : -1;
+	return expected->count > 0 && at->unit == unit ? at - expected->units : -1;
 }
 
 bool expected_is_within(const struct expected *expected, size_t index, uint32_t top)

@@ -287,11 +287,17 @@ enum judgement subject_judge_values(const struct subject *subject, const struct 
 	own->count = (uint16_t)form->field_count;
 	memset(own->figures, 0, form->field_count * sizeof(own->figures[0]));
 	for (uint32_t i = 0; i < report->value_count; i++) {
-		struct bytes code = reader_str(&values);
-		int at = form_field_from(form, next, code);
-		struct value value;
+		struct bytes code = { 0 };
 		enum judgement judgement;
+		struct value value;
+		int at = (int)next;
 
+		/* Most lists have the fields in their order. */
+		if (next == form->field_count || !reader_skip_str(&values, form->fields[next].code,
+							 form->fields[next].code_size)) {
+			code = reader_str(&values);
+			at = form_field_index(form, code);
+		}
 		value_read(&values, &value);
 		if (at < 0) {
 			problems_add(problems, index, REFUSED_UNKNOWN_FIELD,
@@ -348,15 +354,25 @@ static struct total figure_part(const struct figure *figure, bool summed)
 void totals_between(
 	const struct form *form, const struct own *old, const struct own *own, struct totals *ret)
 {
+	size_t both = old && old->count < own->count ? old->count : old ? own->count : 0;
+
 	ret->standing = (struct standing){ 0 };
 	standing_change(&ret->standing, old, -1);
 	standing_change(&ret->standing, own, 1);
 	ret->count = (uint16_t)form->field_count;
 	for (size_t i = 0; i < form->field_count; i++) {
 		bool summed = form->fields[i].over_units == AGGREGATION_SUM;
-		struct total before = figure_part(figure_at(old, i), summed);
-		struct total after = figure_part(figure_at(own, i), summed);
+		struct total before, after;
 
+		if (i < both && old->figures[i].state == VALUE_NUMBER &&
+			own->figures[i].state == VALUE_NUMBER) {
+			ret->fields[i] = (struct total){
+				.sum = summed ? own->figures[i].number - old->figures[i].number : 0
+			};
+			continue;
+		}
+		before = figure_part(figure_at(old, i), summed);
+		after = figure_part(figure_at(own, i), summed);
 		/* Two numbers of at most 62 bits: their difference cannot wrap; the counts may. */
 		ret->fields[i].sum = after.sum - before.sum;
 		ret->fields[i].numbers = after.numbers - before.numbers;
@@ -407,11 +423,6 @@ void totals_change(struct totals *totals, const struct totals *change)
 	}
 }
 
-static bool is_of_extremes(const struct field *field)
-{
-	return field->over_units == AGGREGATION_MIN || field->over_units == AGGREGATION_MAX;
-}
-
 /* Does a number belong before the other as a least or greatest, or is it the same? */
 static bool is_extreme(enum aggregation operator, int64_t number, int64_t other)
 {
@@ -439,11 +450,11 @@ bool extremes_change(struct totals *totals, const struct form *form, const struc
 {
 	bool gone = false;
 
-	for (size_t i = 0; i < form->field_count; i++) {
-		if (is_of_extremes(&form->fields[i])) {
-			gone |= extreme_change(&totals->fields[i], form->fields[i].over_units,
-				figure_at(old, i), figure_at(own, i));
-		}
+	for (size_t i = 0; i < form->extreme_count; i++) {
+		size_t at = form->extremes[i];
+
+		gone |= extreme_change(&totals->fields[at], form->fields[at].over_units,
+			figure_at(old, at), figure_at(own, at));
 	}
 	return gone;
 }
@@ -462,6 +473,7 @@ static int extremes_find(
 	struct fold *fold, const struct subject *subject, size_t index, struct totals *totals)
 {
 	const struct expected_unit *units = subject->expected->units;
+	const struct form *form = subject->form;
 	bool first[LIMIT_FIELDS_PER_FORM];
 
 	memset(first, true, sizeof(first));
@@ -477,19 +489,17 @@ static int extremes_find(
 		if ((units[i].bound && !own) || (units[i].below > 0 && !below)) {
 			return -ENOMEM;
 		}
-		for (size_t j = 0; j < totals->count; j++) {
-			enum aggregation operator= subject->form->fields[j].over_units;
+		for (size_t j = 0; j < form->extreme_count; j++) {
+			size_t at = form->extremes[j];
+			enum aggregation operator= form->fields[at].over_units;
 
-			if (!is_of_extremes(&subject->form->fields[j])) {
-				continue;
+			if (is_number(figure_at(own, at))) {
+				extreme_take(&totals->fields[at], operator, & first[at],
+					figure_at(own, at)->number);
 			}
-			if (is_number(figure_at(own, j))) {
-				extreme_take(&totals->fields[j], operator, & first[j],
-					figure_at(own, j)->number);
-			}
-			if (below && j < below->count && below->fields[j].numbers > 0) {
-				extreme_take(&totals->fields[j], operator, & first[j],
-					below->fields[j].sum);
+			if (below && at < below->count && below->fields[at].numbers > 0) {
+				extreme_take(&totals->fields[at], operator, & first[at],
+					below->fields[at].sum);
 			}
 		}
 	}
