@@ -120,6 +120,11 @@ int journal_begin(struct intake *intake);
 
 /* run.c: waits until the run that is under way is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */
 int run_land(struct intake *intake);
+/*
+ * Between two messages of another run: the one under way may have landed, and is answered then, and the caller has its turn. Is what the
+ * other builds on still there?
+ */
+bool run_look(struct intake *intake);
 /* Lets the caller have its turns until that thread is done; worker_end then waits no more. */
 void wait_for(const struct intake *intake, const struct worker *worker);
 

@@ -153,8 +153,7 @@ static bool goes_to_journal(
 	return !intake->full && !intake->stale && has_room(intake, bytes);
 }
 
-/* Between messages: the run before may have landed, and the caller has its turn. Is what this one builds on still there? */
-static bool look(struct intake *intake)
+bool run_look(struct intake *intake)
 {
 	const struct run *flying = intake->flying;
 	int r = 0;
@@ -172,9 +171,13 @@ static bool look(struct intake *intake)
  */
 static int take_all(struct intake *intake, struct run *run)
 {
+	const struct run *before = intake->flying;
 	int r = intake_read(intake, run->slots, run->count);
 	size_t bytes = 0;
 
+	if (r == 0 && before && (intake->landed || intake->stale)) {
+		return -ECANCELED; /* that one has failed meanwhile */
+	}
 	for (size_t i = 0; r == 0 && i < run->count; i++) {
 		struct slot *slot = &run->slots[i];
 
@@ -184,7 +187,7 @@ static int take_all(struct intake *intake, struct run *run)
 		bytes += slot->message->body.size;
 		if (bytes >= LOOK_BYTES) {
 			bytes = 0;
-			if (!look(intake)) {
+			if (!run_look(intake)) {
 				return -ECANCELED;
 			}
 		}

@@ -1,5 +1,7 @@
 #include "tests/unit/flight.h"
 
+#include "daemon/reading.h"
+
 /* The first is on disk, and nobody has looked. */
 static void begin_first_unseen(struct scene *scene)
 {
@@ -244,6 +246,30 @@ static void a_run_is_under_way_when_the_one_before_has_been_answered(void **stat
 	begin(scene, scene->second);
 	assert_int_equal(scene->first->done, 1);
 	assert_int_equal(scene->second->done, 0);
+}
+
+/* Whose run was done when the first of another was taken, behind reading all of that. */
+static const struct flight *watched;
+static int done_when_taken;
+
+const struct reading *__real_readings_next(struct readings *readings);
+const struct reading *__wrap_readings_next(struct readings *readings);
+const struct reading *__wrap_readings_next(struct readings *readings)
+{
+	done_when_taken = watched ? watched->done : done_when_taken;
+	watched = NULL;
+	return __real_readings_next(readings);
+}
+
+static void what_has_landed_is_answered_while_the_next_is_read(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_first_unseen(scene);
+	queue_many(scene, scene->second);
+	watched = scene->first;
+	begin(scene, scene->second);
+	assert_int_equal(done_when_taken, 1);
 }
 
 static void a_run_of_nothing_but_refusals_is_answered_behind_the_one_before(void **state)
@@ -744,6 +770,7 @@ int main(void)
 		TEST(a_repeat_beside_what_there_was_no_memory_for_writes_nothing),
 		TEST(both_of_two_runs_get_receipts_that_verify),
 		TEST(a_run_is_under_way_when_the_one_before_has_been_answered),
+		TEST(what_has_landed_is_answered_while_the_next_is_read),
 		TEST(a_run_of_nothing_but_refusals_is_answered_behind_the_one_before),
 		TEST(a_repeat_of_what_is_under_way_gets_the_same_receipt),
 		TEST(a_repeat_of_what_has_landed_unseen_gets_the_same_receipt),
