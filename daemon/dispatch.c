@@ -17,21 +17,15 @@ enum {
 	SHARE_MESSAGES = 256, /* in one commit at least, if so many wait; they begin one early */
 	EARLY_MESSAGES = 128, /* begin one early where they take EARLY_US: signatures, bundles */
 	EARLY_US = 1000,
+	SEEN_MESSAGES =
+		8, /* are taken as of one look at the time, which costs a tenth of taking one */
 };
 
-void peer_close(struct peer *peer)
+void node_see_time(struct node *node)
 {
-	zmq_msg_close(&peer->id);
-	zmq_msg_close(&peer->body);
-}
-
-void peer_move(struct peer *to, struct peer *from)
-{
-	zmq_msg_init(&to->id);
-	zmq_msg_init(&to->body);
-	zmq_msg_move(&to->id, &from->id);
-	zmq_msg_move(&to->body, &from->body);
-	to->user = from->user;
+	node->seen_us = monotonic_us();
+	node->seen = node_now(node);
+	node->seen_for = SEEN_MESSAGES;
 }
 
 void peer_answer(void *data, void *peer, struct bytes frame)
@@ -250,22 +244,27 @@ static void gathering_add(struct gathering *gathering, const struct intake_messa
 	gathering->bytes += message->body.size;
 }
 
-static struct place *place_new(struct node *node)
+struct place *place_new(struct node *node)
 {
 	struct place *place = node->free_place;
 
-	if (!place) {
+	if (place) {
+		node->free_place = place->next;
+	} else {
 		assert(node->place_count < ARRAY_SIZE(node->places));
-		return &node->places[node->place_count++];
+		place = &node->places[node->place_count++];
 	}
-	node->free_place = place->next;
+	zmq_msg_init(&place->peer.id);
+	zmq_msg_init(&place->peer.body);
+	place->peer.user = NULL;
+	place->peer.key = (struct public_key){ 0 };
 	return place;
 }
 
-/* Its message was answered. */
-static void place_free(struct node *node, struct place *place)
+void place_free(struct node *node, struct place *place)
 {
-	peer_close(&place->peer);
+	zmq_msg_close(&place->peer.id);
+	zmq_msg_close(&place->peer.body);
 	place->next = node->free_place;
 	node->free_place = place;
 }
@@ -379,7 +378,7 @@ static void begin(struct node *node)
 		to->before = intake_seq(node->intake);
 	}
 	intake_begin(node->intake, to->messages, to->count, node_now(node), &caller);
-	node->seen_us = monotonic_us();
+	node_see_time(node);
 	begun_us += node->aside_us - aside_us; /* that was others' */
 	node->each_us = (node->seen_us - begun_us) / (int64_t)to->count;
 	/* Some may be answered, and closed; but since then nobody was given their places. */
@@ -500,7 +499,6 @@ static bool is_too_soon(struct node *node, struct peer *peer)
 	int64_t wait_ms, type, request;
 	char text[96];
 
-	node->seen_us = monotonic_us();
 	wait_ms = rate_take(node->rate, &peer->key, zmq_msg_size(&peer->body), node->seen_us);
 	if (wait_ms > 0) {
 		glance(peer, &type, &request);
@@ -520,10 +518,15 @@ static bool dispatch(struct node *node, struct place *place)
 	const struct message_row *row;
 	struct envelope envelope = { 0 };
 	const char *why = "", *why_not = "";
-	enum judgement judgement = key_judge(node, key, &why_not);
+	enum judgement judgement;
 	char text[96];
 	int r;
 
+	if (node->seen_for == 0) {
+		node_see_time(node);
+	}
+	node->seen_for--;
+	judgement = catalog_key_judge(key, intake_instant(node->intake, node->seen), &why_not);
 	peer->key = key ? key->key : (struct public_key){ 0 };
 	if (key && is_too_soon(node, peer)) {
 		return false;
@@ -577,7 +580,7 @@ static bool dispatch(struct node *node, struct place *place)
 			return false;
 		}
 		handler_of(envelope.type)(node, peer, key, &envelope);
-		node->seen_us = monotonic_us();
+		node_see_time(node);
 		rate_charge(node->rate, &peer->key, node->seen_us - begun_us, node->seen_us);
 		return false;
 	}
@@ -596,7 +599,7 @@ static bool wants_to_be_alone(struct peer *peer)
 
 bool node_takes_aside(const struct node *node)
 {
-	return !node->in_hand && !node->is_late && !is_full(node);
+	return !node->in_hand && !node->late && !is_full(node);
 }
 
 bool node_must_finish(const struct node *node, struct peer *peer)
@@ -607,27 +610,23 @@ bool node_must_finish(const struct node *node, struct peer *peer)
 	return node->failed || intake_is_alone(type) || (handler_of(type) && !is_ready(node, type));
 }
 
-void node_take_aside(struct node *node, struct peer *from)
+void node_take_aside(struct node *node, struct place *place)
 {
-	/* First to where it stays: what a queued message borrows is part of its frames. */
-	struct place *place = place_new(node);
-
-	peer_move(&place->peer, from);
 	if (!dispatch(node, place)) {
 		place_free(node, place);
 	}
 }
 
-void node_take(struct node *node, struct peer *from)
+void node_take(struct node *node, struct place *place)
 {
-	bool alone = wants_to_be_alone(from);
+	bool alone = wants_to_be_alone(&place->peer);
 
 	if (alone || is_full(node)) {
 		node->in_hand = true;
 		node_flush(node);
 		node->in_hand = false;
 	}
-	node_take_aside(node, from);
+	node_take_aside(node, place);
 	if (alone || is_full(node)) {
 		node_flush(node);
 	}
@@ -641,10 +640,10 @@ void node_finish(struct node *node)
 	if (!node->failed) {
 		take_outcome(node, intake_stop(node->intake));
 	}
-	if (node->failed && node->is_late) {
+	if (node->failed && node->late) {
 		int64_t type, request;
 
-		glance(&node->late, &type, &request);
-		refuse_unready(node, &node->late, request);
+		glance(&node->late->peer, &type, &request);
+		refuse_unready(node, &node->late->peer, request);
 	}
 }

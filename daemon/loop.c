@@ -100,45 +100,50 @@ static bool drop_rest(void *socket, zmq_msg_t *last)
 	return dropped;
 }
 
-static bool receive(struct node *node, struct peer *peer)
+/* The next message, in a place; NULL where there is none. */
+static struct place *receive(struct node *node)
 {
-	zmq_msg_init(&peer->id);
-	zmq_msg_init(&peer->body);
+	struct place *place = place_new(node);
+	struct peer *peer = &place->peer;
+
 	if (zmq_msg_recv(&peer->id, node->router, ZMQ_DONTWAIT) < 0) {
-		return false;
+		place_free(node, place);
+		return NULL;
 	}
-	if (!zmq_msg_more(&peer->id)) {
-		return true; /* an empty message: dispatch refuses it */
+	if (zmq_msg_more(&peer->id)) { /* an empty message: dispatch refuses it */
+		zmq_msg_recv(&peer->body, node->router, 0);
 	}
-	zmq_msg_recv(&peer->body, node->router, 0);
-	return true;
+	return place;
 }
 
 /* Takes the next message. aside: while a commit is begun. False where there is none. */
 static bool take_one(struct node *node, bool aside)
 {
-	struct peer peer = { 0 };
-	bool is_late = node->is_late, there = is_late || receive(node, &peer);
-	bool whole = there && (is_late || !drop_rest(node->router, &peer.body));
+	struct place *place = node->late;
 
-	if (is_late) {
-		peer_move(&peer, &node->late);
-		node->is_late = false;
-	} else if (there) {
-		peer.user = transport_user(&peer.id, &peer.body);
+	if (place) {
+		node->late = NULL;
+		node_take(node, place); /* never aside: nothing is taken so before it */
+		return true;
 	}
-	if (there && !whole) {
-		peer_refuse(node, &peer, 0, REFUSED_MALFORMED, "a message is one frame");
-	} else if (there && !aside) {
-		node_take(node, &peer);
-	} else if (there && node_must_finish(node, &peer)) {
-		peer_move(&node->late, &peer);
-		node->is_late = true;
-	} else if (there) {
-		node_take_aside(node, &peer);
+	place = receive(node);
+	if (!place) {
+		return false;
 	}
-	peer_close(&peer);
-	return there;
+	if (drop_rest(node->router, &place->peer.body)) {
+		peer_refuse(node, &place->peer, 0, REFUSED_MALFORMED, "a message is one frame");
+		place_free(node, place);
+		return true;
+	}
+	place->peer.user = transport_user(&place->peer.id, &place->peer.body);
+	if (!aside) {
+		node_take(node, place);
+	} else if (node_must_finish(node, &place->peer)) {
+		node->late = place;
+	} else {
+		node_take_aside(node, place);
+	}
+	return true;
 }
 
 /*
@@ -147,16 +152,18 @@ static bool take_one(struct node *node, bool aside)
  */
 static bool take_messages(struct node *node)
 {
-	int64_t until_us = monotonic_us() + (int64_t)LIMIT_TURN_MS * 1000;
+	int64_t until_us;
 	bool more = true;
 
+	node_see_time(node);
+	until_us = node->seen_us + (int64_t)LIMIT_TURN_MS * 1000;
 	for (int64_t i = 0; more && i < node->settings->batch_messages && !node->failed &&
 			    node->seen_us < until_us;
 		i++) {
 		more = take_one(node, false);
 	}
 	node_flush_some(node);
-	return !node->failed && (more || node->is_late);
+	return !node->failed && (more || node->late);
 }
 
 /* Until a message has come that can be taken, or something of the intake's has ended. */
@@ -176,20 +183,21 @@ static void sleep_aside(struct node *node, bool takes)
 
 void node_meanwhile(struct node *node, bool wait)
 {
-	int64_t called_us = monotonic_us(), begun_us = called_us, took_us = 0;
+	int64_t called_us = monotonic_us(), begun_us, took_us;
+	int taken = 0;
 
 	if (wait) {
 		sleep_aside(node, node_takes_aside(node));
-		begun_us = monotonic_us();
-	}
-	if (!wait && begun_us < node->aside_next_us) {
+	} else if (called_us < node->aside_next_us) {
 		return;
 	}
-	for (int i = 0; i < ASIDE_MESSAGES && took_us < (int64_t)LIMIT_TURN_MS * 1000 &&
-			node_takes_aside(node) && take_one(node, true);
-		i++) {
-		took_us = monotonic_us() - begun_us;
+	node_see_time(node);
+	begun_us = node->seen_us;
+	while (taken < ASIDE_MESSAGES && node->seen_us - begun_us < (int64_t)LIMIT_TURN_MS * 1000 &&
+		node_takes_aside(node) && take_one(node, true)) {
+		taken++;
 	}
+	took_us = taken > 0 ? monotonic_us() - begun_us : 0;
 	node->aside_us += begun_us - called_us + took_us;
 	node->aside_next_us = begun_us + took_us + (took_us > ASIDE_US ? took_us : ASIDE_US);
 }
@@ -413,7 +421,7 @@ static long turn_ms(const struct node *node, int64_t now_ms, int64_t watchdog_at
 {
 	int64_t wait = TURN_MS_MAX;
 
-	if (node->woken || node->is_late || node_is_due(node)) {
+	if (node->woken || node->late || node_is_due(node)) {
 		return 0; /* there is something to do */
 	}
 	if (node->forward) {

@@ -109,14 +109,15 @@ struct node {
 			    1];   /* of them, and of a message that is looked at */
 	size_t place_count;       /* that were ever used */
 	struct place *free_place; /* the first that is free again; NULL: none is */
-	int64_t seen_us;       /* when the last message was looked at, or what it asked for done */
-	int trouble;           /* of a commit: INTAKE_E_FULL, -errno */
-	struct peer late;      /* came while a commit was begun, and has to wait for that */
-	bool is_late;          /* is there one? */
-	bool in_hand;          /* a message, or the stop, waits for what was gathered before it */
-	bool woken;            /* by the intake, while a commit was begun */
-	int64_t each_us;       /* of the loop's time, for a message of the last commit */
-	int64_t aside_us;      /* since start: what was taken aside has cost, and waiting for it */
+	int64_t seen_us;          /* the time as it was seen last, and the same of the clock */
+	struct instant seen;
+	unsigned seen_for;  /* so many more messages */
+	int trouble;        /* of a commit: INTAKE_E_FULL, -errno */
+	struct place *late; /* came while a commit was begun, and has to wait for that; or NULL */
+	bool in_hand;       /* a message, or the stop, waits for what was gathered before it */
+	bool woken;         /* by the intake, while a commit was begun */
+	int64_t each_us;    /* of the loop's time, for a message of the last commit */
+	int64_t aside_us;   /* since start: what was taken aside has cost, and waiting for it */
 	int64_t aside_next_us; /* until then the run has its turn: as long as what it gave way to */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;
@@ -144,6 +145,9 @@ static inline struct instant node_now(const struct node *node)
 	return (struct instant){ instant_now().ms + node->clock_offset_ms };
 }
 
+/* Looks at the time: what is taken from now on has come then. */
+void node_see_time(struct node *node);
+
 /* catalog_key_judge, now. */
 static inline enum judgement key_judge(
 	const struct node *node, const struct catalog_key *key, const char **ret_why)
@@ -157,9 +161,6 @@ static inline enum judgement key_judge(
  */
 void peer_send(struct node *node, const struct public_key *key, const void *id, size_t id_size,
 	struct bytes frame);
-void peer_close(struct peer *peer);
-/* from has no frames any more; to had none. */
-void peer_move(struct peer *to, struct peer *from);
 void peer_answer(void *data, void *peer, struct bytes frame); /* an intake_reply_fn */
 /* Sends node->reply; where there was no memory for all of it, nothing: half an answer is none, and who asked asks again. */
 void reply_send(struct node *node, const struct public_key *key, const void *id, size_t id_size);
@@ -170,16 +171,20 @@ bool refusal_is_logged(struct node *node);
 void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
 	const char *detail);
 
+/* A free place, whose frames are empty and which nobody has proved to be; there is one for each message that may be under way, and one more. */
+struct place *place_new(struct node *node);
+/* Closes its frames: its message was answered, or there is none. */
+void place_free(struct node *node, struct place *place);
 /*
- * Takes one message: answers it, or keeps it for a later commit, which is made here when it is
- * full. Its frames move to the node; from stays the caller's to close.
+ * Takes the message in a place, which is the node's then: answers it, or keeps it for a later commit, which is made here when it is
+ * full.
  */
-void node_take(struct node *node, struct peer *from);
+void node_take(struct node *node, struct place *place);
 /*
  * The same while another commit is begun: where the node takes the next message then, which is not so while one before it waits,
  * and where that need not wait for the end of the commit.
  */
-void node_take_aside(struct node *node, struct peer *from);
+void node_take_aside(struct node *node, struct place *place);
 bool node_takes_aside(const struct node *node);
 bool node_must_finish(const struct node *node, struct peer *peer);
 /* As an intake_meanwhile_fn: takes what can be taken aside. */

@@ -411,10 +411,10 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 }
 
 /* After a failure: what has no answer comes again, to the next process. */
-static void drop(const struct gathering *gathering)
+static void drop(struct node *node, const struct gathering *gathering)
 {
 	for (size_t i = 0; i < gathering->count; i++) {
-		peer_close(gathering->messages[i]->peer);
+		place_free(node, (struct place *)gathering->messages[i]->peer);
 	}
 }
 
@@ -430,14 +430,14 @@ void node_free(struct node *node)
 		zmq_msg_close(&node->recount.peer);
 	}
 	forward_free(node->forward);
-	drop(&node->waiting);
+	drop(node, &node->waiting);
 	for (size_t i = 0; i < ARRAY_SIZE(node->begun); i++) {
 		if (node->begun[i].is_begun) {
-			drop(&node->begun[i]);
+			drop(node, &node->begun[i]);
 		}
 	}
-	if (node->is_late) {
-		peer_close(&node->late);
+	if (node->late) {
+		place_free(node, node->late);
 	}
 	monitor_close(node->monitor, node->router);
 	if (node->router) {

@@ -293,27 +293,28 @@ static bool give(size_t index)
 	struct node *node = world->node;
 	struct key_pair pair = fuzz_pair(parties[exchange->party].seed);
 	char user[KEY_TEXT_SIZE];
-	struct peer peer = { .user = user };
+	struct place *place = place_new(node);
 	uint8_t party = (uint8_t)exchange->party;
 	bool shared = exchange->is_shared, taken = true;
 
 	world->given = index;
 	public_key_format(&pair.public, user);
-	zmq_msg_init_size(&peer.id, shared ? sizeof(party) : sizeof(index));
-	memcpy(zmq_msg_data(&peer.id), shared ? (void *)&party : (void *)&index,
-		zmq_msg_size(&peer.id));
-	zmq_msg_init_size(&peer.body, exchange->frame.size);
+	place->peer.user = user;
+	zmq_msg_init_size(&place->peer.id, shared ? sizeof(party) : sizeof(index));
+	memcpy(zmq_msg_data(&place->peer.id), shared ? (void *)&party : (void *)&index,
+		zmq_msg_size(&place->peer.id));
+	zmq_msg_init_size(&place->peer.body, exchange->frame.size);
 	if (exchange->frame.size > 0) {
-		memcpy(zmq_msg_data(&peer.body), exchange->frame.data, exchange->frame.size);
+		memcpy(zmq_msg_data(&place->peer.body), exchange->frame.data, exchange->frame.size);
 	}
 	if (!world->is_aside) {
-		node_take(node, &peer);
-	} else if (node_takes_aside(node) && !node_must_finish(node, &peer)) {
-		node_take_aside(node, &peer);
+		node_take(node, place);
+	} else if (node_takes_aside(node) && !node_must_finish(node, &place->peer)) {
+		node_take_aside(node, place);
 	} else {
+		place_free(node, place);
 		taken = false;
 	}
-	peer_close(&peer);
 	if (node->recount.running) {
 		recount_answer(node); /* joins the thread */
 	}

@@ -131,18 +131,19 @@ static int tear_down(void **state)
 static void take_from(
 	struct fixture *fixture, uint8_t number, size_t id_size, const struct writer *frame)
 {
-	struct peer peer = { .user = fixture->user };
+	struct place *place = place_new(fixture->node);
+	struct peer *peer = &place->peer;
 
-	zmq_msg_init_size(&peer.id, id_size);
-	memset(zmq_msg_data(&peer.id), number, id_size);
-	zmq_msg_init_size(&peer.body, frame->buffer.size);
-	memcpy(zmq_msg_data(&peer.body), frame->buffer.data, frame->buffer.size);
+	peer->user = fixture->user;
+	zmq_msg_init_size(&peer->id, id_size);
+	memset(zmq_msg_data(&peer->id), number, id_size);
+	zmq_msg_init_size(&peer->body, frame->buffer.size);
+	memcpy(zmq_msg_data(&peer->body), frame->buffer.data, frame->buffer.size);
 	if (is_aside) {
-		node_take_aside(fixture->node, &peer);
+		node_take_aside(fixture->node, place);
 	} else {
-		node_take(fixture->node, &peer);
+		node_take(fixture->node, place);
 	}
-	peer_close(&peer);
 }
 
 static uint8_t connection = 1; /* of what is taken next */
@@ -480,8 +481,10 @@ static void a_question_of_figures_sees_what_is_held_back(void **state)
 	assert_false(world_own(fixture->world, "2022-05", 101, &own));
 }
 
-static void make_frame(struct peer *peer, int64_t type)
+static struct place *make_place(struct node *node, int64_t type)
 {
+	struct place *place = place_new(node);
+	struct peer *peer = &place->peer;
 	struct writer frame;
 
 	write_frame(&frame, type, 0);
@@ -490,16 +493,15 @@ static void make_frame(struct peer *peer, int64_t type)
 	zmq_msg_init_size(&peer->body, frame.buffer.size);
 	memcpy(zmq_msg_data(&peer->body), frame.buffer.data, frame.buffer.size);
 	writer_free(&frame);
+	return place;
 }
 
 static bool must_finish(struct node *node, int64_t type)
 {
-	struct peer peer = { 0 };
-	bool must;
+	struct place *place = make_place(node, type);
+	bool must = node_must_finish(node, &place->peer);
 
-	make_frame(&peer, type);
-	must = node_must_finish(node, &peer);
-	peer_close(&peer);
+	place_free(node, place);
 	return must;
 }
 
@@ -508,13 +510,12 @@ static size_t answers_aside;
 
 static void comes_aside(struct node *node)
 {
-	struct peer peer = { .user = aside_user };
+	struct place *place = make_place(node, MESSAGE_LIST);
 	size_t before = answers;
 
-	make_frame(&peer, MESSAGE_LIST);
-	assert_false(node_must_finish(node, &peer));
-	node_take_aside(node, &peer);
-	peer_close(&peer);
+	place->peer.user = aside_user;
+	assert_false(node_must_finish(node, &place->peer));
+	node_take_aside(node, place);
 	answers_aside = answers - before;
 	assert_int_equal(answered, MESSAGE_ANSWER);
 	assert_false(must_finish(node, MESSAGE_SUBMIT));
@@ -696,13 +697,11 @@ static void what_waits_when_the_store_has_failed_is_told_so(void **state)
 	begin_some(fixture);
 	gather_more(fixture);
 	assert_int_equal(node->waiting.count, 100);
-	node->late.user = fixture->user; /* a message that waited for all of these */
-	zmq_msg_init(&node->late.id);
-	zmq_msg_init(&node->late.body);
-	node->is_late = true;
+	node->late = place_new(node); /* a message that waited for all of these */
+	node->late->peer.user = fixture->user;
 	node_fail(node, -EIO);
 	node_finish(node);
-	peer_close(&node->late);
+	place_free(node, node->late);
 	assert_int_equal(answers, 181);
 	assert_int_equal(failures, 101);
 	assert_int_equal(node->waiting.count, 0);

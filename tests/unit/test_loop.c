@@ -31,8 +31,8 @@ int __wrap_transport_probe(void *context, void *router, const struct key_pair *p
 	uint8_t key[32], void (*answer_zap)(void *data), void *data);
 const struct catalog_key *__wrap_catalog_key_by_curve(
 	const struct catalog *catalog, const uint8_t curve[32]);
-void __wrap_node_take(struct node *node, struct peer *from);
-void __wrap_node_take_aside(struct node *node, struct peer *from);
+void __wrap_node_take(struct node *node, struct place *place);
+void __wrap_node_take_aside(struct node *node, struct place *place);
 void __wrap_intake_compress_begin(struct intake *intake, struct instant before, struct instant now);
 bool __real_store_disk_has_room(const struct store *store);
 bool __wrap_store_disk_has_room(const struct store *store);
@@ -58,19 +58,19 @@ const struct catalog_key *__wrap_catalog_key_by_curve(
 	return NULL;
 }
 
-void __wrap_node_take(struct node *node, struct peer *from)
+void __wrap_node_take(struct node *node, struct place *place)
 {
-	(void)from;
+	place_free(node, place);
 	seen.before[seen.messages++] = seen.keys;
 	node->stopping = seen.messages == MESSAGES;
 }
 
-void __wrap_node_take_aside(struct node *node, struct peer *from)
+void __wrap_node_take_aside(struct node *node, struct place *place)
 {
-	(void)node;
-	(void)from;
+	place_free(node, place);
 	seen.questions++;
 	test_clock.passed_ms += QUESTION_MS;
+	node_see_time(node); /* as behind each question */
 }
 
 void __wrap_intake_compress_begin(struct intake *intake, struct instant before, struct instant now)
