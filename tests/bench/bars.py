@@ -70,6 +70,11 @@ def during_intake(size, kind, wire, echo):
                     f'read during intake{kind} {question} @{size} p99', f'read wire {wire} {question} @{size} p99',
                     MOST, 2, ceiling=f'yardstick E during intake{kind.removesuffix(", apart")} @{size}, p99',
                     ceiling_against=f'yardstick E, {echo}, p99')
+    for question, bar in (('plan-period', 1000), ('matrix-322-x-24', 20000)):
+        yield value(f'p99 of {question} during intake{kind}, {size}: its bar',
+                    f'read during intake{kind} {question} @{size} p99', MOST, 2 * bar, unit='us')
+    yield ratio(f'p99 of one-cell during intake{kind}, {size}: E',
+                f'read during intake{kind} one-cell @{size} p99', f'yardstick E, {echo}', MOST, 2 * 1.3)
 
 
 def size():

@@ -4,7 +4,7 @@ import statistics
 
 import peers
 from machine import Failed, Watch
-from nodes import MODES, SHAPES, Engine, Node
+from nodes import MODES, SHAPES, THREADS, Engine, Node
 
 RATES = (5000, 170000)
 REPORTS = {'bundles': 100}  # in a message; else one
@@ -205,6 +205,8 @@ class Group:
             if what in self.nodes:
                 self.add(what, 'written', answer['written'] / answer['reports'], 'bytes', answer, flush)
                 self.add(what, 'stored', answer['stored'] / answer['reports'], 'bytes', answer, flush)
+                for detail, share in answer['threads'].items():
+                    self.add(what, detail, share, '%', answer, flush)
             if what not in self.engines:
                 self.add(what, 'memory', answer['memory'] / 1e6, 'MB', answer, flush)
         if 'signed' in ceiling and 'CURVE echo' in ceiling:
@@ -241,7 +243,7 @@ class Group:
             self.results.show(self.name(f'CURVE echo and {more}'), echo)
         for mode in self.nodes:
             self.results.show(self.name(mode), *self.against(mode))
-            for detail in ('p99', 'cpu', 'cpu of load', 'memory', 'written', 'stored'):
+            for detail in ('p99', 'cpu', 'cpu of load', 'memory', 'written', 'stored', *THREADS):
                 self.results.show(self.name(mode, detail))
 
     def open(self):

@@ -64,6 +64,17 @@ def cpu_seconds(pid):
     return ticks / TICKS
 
 
+def thread_seconds(pid):
+    """Of each thread of a process: its name, how long it ran, and how long it was ready and had no processor."""
+    seconds = {}
+    for task in os.listdir(f'/proc/{pid}/task'):
+        times = proc_text(f'{pid}/task/{task}', 'schedstat').split()
+        if times:
+            name = 'loop' if int(task) == pid else proc_text(f'{pid}/task/{task}', 'comm').strip()
+            seconds[int(task)] = (name, int(times[0]) / 1e9, int(times[1]) / 1e9)
+    return seconds
+
+
 def memory(pid):
     """Bytes of a process and all below it: its own, and what they share, but not the pages of files."""
     pids = family(pid)

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 from machine import (Failed, Load, Process, bytes_written, cpu_seconds, free_port,
-                     memory, run_json, run_text)
+                     memory, run_json, run_text, thread_seconds)
 
 # What of a node is left out, and how large a store its rows fill at most. Signatures are checked only where they are made; without them other
 # threads, which read messages with the loop, would cost more than they read. Two bundles of each client in flight are more than a commit takes.
@@ -27,6 +27,9 @@ SHAPES = {  # clients, messages in flight of each, connected clients that say no
 }
 
 
+THREADS = ('loop runs', 'loop waits', 'I/O runs', 'I/O waits')
+
+
 class Programs:
     """Where the programs are, and where stores may be made."""
 
@@ -43,6 +46,18 @@ class Programs:
 
     def text(self, name, *arguments):
         return run_text([self.path(name), *arguments])
+
+
+def share_of(seconds, before, after):
+    """Percent of that time in which the loop ran, and ZeroMQ's thread, and in which they were ready and had no processor."""
+    shares = dict.fromkeys(THREADS, 0.0)
+    for task, (name, ran, waited) in after.items():
+        _, ran_before, waited_before = before.get(task, (name, 0, 0))
+        thread = 'I/O' if name.startswith('ZMQbg/IO') else name
+        if f'{thread} runs' in shares:
+            shares[f'{thread} runs'] += 100 * (ran - ran_before) / seconds
+            shares[f'{thread} waits'] += 100 * (waited - waited_before) / seconds
+    return shares
 
 
 class Served:
@@ -86,12 +101,14 @@ class Served:
 
     def run(self, command):
         cpu, written = cpu_seconds(self.server.pid), bytes_written(self.server.pid)
+        threads = thread_seconds(self.server.pid)
         answer = self.load.ask(command)
         if answer['refused'] or answer['lost']:
             raise Failed(f'{answer["refused"]} refused, {answer["lost"]} without an answer'
                          f' {answer["problem"]}')
         answer['server_cpu'] = cpu_seconds(self.server.pid) - cpu
         answer['written'] = bytes_written(self.server.pid) - written
+        answer['threads'] = share_of(answer['seconds'], threads, thread_seconds(self.server.pid))
         return answer
 
     def rest(self):

@@ -160,24 +160,24 @@ def ask_beside_reports(bench, nodes, mode, quiet_mode, kind):
             echo.start()
             for size, node in nodes.items():
                 trip = f'yardstick E during intake{kind} @{size}, p99'
-                quiet = f'read wire {quiet_mode} {{}} @{size} p99'
+                against = (f'read wire {quiet_mode} {{}} @{size} p99', trip, f'yardstick E, {encryption(mode)}')
                 during_intake(bench, node, trip, lambda seconds: echo.run(f'closed {seconds}'))
                 results.show(trip, f'yardstick E, {encryption(mode)}, p99')
-                ask_each(bench, node, node.port, f'read during intake{kind} {{}} @{size} p99', quiet, trip)
+                ask_each(bench, node, node.port, f'read during intake{kind} {{}} @{size} p99', against)
                 if node.asked:
-                    ask_each(bench, node, node.asked, f'read during intake{kind}, apart {{}} @{size} p99', quiet, trip)
+                    ask_each(bench, node, node.asked, f'read during intake{kind}, apart {{}} @{size} p99', against)
         finally:
             echo.stop()
 
 
-def ask_each(bench, node, port, row, quiet, trip):
+def ask_each(bench, node, port, row, against):
     """Each question at that port; {} in the rows is its name."""
     asker = Load([*node.load_command(port), '--idle'], bench.programs.log)
     try:
         for question in QUESTIONS:
             during_intake(bench, node, row.format(question),
                           lambda seconds, name=question: asker.ask(f'ask {name} {seconds}'))
-            bench.results.show(row.format(question), quiet.format(question), trip)
+            bench.results.show(row.format(question), *(other.format(question) for other in against))
     finally:
         asker.end()
 
