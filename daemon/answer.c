@@ -165,7 +165,7 @@ static int answers_add(struct intake *intake, const struct slot *slot, struct pr
 }
 
 /* Half an answer is none: its sender asks again. */
-static int reply_send(struct intake *intake, void *peer, intake_reply_fn *reply, void *data)
+static int frame_send(struct intake *intake, void *peer, intake_reply_fn *reply, void *data)
 {
 	if (intake->reply.failed) {
 		return -ENOMEM;
@@ -197,7 +197,7 @@ static int answers_send(struct intake *intake, intake_reply_fn *reply, void *dat
 	answers->count = 0;
 	answers->entries = 0;
 	writer_reset(&answers->list);
-	return reply_send(intake, answers->peer, reply, data);
+	return frame_send(intake, answers->peer, reply, data);
 }
 
 static void write_refused(
@@ -247,7 +247,7 @@ static int answer_one(struct intake *intake, const struct slot *slot, enum judge
 	if (why) {
 		intake->refusals[code]++;
 		write_refused(&intake->reply, message->request, code, why);
-		return reply_send(intake, message->peer, reply, data);
+		return frame_send(intake, message->peer, reply, data);
 	}
 	for (size_t i = slot->first; i < slot->first + slot->count; i++) {
 		if (intake->run->outcomes[i].problems) {
@@ -261,7 +261,7 @@ static int answer_one(struct intake *intake, const struct slot *slot, enum judge
 			       : r;
 	}
 	r = write_answer(intake, slot, proofs);
-	return r ? r : reply_send(intake, message->peer, reply, data);
+	return r ? r : frame_send(intake, message->peer, reply, data);
 }
 
 int intake_answer(struct intake *intake, const struct slot *slots, size_t count,
