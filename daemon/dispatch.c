@@ -576,6 +576,7 @@ static bool dispatch(struct node *node, struct place *place)
 
 		key = key_of(node, peer); /* the catalog may have been read again */
 		if (!key || (!ready && envelope.type != MESSAGE_STATUS)) {
+			node_see_time(node); /* what is under way was waited for */
 			refuse_unready(node, peer, envelope.request);
 			return false;
 		}

@@ -110,7 +110,7 @@ static struct place *receive(struct node *node)
 		place_free(node, place);
 		return NULL;
 	}
-	if (zmq_msg_more(&peer->id)) { /* an empty message: dispatch refuses it */
+	if (zmq_msg_more(&peer->id)) { /* or there is no body, which dispatch refuses */
 		zmq_msg_recv(&peer->body, node->router, 0);
 	}
 	return place;
@@ -120,6 +120,7 @@ static struct place *receive(struct node *node)
 static bool take_one(struct node *node, bool aside)
 {
 	struct place *place = node->late;
+	bool whole;
 
 	if (place) {
 		node->late = NULL;
@@ -130,13 +131,13 @@ static bool take_one(struct node *node, bool aside)
 	if (!place) {
 		return false;
 	}
-	if (drop_rest(node->router, &place->peer.body)) {
+	whole = !drop_rest(node->router, &place->peer.body);
+	place->peer.user = transport_user(&place->peer.id, &place->peer.body);
+	if (!whole) {
 		peer_refuse(node, &place->peer, 0, REFUSED_MALFORMED, "a message is one frame");
 		place_free(node, place);
-		return true;
-	}
-	place->peer.user = transport_user(&place->peer.id, &place->peer.body);
-	if (!aside) {
+		node_see_time(node); /* it may have had ever so many */
+	} else if (!aside) {
 		node_take(node, place);
 	} else if (node_must_finish(node, &place->peer)) {
 		node->late = place;

@@ -593,6 +593,7 @@ static void run_record(int kind, size_t party, int64_t type, uint16_t size, stru
 	case RECORD_CLOCK:
 		node_flush(world->node);
 		now_fake.tv_sec += (time_t)size * 3600;
+		node_see_time(world->node); /* as behind each sleep */
 		return;
 	case RECORD_COMMIT:
 		node_flush(world->node);

@@ -21,6 +21,8 @@ static struct {
 	unsigned before[MESSAGES]; /* how many when each message got its turn */
 	unsigned messages;
 	unsigned questions; /* taken aside, of so many ms each */
+	unsigned refused;   /* each as long */
+	const char *refused_user;
 	unsigned compressed;
 	int64_t compressed_age_ms; /* of what is old enough */
 } seen;
@@ -33,6 +35,9 @@ const struct catalog_key *__wrap_catalog_key_by_curve(
 	const struct catalog *catalog, const uint8_t curve[32]);
 void __wrap_node_take(struct node *node, struct place *place);
 void __wrap_node_take_aside(struct node *node, struct place *place);
+void __wrap_peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail);
+const char *__wrap_transport_user(zmq_msg_t *id, zmq_msg_t *body);
 void __wrap_intake_compress_begin(struct intake *intake, struct instant before, struct instant now);
 bool __real_store_disk_has_room(const struct store *store);
 bool __wrap_store_disk_has_room(const struct store *store);
@@ -71,6 +76,25 @@ void __wrap_node_take_aside(struct node *node, struct place *place)
 	seen.questions++;
 	test_clock.passed_ms += QUESTION_MS;
 	node_see_time(node); /* as behind each question */
+}
+
+void __wrap_peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
+	const char *detail)
+{
+	(void)node;
+	(void)request;
+	(void)code;
+	(void)detail;
+	seen.refused++;
+	seen.refused_user = peer->user;
+	test_clock.passed_ms += QUESTION_MS;
+}
+
+const char *__wrap_transport_user(zmq_msg_t *id, zmq_msg_t *body)
+{
+	(void)id;
+	(void)body;
+	return "somebody";
 }
 
 void __wrap_intake_compress_begin(struct intake *intake, struct instant before, struct instant now)
@@ -218,6 +242,19 @@ static void a_run_has_as_much_time_as_what_it_gives_way_to(void **state)
 	assert_in_range(fixture->node->aside_us - aside_us, passed_us / 2, passed_us);
 }
 
+static void messages_of_many_frames_are_refused_for_a_turn_and_told_with_their_sender(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < QUESTIONS; i++) {
+		assert_int_equal(zmq_send(fixture->peer, "x", 1, ZMQ_SNDMORE), 1);
+		assert_int_equal(zmq_send(fixture->peer, "y", 1, 0), 1);
+	}
+	node_meanwhile(fixture->node, false);
+	assert_int_equal(seen.refused, 2);
+	assert_string_equal(seen.refused_user, "somebody");
+}
+
 /* To look costs a system call, and the intake gives a turn every few microseconds. */
 static void a_turn_in_which_nothing_came_is_not_followed_by_another_at_once(void **state)
 {
@@ -257,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(many_connections_at_once_let_messages_have_their_turn),
 		TEST(a_run_has_as_much_time_as_what_it_gives_way_to),
+		TEST(messages_of_many_frames_are_refused_for_a_turn_and_told_with_their_sender),
 		TEST(a_turn_in_which_nothing_came_is_not_followed_by_another_at_once),
 		TEST(what_is_old_is_compressed_unless_the_disk_is_full),
 	};
