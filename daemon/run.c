@@ -175,7 +175,7 @@ static int take_all(struct intake *intake, struct run *run)
 	int r = intake_read(intake, run->slots, run->count);
 	size_t bytes = 0;
 
-	if (r == 0 && before && (intake->landed || intake->stale)) {
+	if (r == 0 && before && (!run_look(intake) || intake->landed)) {
 		return -ECANCELED; /* that one has failed meanwhile */
 	}
 	for (size_t i = 0; r == 0 && i < run->count; i++) {
