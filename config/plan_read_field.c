@@ -138,7 +138,7 @@ void read_field(const struct row_reading *row)
 		row_choice(row, FIELD_OVER_UNITS, aggregation_names, ARRAY_SIZE(aggregation_names));
 
 	field.code = row_code(row, FIELD_CODE);
-	field.code_size = field.code ? strlen(field.code) : 0;
+	field.code_size = strlen(field.code);
 	field.label = row_copy(row, FIELD_LABEL);
 	field.unit_of_measure = row_copy(row, FIELD_UNIT);
 	field.required = row_flag(row, FIELD_REQUIRED);

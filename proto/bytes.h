@@ -67,7 +67,8 @@ static inline uint64_t bytes_short(struct bytes bytes)
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
 	if (a.size < 8) {
-		return a.size == b.size && bytes_short(a) == bytes_short(b);
+		return a.size == b.size &&
+		       bytes_short(a) == bytes_short((struct bytes){ b.data, a.size });
 	}
 	return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
