@@ -32,11 +32,6 @@ enum aggregation {
 	AGGREGATION_LAST,
 };
 
-static inline bool aggregation_is_extreme(enum aggregation aggregation)
-{
-	return aggregation == AGGREGATION_MIN || aggregation == AGGREGATION_MAX;
-}
-
 /* Where a line comes from: stated by the document, or proposed because a form needs it. */
 enum source_state {
 	SOURCE_STATED = 0,
@@ -86,8 +81,7 @@ struct form {
 	struct source source;
 	const struct field *fields; /* in order of the file; cells keep this order */
 	size_t field_count;
-	uint8_t extremes
-		[LIMIT_FIELDS_PER_FORM]; /* indexes of those of which units have a least or greatest */
+	uint8_t extremes[LIMIT_FIELDS_PER_FORM]; /* those whose least or greatest counts */
 	size_t extreme_count;
 	size_t line;
 };

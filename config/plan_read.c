@@ -340,7 +340,9 @@ static bool plan_lay_out(struct plan_reading *reading)
 		forms[i] = reading->forms[i];
 		forms[i].fields = fields;
 		for (struct field_entry *entry = reading->fields[i]; entry; entry = entry->next) {
-			if (aggregation_is_extreme(entry->field.over_units)) {
+			enum aggregation over_units = entry->field.over_units;
+
+			if (over_units == AGGREGATION_MIN || over_units == AGGREGATION_MAX) {
 				forms[i].extremes[forms[i].extreme_count++] =
 					(uint8_t)(fields - forms[i].fields);
 			}

@@ -354,7 +354,8 @@ static struct total figure_part(const struct figure *figure, bool summed)
 void totals_between(
 	const struct form *form, const struct own *old, const struct own *own, struct totals *ret)
 {
-	size_t both = old && old->count < own->count ? old->count : old ? own->count : 0;
+	size_t held = old ? old->count : 0;
+	size_t both = held < own->count ? held : own->count;
 
 	ret->standing = (struct standing){ 0 };
 	standing_change(&ret->standing, old, -1);

@@ -124,7 +124,7 @@ static bool take_one(struct node *node, bool aside)
 
 	if (place) {
 		node->late = NULL;
-		node_take(node, place); /* never aside: nothing is taken so before it */
+		node_take(node, place); /* nothing is taken aside while it waits */
 		return true;
 	}
 	place = receive(node);

@@ -171,7 +171,7 @@ bool refusal_is_logged(struct node *node);
 void peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
 	const char *detail);
 
-/* A free place, whose frames are empty and which nobody has proved to be; there is one for each message that may be under way, and one more. */
+/* A free place, with empty frames and no sender; there is one for each message that may be under way, and one more. */
 struct place *place_new(struct node *node);
 /* Closes its frames: its message was answered, or there is none. */
 void place_free(struct node *node, struct place *place);

@@ -211,6 +211,7 @@ static inline void key_set_init(struct key_set *set)
 	set->count = 0;
 }
 
+/* Is it one of them? They are looked at one by one. */
 bool key_set_has(const struct key_set *set, struct bytes key);
 
 /* False if it is there. Of at most LIMIT_MAP_KEYS. */

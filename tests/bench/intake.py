@@ -3,8 +3,8 @@ import os
 import statistics
 
 import peers
-from machine import Failed, Watch
-from nodes import MODES, SHAPES, THREADS, Engine, Node
+from machine import THREADS, Failed, Watch
+from nodes import MODES, SHAPES, Engine, Node
 
 RATES = (5000, 170000)
 REPORTS = {'bundles': 100}  # in a message; else one

@@ -15,6 +15,7 @@ import time
 
 TICKS = os.sysconf('SC_CLK_TCK')
 WAIT = 60  # seconds for a process to be ready
+THREADS = ('loop runs', 'loop waits', 'I/O runs', 'I/O waits')
 
 
 class Failed(Exception):
@@ -65,13 +66,14 @@ def cpu_seconds(pid):
 
 
 def thread_seconds(pid):
-    """Of each thread of a process: its name, how long it ran, and how long it was ready and had no processor."""
-    seconds = {}
+    """How long a node's loop ran, and ZeroMQ's threads, and how long they were ready and had no processor."""
+    seconds = dict.fromkeys(THREADS, 0.0)
     for task in os.listdir(f'/proc/{pid}/task'):
+        name = 'loop' if int(task) == pid else 'I/O'
         times = proc_text(f'{pid}/task/{task}', 'schedstat').split()
-        if times:
-            name = 'loop' if int(task) == pid else proc_text(f'{pid}/task/{task}', 'comm').strip()
-            seconds[int(task)] = (name, int(times[0]) / 1e9, int(times[1]) / 1e9)
+        if times and (name == 'loop' or proc_text(f'{pid}/task/{task}', 'comm').startswith('ZMQbg/IO')):
+            seconds[f'{name} runs'] += int(times[0]) / 1e9
+            seconds[f'{name} waits'] += int(times[1]) / 1e9
     return seconds
 
 

@@ -27,9 +27,6 @@ SHAPES = {  # clients, messages in flight of each, connected clients that say no
 }
 
 
-THREADS = ('loop runs', 'loop waits', 'I/O runs', 'I/O waits')
-
-
 class Programs:
     """Where the programs are, and where stores may be made."""
 
@@ -46,18 +43,6 @@ class Programs:
 
     def text(self, name, *arguments):
         return run_text([self.path(name), *arguments])
-
-
-def share_of(seconds, before, after):
-    """Percent of that time in which the loop ran, and ZeroMQ's thread, and in which they were ready and had no processor."""
-    shares = dict.fromkeys(THREADS, 0.0)
-    for task, (name, ran, waited) in after.items():
-        _, ran_before, waited_before = before.get(task, (name, 0, 0))
-        thread = 'I/O' if name.startswith('ZMQbg/IO') else name
-        if f'{thread} runs' in shares:
-            shares[f'{thread} runs'] += 100 * (ran - ran_before) / seconds
-            shares[f'{thread} waits'] += 100 * (waited - waited_before) / seconds
-    return shares
 
 
 class Served:
@@ -101,14 +86,12 @@ class Served:
 
     def run(self, command):
         cpu, written = cpu_seconds(self.server.pid), bytes_written(self.server.pid)
-        threads = thread_seconds(self.server.pid)
         answer = self.load.ask(command)
         if answer['refused'] or answer['lost']:
             raise Failed(f'{answer["refused"]} refused, {answer["lost"]} without an answer'
                          f' {answer["problem"]}')
         answer['server_cpu'] = cpu_seconds(self.server.pid) - cpu
         answer['written'] = bytes_written(self.server.pid) - written
-        answer['threads'] = share_of(answer['seconds'], threads, thread_seconds(self.server.pid))
         return answer
 
     def rest(self):
@@ -208,6 +191,14 @@ class Node(Served):
         self.make()
         self.serve()
         self.connect()
+
+    def run(self, command):
+        """With the percent of the time that its threads ran and waited."""
+        before = thread_seconds(self.server.pid)
+        answer = super().run(command)
+        answer['threads'] = {what: 100 * (seconds - before[what]) / answer['seconds']
+                             for what, seconds in thread_seconds(self.server.pid).items()}
+        return answer
 
     def compress(self):
         """All of its ledger, as if it were old, while no daemon has the store: bytes in use, and entries."""

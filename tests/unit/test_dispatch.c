@@ -128,17 +128,25 @@ static int tear_down(void **state)
 }
 
 /* From the peer of that number, whose routing id is so long. */
-static void take_from(
-	struct fixture *fixture, uint8_t number, size_t id_size, const struct writer *frame)
+static struct place *place_fill(struct node *node, uint8_t number, size_t id_size, const char *user,
+	const struct writer *frame)
 {
-	struct place *place = place_new(fixture->node);
+	struct place *place = place_new(node);
 	struct peer *peer = &place->peer;
 
-	peer->user = fixture->user;
+	peer->user = user;
 	zmq_msg_init_size(&peer->id, id_size);
 	memset(zmq_msg_data(&peer->id), number, id_size);
 	zmq_msg_init_size(&peer->body, frame->buffer.size);
 	memcpy(zmq_msg_data(&peer->body), frame->buffer.data, frame->buffer.size);
+	return place;
+}
+
+static void take_from(
+	struct fixture *fixture, uint8_t number, size_t id_size, const struct writer *frame)
+{
+	struct place *place = place_fill(fixture->node, number, id_size, fixture->user, frame);
+
 	if (is_aside) {
 		node_take_aside(fixture->node, place);
 	} else {
@@ -481,17 +489,15 @@ static void a_question_of_figures_sees_what_is_held_back(void **state)
 	assert_false(world_own(fixture->world, "2022-05", 101, &own));
 }
 
+static char aside_user[KEY_TEXT_SIZE];
+
 static struct place *make_place(struct node *node, int64_t type)
 {
-	struct place *place = place_new(node);
-	struct peer *peer = &place->peer;
+	struct place *place;
 	struct writer frame;
 
 	write_frame(&frame, type, 0);
-	zmq_msg_init_size(&peer->id, 1);
-	memset(zmq_msg_data(&peer->id), 1, 1);
-	zmq_msg_init_size(&peer->body, frame.buffer.size);
-	memcpy(zmq_msg_data(&peer->body), frame.buffer.data, frame.buffer.size);
+	place = place_fill(node, 1, 1, aside_user, &frame);
 	writer_free(&frame);
 	return place;
 }
@@ -505,7 +511,6 @@ static bool must_finish(struct node *node, int64_t type)
 	return must;
 }
 
-static char aside_user[KEY_TEXT_SIZE];
 static size_t answers_aside;
 
 static void comes_aside(struct node *node)
@@ -513,7 +518,6 @@ static void comes_aside(struct node *node)
 	struct place *place = make_place(node, MESSAGE_LIST);
 	size_t before = answers;
 
-	place->peer.user = aside_user;
 	assert_false(node_must_finish(node, &place->peer));
 	node_take_aside(node, place);
 	answers_aside = answers - before;
