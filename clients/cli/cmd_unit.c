@@ -3,16 +3,21 @@
 #include "clients/common/text.h"
 
 /* Files of units as the command line names them. */
+struct unit_file {
+	const char *path;
+	char name[LIMIT_CODE_BYTES + 1]; /* that it is published under */
+	struct buffer text;
+};
+
 struct unit_files {
-	const char *paths[LIMIT_UNIT_FILES];
-	struct buffer texts[LIMIT_UNIT_FILES];
+	struct unit_file list[LIMIT_UNIT_FILES];
 	size_t count;
 };
 
 static void unit_files_free(struct unit_files *files)
 {
 	for (size_t i = 0; i < files->count; i++) {
-		buffer_free(&files->texts[i]);
+		buffer_free(&files->list[i].text);
 	}
 }
 
@@ -25,35 +30,64 @@ static int unit_files_read(const struct arguments *arguments, struct unit_files 
 			_("more than %d files"), LIMIT_UNIT_FILES);
 	}
 	for (size_t i = 0; r == CODE_DONE && i < arguments->count; i++) {
-		ret->paths[i] = arguments->list[i];
-		r = app_read_file(arguments->list[i], &ret->texts[i]);
-		ret->count += r == CODE_DONE;
+		struct unit_file *file = &ret->list[ret->count++];
+
+		file->path = arguments->list[i];
+		if (!publish_name_of_file(file->path, file->name, sizeof(file->name))) {
+			return say_error(CODE_USAGE, _("rename it"),
+				_("%s cannot be published under its name"), file->path);
+		}
+		r = app_read_file(file->path, &file->text);
 	}
 	return r;
+}
+
+/* Tables of units by their names, as a node has them; all is borrowed. */
+struct unit_tables {
+	const char *names[CATALOG_UNIT_TEXTS + LIMIT_UNIT_FILES];
+	struct bytes texts[CATALOG_UNIT_TEXTS + LIMIT_UNIT_FILES];
+	size_t count;
+};
+
+/* As a publication does it: in the place of the one of that name, or beside all others. */
+static void unit_tables_put(struct unit_tables *tables, const char *name, const struct buffer *text)
+{
+	size_t at = 0;
+
+	while (at < tables->count && strcmp(tables->names[at], name) != 0) {
+		at++;
+	}
+	tables->names[at] = name;
+	tables->texts[at] = buffer_bytes(text);
+	tables->count += at == tables->count;
+}
+
+/* Do they make sense as one whole? 0, 1 or -ENOMEM, as units_read. */
+static int unit_tables_check(const struct unit_tables *tables, struct table_errors *errors)
+{
+	CLEANUP(units_freep) struct units *units = NULL;
+
+	return units_read(tables->texts, tables->count, errors, &units);
 }
 
 /* Do the first count files make sense by themselves? */
 static bool is_whole(const struct unit_files *files, size_t count)
 {
-	CLEANUP(units_freep) struct units *units = NULL;
 	struct table_errors silent = { 0 };
-	struct bytes texts[LIMIT_UNIT_FILES];
+	struct unit_tables tables = { 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		texts[i] = buffer_bytes(&files->texts[i]);
+		unit_tables_put(&tables, files->list[i].name, &files->list[i].text);
 	}
-	return units_read(texts, count, &silent, &units) == 0;
+	return unit_tables_check(&tables, &silent) == 0;
 }
 
 static void swap(struct unit_files *files, size_t a, size_t b)
 {
-	struct buffer text = files->texts[a];
-	const char *path = files->paths[a];
+	struct unit_file file = files->list[a];
 
-	files->texts[a] = files->texts[b];
-	files->paths[a] = files->paths[b];
-	files->texts[b] = text;
-	files->paths[b] = path;
+	files->list[a] = files->list[b];
+	files->list[b] = file;
 }
 
 /*
@@ -78,6 +112,80 @@ static void unit_files_order(struct unit_files *files)
 	}
 }
 
+static int unit_file_publish(struct app *app, const struct unit_file *file, bool dry_run)
+{
+	return publish_text(app, PUBLICATION_UNITS, file->name, buffer_bytes(&file->text), dry_run);
+}
+
+/*
+ * Tries one file on next, which has it then.
+ *
+ * ret_ask  the node can judge it too: it needs none of the files before it
+ */
+static int unit_file_try(struct app *app, const struct unit_file *file,
+	const struct unit_tables *published, struct unit_tables *next, bool *ret_ask)
+{
+	struct table_errors silent = { 0 };
+	struct unit_tables alone = *published;
+	char place[HOME_PATH_SIZE];
+	int r;
+
+	unit_tables_put(&alone, file->name, &file->text);
+	unit_tables_put(next, file->name, &file->text);
+	if (next->count > CATALOG_UNIT_TEXTS) {
+		return say_error(CODE_REFUSED, _("put several tables into one file"),
+			_("%s: the node would have more than %d files of units"), file->path,
+			CATALOG_UNIT_TEXTS);
+	}
+	/* The line of an error may be one of theirs. */
+	snprintf(place, sizeof(place), _("%s with what is before it"), file->path);
+	app->errors_file = place;
+	r = unit_tables_check(next, &app->errors);
+	app->errors_file = "";
+	if (r == 1) {
+		return say_error(CODE_REFUSED, _("correct what the lines above say"),
+			_("%s: the node does not publish it"), file->path);
+	}
+	*ret_ask = file->text.size > LIMIT_PUBLICATION_BYTES || /* which publish_text tells */
+		   unit_tables_check(&alone, &silent) == 0;
+	return r < 0 ? say_no_memory() : CODE_DONE;
+}
+
+/*
+ * A dry run of several files. Each would be published beside what is in force by then, and a node
+ * that is only asked keeps none of them: so each is judged here, together with those before it, and
+ * by the node where it can be judged without them.
+ */
+static int unit_files_try(struct app *app, const struct unit_files *files)
+{
+	CLEANUP(unit_texts_free) struct unit_texts texts = { 0 };
+	struct unit_tables published = { 0 }, next;
+	struct catalog catalog;
+	int r = app_catalog(app, true, &catalog);
+
+	if (r == CODE_DONE) {
+		r = app_session_error(app, catalog_unit_texts(&catalog, false, &texts), _("units"));
+	}
+	for (size_t i = 0; i < texts.count; i++) {
+		unit_tables_put(&published, texts.names[i], &texts.list[i]);
+	}
+	next = published;
+	for (size_t i = 0; r == CODE_DONE && i < files->count; i++) {
+		const struct unit_file *file = &files->list[i];
+		bool ask = false;
+
+		r = unit_file_try(app, file, &published, &next, &ask);
+		if (r == CODE_DONE && ask) {
+			r = unit_file_publish(app, file, true);
+		} else if (r == CODE_DONE) {
+			say(_("%s: the node would publish it after the files before it; next: the "
+			      "same without --dry-run"),
+				file->path);
+		}
+	}
+	return r;
+}
+
 int run_unit_publish(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(unit_files_free) struct unit_files files = { 0 };
@@ -87,15 +195,12 @@ int run_unit_publish(struct app *app, const struct arguments *arguments)
 	if (r == CODE_DONE) {
 		unit_files_order(&files);
 	}
-	for (size_t i = 0; r == CODE_DONE && i < files.count; i++) {
-		char name[LIMIT_CODE_BYTES + 1];
-
-		if (!publish_name_of_file(files.paths[i], name, sizeof(name))) {
-			return say_error(CODE_USAGE, _("rename it"),
-				_("%s cannot be published under its name"), files.paths[i]);
+	if (r == CODE_DONE && dry_run && files.count > 1) {
+		r = unit_files_try(app, &files);
+	} else {
+		for (size_t i = 0; r == CODE_DONE && i < files.count; i++) {
+			r = unit_file_publish(app, &files.list[i], dry_run);
 		}
-		r = publish_text(
-			app, PUBLICATION_UNITS, name, buffer_bytes(&files.texts[i]), dry_run);
 	}
 	if (r == CODE_DONE) {
 		say("%s", _("next: baocao plan publish FILE"));

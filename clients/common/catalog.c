@@ -9,10 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum {
-	NAMES_MAX = 64,
-};
-
 static int cache_path(
 	const struct catalog *catalog, const char *kind, const char *name, char ret[HOME_PATH_SIZE])
 {
@@ -151,23 +147,16 @@ static int names_find(const struct catalog *catalog, bool offline_first, struct 
 	return r == SESSION_E_SILENT && names_cached(catalog, ret) == 0 ? 0 : r;
 }
 
-struct texts {
-	struct buffer list[NAMES_MAX];
-	size_t count;
-};
-
-static void texts_free(struct texts *texts)
+void unit_texts_free(struct unit_texts *texts)
 {
 	for (size_t i = 0; i < texts->count; i++) {
 		buffer_free(&texts->list[i]);
 	}
 }
 
-int catalog_units(const struct catalog *catalog, bool offline_first, struct units **ret)
+int catalog_unit_texts(const struct catalog *catalog, bool offline_first, struct unit_texts *ret)
 {
 	CLEANUP(buffer_free) struct buffer names = { 0 };
-	CLEANUP(texts_free) struct texts texts = { 0 };
-	struct bytes views[NAMES_MAX];
 	char *next, *name;
 	int r = names_find(catalog, offline_first, &names);
 
@@ -178,18 +167,30 @@ int catalog_units(const struct catalog *catalog, bool offline_first, struct unit
 	if (names.failed) {
 		return -ENOMEM;
 	}
-	for (name = (char *)names.data; (next = strchr(name, '\n')); name = next + 1) {
+	for (name = (char *)names.data; r == 0 && (next = strchr(name, '\n')); name = next + 1) {
+		size_t at = ret->count;
+
 		*next = '\0';
-		if (texts.count == NAMES_MAX) {
+		if (at == CATALOG_UNIT_TEXTS ||
+			!bytes_copy_text(bytes_of(name), ret->names[at], sizeof(ret->names[at]))) {
 			return SESSION_E_NONSENSE;
 		}
-		r = catalog_text(catalog, "units", name, offline_first, &texts.list[texts.count++]);
-		if (r != 0) {
-			return r;
-		}
+		r = catalog_text(catalog, "units", name, offline_first, &ret->list[ret->count++]);
 	}
-	if (texts.count == 0) {
-		return CATALOG_E_ABSENT;
+	return r;
+}
+
+int catalog_units(const struct catalog *catalog, bool offline_first, struct units **ret)
+{
+	CLEANUP(unit_texts_free) struct unit_texts texts = { 0 };
+	struct bytes views[CATALOG_UNIT_TEXTS];
+	int r = catalog_unit_texts(catalog, offline_first, &texts);
+
+	if (r == 0 && texts.count == 0) {
+		r = CATALOG_E_ABSENT;
+	}
+	if (r != 0) {
+		return r;
 	}
 	for (size_t i = 0; i < texts.count; i++) {
 		views[i] = buffer_bytes(&texts.list[i]);

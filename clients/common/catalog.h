@@ -27,6 +27,20 @@ struct catalog {
 int catalog_plan(
 	const struct catalog *catalog, const char *code, bool offline_first, struct plan **ret);
 
+enum {
+	CATALOG_UNIT_TEXTS = 64, /* a node publishes no more */
+};
+
+/* The tables of units in force, each by its name. */
+struct unit_texts {
+	char names[CATALOG_UNIT_TEXTS][LIMIT_CODE_BYTES + 1];
+	struct buffer list[CATALOG_UNIT_TEXTS];
+	size_t count;
+};
+/* ret: zeroed, and freed whatever comes; a node that has none leaves it so. The same outcomes. */
+int catalog_unit_texts(const struct catalog *catalog, bool offline_first, struct unit_texts *ret);
+void unit_texts_free(struct unit_texts *texts);
+
 /* All units in force. The same outcomes. */
 int catalog_units(const struct catalog *catalog, bool offline_first, struct units **ret);
 

@@ -143,6 +143,52 @@ class Operator(ToolCase):
         self.office('key', 'enrol', '--file', path)
         self.assertIn(key_of('from file').hex, self.office('key', 'ls', '--node'))
 
+    def units_file(self, name, *rows, text='# unit\nunit,code,name,group,parent,from,to\n'):
+        path = os.path.join(self.folder, f'{name}.units')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text + ''.join(f'{row},2010-01-01,2011-01-01\n' for row in rows))
+        return path
+
+    def assert_units_tried_as_published(self, code, *paths):
+        tables = self.office('plan', 'ls')
+        tried = self.office.run('unit', 'publish', '--dry-run', *paths)
+        self.assertEqual((tried.returncode, tried.stdout), (code, ''), tried.stderr)
+        self.assertEqual(self.office('plan', 'ls'), tables)
+        done = self.office.run('unit', 'publish', *paths)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return tried.stderr
+
+    def test_a_dry_run_takes_a_file_of_units_that_stands_on_one_before_it(self):
+        above = self.units_file('above', '30,q30,Quận C,district,1')
+        below = self.units_file('below', '31,p31,Phường 1,ward,30')
+        self.assertIn('after the files before it',
+                      self.assert_units_tried_as_published(DONE, above, below))
+
+    def test_a_dry_run_puts_a_file_of_units_in_the_place_of_the_one_with_its_name(self):
+        above = self.units_file('units', '40,q40,Quận D,district,1', text=harness.UNITS_TEXT)
+        below = self.units_file('wards', '41,p41,Phường 1,ward,40')
+        self.assert_units_tried_as_published(DONE, below, above)
+
+    def test_a_dry_run_refuses_files_of_units_that_are_in_order_only_one_by_one(self):
+        paths = [self.units_file(f'same-{unit}', f'{unit},q,Quận {unit},district,1')
+                 for unit in (51, 52)]
+        for path in paths:
+            self.office('unit', 'publish', '--dry-run', path)
+        words = self.assert_units_tried_as_published(REFUSED, *paths)
+        self.assertIn('same-52.units with what is before it:3: unit code: unit 51 has', words)
+
+    def test_a_dry_run_refuses_a_file_of_units_that_comes_before_what_it_stands_on(self):
+        above = self.units_file('later', '60,q60,Quận E,district,1')
+        below = self.units_file('sooner', '61,p61,Phường 1,ward,60')
+        self.assert_units_tried_as_published(REFUSED, below, above)
+
+    def test_a_dry_run_counts_the_files_of_units_that_there_would_be(self):
+        paths = [self.units_file(f'count-{unit}', f'{unit},q{unit},Quận {unit},district,1')
+                 for unit in range(100, 164)]
+        done = self.office.run('unit', 'publish', '--dry-run', *paths)
+        self.assertEqual(done.returncode, REFUSED, done.stderr)
+        self.assertIn('more than 64 files', done.stderr)
+
     def test_a_good_plan_passes_the_check(self):
         path = os.path.join(harness.HERE, 'data', f'{PLAN}.plan')
         self.office('plan', 'check', path)
