@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "config/arena.h"
+#include "config/key.h"
 
 struct key_record {
 	uint32_t party;
@@ -463,29 +464,6 @@ const struct expected *catalog_expected(const struct catalog *catalog,
 	}
 	return expected;
 }
-
-enum key_column {
-	KEY_COLUMN_KEY,
-	KEY_COLUMN_UNIT,
-	KEY_COLUMN_ROLE,
-	KEY_COLUMN_FROM,
-	KEY_COLUMN_TO,
-	KEY_COLUMN_NAME,
-	KEY_COLUMN_COUNT,
-};
-
-static const struct table_column key_columns[KEY_COLUMN_COUNT] = {
-	[KEY_COLUMN_KEY] = { "key", true, "Ed25519 public key, 64 hexadecimal digits" },
-	[KEY_COLUMN_UNIT] = { "unit", true, "number of the unit the key speaks for" },
-	[KEY_COLUMN_ROLE] = { "role", true,
-		"operator, reporter, collector, carrier, node or reader" },
-	[KEY_COLUMN_FROM] = { "from", true, "first day the key is valid" },
-	[KEY_COLUMN_TO] = { "to", false, "first day it is not; empty: no end" },
-	[KEY_COLUMN_NAME] = { "name", false, "who holds it" },
-};
-
-static const struct table_schema key_schema = { "key", key_columns, KEY_COLUMN_COUNT,
-	"keys and whom they speak for" };
 
 struct key_line {
 	struct catalog_key key;

@@ -7,6 +7,7 @@
 #include "clients/cli/verbs.h"
 #include "clients/common/answer.h"
 #include "clients/common/text.h"
+#include "config/key.h"
 
 int run_key_new(struct app *app, const struct arguments *arguments)
 {
@@ -245,6 +246,37 @@ static int key_text(struct app *app, const struct arguments *arguments, struct b
 	return ret->failed ? say_no_memory() : CODE_DONE;
 }
 
+static void key_row_check(void *data, const struct table_row *row, struct table_errors *errors)
+{
+	const char *from_text = row->cells[KEY_COLUMN_FROM], *to_text = row->cells[KEY_COLUMN_TO];
+	struct date from, to;
+
+	(void)data;
+	if (date_parse(from_text, &from) && date_parse(to_text, &to) && to.day <= from.day) {
+		table_errors_add(errors, row->line, key_schema.name,
+			key_schema.columns[KEY_COLUMN_TO].name,
+			_("a key from %s to %s would never be good: write the day after its last"),
+			from_text, to_text);
+	}
+}
+
+/* A node takes a key that is never good; here it is told, with what else the table has wrong. */
+static int keys_file_check(struct app *app, const char *file, struct bytes text)
+{
+	size_t before = app->errors.count;
+
+	app->errors_file = file;
+	table_read(text, &key_schema, 1, key_row_check, NULL, &app->errors);
+	app->errors_file = "";
+	if (app->errors.failed) {
+		return say_no_memory();
+	}
+	return app->errors.count == before
+		       ? CODE_DONE
+		       : say_error(CODE_INVALID, _("correct what the lines above say"),
+				 _("%s has errors and was not published"), file);
+}
+
 int run_key_enrol(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(buffer_free) struct buffer text = { 0 };
@@ -261,6 +293,9 @@ int run_key_enrol(struct app *app, const struct arguments *arguments)
 		if (r == CODE_DONE && !publish_name_of_file(file, name, sizeof(name))) {
 			r = say_error(CODE_USAGE, _("rename it"),
 				_("%s cannot be published under its name"), file);
+		}
+		if (r == CODE_DONE) {
+			r = keys_file_check(app, file, buffer_bytes(&text));
 		}
 	} else {
 		snprintf(name, sizeof(name), "key-%.16s", arguments->list[0]);

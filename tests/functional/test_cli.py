@@ -143,6 +143,19 @@ class Operator(ToolCase):
         self.office('key', 'enrol', '--file', path)
         self.assertIn(key_of('from file').hex, self.office('key', 'ls', '--node'))
 
+    def test_a_file_with_a_key_that_would_never_be_good_is_not_sent(self):
+        path = os.path.join(self.folder, 'never.keys')
+        for last, row in enumerate((('2022-05-01', '2022-05-01'), ('2022-05-02', '2022-05-01'))):
+            good, never = key_of(f'good {last}').hex, key_of(f'never {last}').hex
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(client.keys_text([(good, 13, 'reporter', '2022-05-01', '2022-05-02', ''),
+                                             (never, 13, 'reporter', *row, '')]))
+            done = self.office.run('key', 'enrol', '--file', path)
+            self.assertEqual((done.returncode, done.stdout), (INVALID, ''), done.stderr)
+            self.assertIn(f'{path}:4: key to: a key from {row[0]} to {row[1]} would never be good: '
+                          'write the day after its last', done.stderr)
+            self.assertNotIn(good, self.office('key', 'ls', '--node'))
+
     def units_file(self, name, *rows, text='# unit\nunit,code,name,group,parent,from,to\n'):
         path = os.path.join(self.folder, f'{name}.units')
         with open(path, 'w', encoding='utf-8') as file:
