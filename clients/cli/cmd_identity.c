@@ -12,7 +12,7 @@
 #include "clients/cli/key_act.h"
 #include "clients/cli/listing.h"
 #include "clients/cli/sending.h"
-#include "clients/cli/verbs.h"
+#include "clients/cli/view.h"
 #include "clients/common/replacement.h"
 #include "clients/common/text.h"
 #include "proto/token.h"
@@ -52,6 +52,25 @@ static int hours_option(const struct arguments *arguments, uint32_t *ret)
 	return CODE_DONE;
 }
 
+/* Nobody can use it before the node's today: a key that ends by then would never be good. */
+static int end_check(struct app *app, const char *to)
+{
+	struct view view = { .app = app };
+	struct date end = DATE_NONE, today;
+	char text[DATE_TEXT_SIZE];
+	int r = view_clock(&view);
+
+	date_parse(to, &end);
+	today = instant_date(view.now);
+	if (r == CODE_DONE && end.day <= today.day) {
+		date_format(today, text, sizeof(text));
+		r = say_error(CODE_USAGE, _("--to is the day after the key's last"),
+			_("a key to %s would never be good: by the node's clock it is %s"), to,
+			text);
+	}
+	return r;
+}
+
 /* The act from the options; its texts are the arguments'. */
 static int invitation_make(struct app *app, const struct arguments *arguments, struct key_act *ret)
 {
@@ -71,7 +90,10 @@ static int invitation_make(struct app *app, const struct arguments *arguments, s
 		return say_error(CODE_USAGE, _("see: baocao key invite --help"), "%s",
 			_("--unit and --role must be given"));
 	}
-	r = app_unit_number(app, unit, &ret->unit);
+	r = to ? end_check(app, to) : CODE_DONE;
+	if (r == CODE_DONE) {
+		r = app_unit_number(app, unit, &ret->unit);
+	}
 	ret->kind = KEY_INVITE;
 	ret->role = bytes_of(role);
 	ret->from = bytes_of(from ? from : "");

@@ -6,8 +6,7 @@ enum {
 	AS_OF_TIMEOUT_MS = 120 * 1000, /* the node folds its ledger anew for each page */
 };
 
-/* The node's clock, and whether it is made up, which is said before the figures. */
-static int clock_read(struct view *view)
+int view_clock(struct view *view)
 {
 	struct app *app = view->app;
 	struct reader data;
@@ -62,7 +61,7 @@ int view_begin(struct app *app, const struct arguments *arguments, struct view *
 	*ret = (struct view){ .app = app };
 	r = app_open_session(app);
 	if (r == CODE_DONE) {
-		r = clock_read(ret);
+		r = view_clock(ret);
 	}
 	if (r == CODE_DONE) {
 		r = app_units(app, &ret->units);

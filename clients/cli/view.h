@@ -21,6 +21,8 @@ struct view {
 
 /* Opens a session and reads the units, the node's clock, and the option --as-of of the verb. */
 int view_begin(struct app *app, const struct arguments *arguments, struct view *ret);
+/* Only now, node_unit and synthetic, of an app with a session. A clock that is made up is said. */
+int view_clock(struct view *view);
 void view_end(struct view *view);
 int view_plan(struct view *view, const char *code);
 /* The unit of an option or argument; text NULL: 0. */

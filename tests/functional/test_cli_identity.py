@@ -119,6 +119,18 @@ class Join(IdentityCase):
             self.assertEqual((done.returncode, 'would never be good' in done.stderr), (USAGE, True),
                              done.stderr)
 
+    def test_an_invitation_that_ends_by_the_clock_of_the_node_is_not_asked_for(self):
+        keys = self.office('key', 'ls', '--node')
+        for dates in (('--to', '2022-06-01'), ('--from', '2010-01-01', '--to', '2011-01-01')):
+            done = self.office.run('key', 'invite', '--unit', 13, '--role', 'reporter', *dates)
+            self.assertEqual((done.returncode, done.stdout), (USAGE, ''), done.stderr)
+            self.assertIn(f"a key to {dates[-1]} would never be good: by the node's clock it is "
+                          '2022-06-01', done.stderr)
+        self.assertEqual(self.office('key', 'ls', '--node'), keys)
+        tool = Tool(self.folder, 'one day')
+        tool('join', self.token(13, 'reporter', '--to', '2022-06-02'))
+        tool('node', 'status')
+
 
 class Rotate(IdentityCase):
     def test_a_key_is_replaced_and_everything_goes_on(self):
