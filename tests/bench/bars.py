@@ -88,7 +88,8 @@ def size():
     yield ratio('rebuild: PostgreSQL', 'rebuild @10^7', 'peer PostgreSQL rebuild', LEAST, 3)
     yield value('catch-up, cells a second', 'catch-up @10^6', LEAST, 500000, unit='1/s')
     yield ratio('catch-up: PostgreSQL upsert', 'catch-up @10^6', 'peer PostgreSQL upsert @10^6', LEAST, 5)
-    yield value('10,000 clients, each', 'connections 10000 memory each', MOST, 45, 30, 'kB')
+    yield value('10,000 clients, each', 'connections 10000 memory each', MOST, 45, 30, 'kB',
+                'connections 10000 CURVE echo memory each')
     yield value('10,000 clients connected and answered', 'connections 10000 all connected and answered', MOST, 40,
                 20, 's')
     yield value('p99 at 5,000/s beside 9,900 silent', 'connections 10000 5000/s p99', MOST, 50)

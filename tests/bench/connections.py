@@ -1,9 +1,13 @@
 """Ten thousand enrolled clients of the daemon as it is, connected from two processes."""
 
+import time
+
 from machine import Watch
-from nodes import Node
+from nodes import Engine, Node
 
 RATE = 5000
+ECHO = 'CURVE echo memory each'
+SETTLED = 0.5  # seconds; it tells nobody when it serves
 
 
 def connections(bench):
@@ -15,8 +19,27 @@ def connections(bench):
     with bench.row(name):
         for _ in range(bench.rounds):
             once(bench, name, (active, 1, silent))
-    for detail in ('all connected and answered', 'memory each', f'{RATE}/s p50', f'{RATE}/s p99'):
+            ceiling(bench, name, (active, 1, silent))
+    for detail in ('all connected and answered', 'memory each', f'{RATE}/s p50', f'{RATE}/s p99', ECHO):
         bench.results.show(f'{name} {detail}')
+
+
+def each(server, before):
+    """What its memory has grown by for a connection, in kB."""
+    return (server.memory() - before) / (server.clients + server.idle) / 1000
+
+
+def ceiling(bench, name, shape):
+    """The same connections of a server that does nothing: what libzmq takes."""
+    echo = Engine(bench.programs, 'echo', shape, curve=True)
+    try:
+        echo.serve()
+        time.sleep(SETTLED)
+        before, watch = echo.memory(), Watch()
+        echo.connect()
+        bench.results.add(f'{name} {ECHO}', each(echo, before), 'kB', watch.other_share())
+    finally:
+        echo.stop()
 
 
 def once(bench, name, shape):
@@ -29,10 +52,9 @@ def once(bench, name, shape):
         before, flush, watch = node.memory(), bench.flush_ms(), Watch()
         node.connect()
         share = watch.other_share()
-        count = shape[0] + shape[2]
         bench.results.add(f'{name} all connected and answered', node.connect_seconds, 's', share, flush)
-        bench.results.add(f'{name} memory each', (node.memory() - before) / count / 1000, 'kB', share)
-        node.load.ask(f'prepare {int(rate * bench.seconds * 1.1) + count}')
+        bench.results.add(f'{name} memory each', each(node, before), 'kB', share)
+        node.load.ask(f'prepare {int(rate * bench.seconds * 1.1) + node.clients + node.idle}')
         bench.settle()
         watch = Watch()
         answer = node.run(f'open {bench.seconds} {rate}')

@@ -131,12 +131,15 @@ class Engine(Served):
         self.kind = kind
         self.curve = curve
 
-    def start(self):
+    def serve(self):
         self.folder = tempfile.mkdtemp(dir=self.programs.parent)
         self.port = free_port()
         self.server = Process(
             [self.programs.path('yardstick'), 'engine', self.kind, self.port, self.folder,
              *(['curve'] if self.curve else [])], log=self.programs.log)
+
+    def start(self):
+        self.serve()
         self.connect()
 
 
