@@ -412,10 +412,37 @@ static int line_read(struct parser *parser, struct bytes bytes, size_t line)
 	return *start == '\0' || *start == '#' ? 0 : assignment_read(parser, start, line);
 }
 
+/* Of an endpoint that endpoint_parse takes. */
+static struct bytes endpoint_host(const char *endpoint)
+{
+	const char *host = strstr(endpoint, "//") + 2;
+
+	return (struct bytes){ (const uint8_t *)host, (size_t)(strrchr(host, ':') - host) };
+}
+
+/* Every address of this machine, or every one of IPv4, of which the other is one? */
+static bool host_has(struct bytes host, struct bytes other)
+{
+	return bytes_equal(host, other) || bytes_equal(host, bytes_of("*")) ||
+	       bytes_equal(host, bytes_of("[::]")) ||
+	       (bytes_equal(host, bytes_of("0.0.0.0")) && other.data[0] != '[');
+}
+
+/* Can only one of them be listened at? Names are not looked up. */
+static bool endpoints_meet(const char *one, const char *other)
+{
+	int64_t port, other_port;
+
+	/* Port 0 and *: any that is free. */
+	return endpoint_parse(one, &port) && endpoint_parse(other, &other_port) && port != 0 &&
+	       port == other_port &&
+	       (host_has(endpoint_host(one), endpoint_host(other)) ||
+		       host_has(endpoint_host(other), endpoint_host(one)));
+}
+
 static void check_whole(struct parser *parser)
 {
 	const struct settings *settings = &parser->settings;
-	int64_t port;
 
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		if (!setting_rows[i].fallback && parser->lines[i] == 0) {
@@ -431,11 +458,10 @@ static void check_whole(struct parser *parser)
 			"needs %s as well",
 			setting_rows[has_endpoint ? ROW_UPSTREAM_KEY : ROW_UPSTREAM_ENDPOINT].name);
 	}
-	/* Port 0 and *: any that is free. */
-	if (settings->listen && strcmp(settings->listen, settings->listen_questions) == 0 &&
-		endpoint_parse(settings->listen, &port) && port != 0) {
+	if (settings->listen && endpoints_meet(settings->listen, settings->listen_questions)) {
 		table_errors_add(parser->errors, parser->lines[ROW_LISTEN_QUESTIONS], "",
-			setting_rows[ROW_LISTEN_QUESTIONS].name, "is the same address as %s",
+			setting_rows[ROW_LISTEN_QUESTIONS].name,
+			"is an address that %s has: give it another port",
 			setting_rows[ROW_LISTEN].name);
 	}
 	if (*settings->clock_start != '\0' && !settings->synthetic) {

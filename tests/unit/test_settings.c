@@ -90,6 +90,24 @@ static void two_lines_are_enough_and_the_rest_has_defaults(void **state)
 	assert_string_equal(fixture->settings.clock_start, "");
 }
 
+static void one_port_may_be_listened_at_on_two_addresses(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "tcp://127.0.0.1:7401", "tcp://127.0.0.2:7401" },
+		{ "tcp://0.0.0.0:7401", "tcp://[::1]:7401" },
+		{ "tcp://*:7401", "tcp://*:7402" },
+		{ "tcp://*:0", "tcp://*:0" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "listen = %s\nlisten.questions = %s\nunit = 1\n",
+			pairs[i][0], pairs[i][1]);
+		assert_int_equal(read_text(*state, text), 0);
+	}
+}
+
 static void every_setting_reaches_its_field(void **state)
 {
 	struct fixture *fixture = *state;
@@ -163,7 +181,10 @@ static const struct bad_file bad_files[] = {
 	{ "upstream.endpoint = tcp://parent:1\n", 3, "upstream.endpoint", "needs upstream.key as well" },
 	{ "upstream.key = " KEY "\n", 3, "upstream.key", "needs upstream.endpoint as well" },
 	{ "upstream.key = " KEY "0\nupstream.endpoint = tcp://a:1\n", 3, "upstream.key", "is not a public key of 64 hexadecimal digits" },
-	{ "listen.questions = tcp://127.0.0.1:7401\n", 3, "listen.questions", "is the same address as listen" },
+	{ "listen.questions = tcp://127.0.0.1:7401\n", 3, "listen.questions", "is an address that listen has: give it another port" },
+	{ "listen.questions = tcp://*:7401\n", 3, "listen.questions", "is an address that listen has: give it another port" },
+	{ "listen.questions = tcp://0.0.0.0:7401\n", 3, "listen.questions", "is an address that listen has: give it another port" },
+	{ "listen.questions = tcp://[::]:7401\n", 3, "listen.questions", "is an address that listen has: give it another port" },
 	{ "clock.start = 2022-01-01\n", 3, "clock.start", "needs synthetic = yes" },
 	{ "synthetic = yes\nclock.start = 2022-02-30\n", 4, "clock.start", "is not an instant like 2022-01-01 or 2022-01-01T08:00" },
 	{ "key = \xff\n", 3, "", "is not UTF-8" },
@@ -363,6 +384,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(two_lines_are_enough_and_the_rest_has_defaults),
+		TEST(one_port_may_be_listened_at_on_two_addresses),
 		TEST(every_setting_reaches_its_field),
 		TEST(each_bad_file_has_its_error_in_its_line),
 		TEST(bad_endpoints_are_refused),
