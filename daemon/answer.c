@@ -25,7 +25,7 @@ static void log_problems(
 	for (size_t i = 0; i < outcome->problems->count; i++) {
 		intake->refusals[outcome->problems->list[i].code]++;
 	}
-	public_key_format(&message->key.key, sender);
+	public_key_format(&message->key, sender);
 	log_event(events[message->type],
 		LOG_FIELDS(LOG_TEXT("CODE", judgement_name(first->code)),
 			LOG_TEXT("PLACE", first->place), LOG_TEXT("SENDER", sender),

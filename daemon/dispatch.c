@@ -442,7 +442,9 @@ static void queue(struct node *node, struct place *place, const struct catalog_k
 		.type = envelope->type,
 		.request = envelope->request,
 		.body = envelope->body,
-		.key = *key,
+		.key = key->key,
+		.party = key->party,
+		.role = key->role,
 		.peer = peer,
 	};
 	message_connect(&place->message,

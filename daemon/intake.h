@@ -61,8 +61,10 @@ struct intake_message {
 	struct bytes body;       /* borrowed until it is answered */
 	struct bytes connection; /* what it is told by; borrowed as well; empty: one of its own */
 	uint32_t line;           /* of that, by message_connect; others may have the same */
-	struct catalog_key key;  /* of the connection; a copy, the catalog may change */
-	void *peer;              /* the caller's, handed to reply */
+	struct public_key key;   /* of the connection, enrolled for that party with that role */
+	uint32_t party;
+	enum role role;
+	void *peer; /* the caller's, handed to reply */
 };
 
 /* frame is one message to the peer; borrowed for the call. Of receipts it is the peer of the first answer in it. */

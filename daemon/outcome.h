@@ -41,8 +41,8 @@ struct answers {
 struct slot {
 	const struct intake_message *message;
 	uint32_t connection; /* a number for it */
-	size_t first;
-	size_t count;
+	uint32_t first;
+	uint32_t count;
 	bool refused; /* its outcomes are final */
 	bool damaged; /* a record that it needs is: it has no outcomes */
 };

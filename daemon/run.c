@@ -191,7 +191,7 @@ static int take_all(struct intake *intake, struct run *run)
 				return -ECANCELED;
 			}
 		}
-		slot->first = run->outcome_count;
+		slot->first = (uint32_t)run->outcome_count;
 		r = intake_take(intake, slot->message);
 		if (r == -EBADMSG) {
 			outcomes_clear(run, slot->first);
@@ -205,7 +205,7 @@ static int take_all(struct intake *intake, struct run *run)
 		} else if (r == 1) {
 			slot->refused = true;
 		}
-		slot->count = run->outcome_count - slot->first;
+		slot->count = (uint32_t)run->outcome_count - slot->first;
 	}
 	return r;
 }

@@ -86,10 +86,13 @@ void signature_refuse(struct problems *problems)
 bool may_deliver(const struct intake *intake, const struct intake_message *message,
 	const struct public_key *sender, struct problems *problems)
 {
-	const struct catalog_key *signer = catalog_key_find(intake->catalog, sender);
+	const struct catalog_key *signer;
 
-	if (public_key_equal(&message->key.key, sender) || message->key.role == ROLE_CARRIER ||
-		(signer && signer->party == message->key.party)) {
+	if (public_key_equal(&message->key, sender) || message->role == ROLE_CARRIER) {
+		return true;
+	}
+	signer = catalog_key_find(intake->catalog, sender);
+	if (signer && signer->party == message->party) {
 		return true;
 	}
 	problems_add(problems, -1, REFUSED_WRONG_SENDER,

@@ -110,8 +110,8 @@ static bool key_act_check(struct intake *intake, const struct intake_message *me
 	} else if (!public_key_equal(&ret->node, &intake->identity.node)) {
 		problems_add(
 			problems, -1, REFUSED_WRONG_SENDER, "this was signed for another node");
-	} else if (!public_key_equal(&message->key.key, &ret->sender) &&
-		   !(ret->kind == KEY_REPLACE && public_key_equal(&message->key.key, &ret->key))) {
+	} else if (!public_key_equal(&message->key, &ret->sender) &&
+		   !(ret->kind == KEY_REPLACE && public_key_equal(&message->key, &ret->key))) {
 		problems_add(problems, -1, REFUSED_WRONG_SENDER,
 			"another key signed this than the one that delivers it");
 	}

@@ -83,6 +83,8 @@ static void prepare(struct count *count)
 	for (size_t i = 0; i < count->count; i++) {
 		struct sender *sender = count->senders[i % SENDERS];
 		uint8_t *connection = count->connections[i % SENDERS];
+		const struct catalog_key *key = catalog_key_find(
+			intake_catalog(count->made.intake), &sender_pair(sender)->public);
 
 		connection[CONNECTION_BYTES - 1] = (uint8_t)(i % SENDERS);
 		writer_reset(&count->bodies[i]);
@@ -92,8 +94,9 @@ static void prepare(struct count *count)
 			.type = MESSAGE_SUBMIT,
 			.request = (int64_t)i,
 			.body = writer_bytes(&count->bodies[i]),
-			.key = *catalog_key_find(
-				intake_catalog(count->made.intake), &sender_pair(sender)->public),
+			.key = key->key,
+			.party = key->party,
+			.role = key->role,
 		};
 		message_connect(
 			&count->messages[i], (struct bytes){ connection, CONNECTION_BYTES });

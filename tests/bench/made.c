@@ -34,7 +34,12 @@ int made_take(struct made *made, int64_t type, const struct public_key *from,
 	}
 	for (size_t i = 0; i < count; i++) {
 		messages[i] = (struct intake_message){
-			.type = type, .request = (int64_t)i, .body = bodies[i], .key = *key
+			.type = type,
+			.request = (int64_t)i,
+			.body = bodies[i],
+			.key = key->key,
+			.party = key->party,
+			.role = key->role,
 		};
 	}
 	r = intake_run(made->intake, messages, count, made_now(), ignore_answer, NULL, &changed);

@@ -118,7 +118,7 @@ static void take_reports(struct load *load, bool settles, void (*mark)(const voi
 		for (int party = 0; party < PARTY_COUNT; party++) {
 			struct key_pair pair = party_pair((enum party)party);
 
-			if (public_key_equal(&pair.public, &world->queue[i].message.key.key)) {
+			if (public_key_equal(&pair.public, &world->queue[i].message.key)) {
 				parties[i] = (enum party)party;
 			}
 		}

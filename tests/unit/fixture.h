@@ -327,9 +327,10 @@ static inline void world_queue(
 		.type = type, .request = (int64_t)world->queue_count, .peer = queued
 	};
 	if (key) {
-		queued->message.key = *key;
+		queued->message.party = key->party;
+		queued->message.role = key->role;
 	}
-	queued->message.key.key = pair.public;
+	queued->message.key = pair.public;
 }
 
 /* Each takes the bytes over. */

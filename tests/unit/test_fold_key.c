@@ -150,7 +150,7 @@ static void a_new_key_takes_the_place_of_the_old_one(void **state)
 		REFUSED_ID_CONFLICT);
 	assert_int_equal(submit_report(world, OWNER, 6, report_n("2022-05", 101, 2, 4)), -1);
 	queue_submit(world, WARD_101, submission_of(WARD_101, 5, &spec, 1));
-	world->queue[0].message.key.key = party_pair(OWNER).public;
+	world->queue[0].message.key = party_pair(OWNER).public;
 	assert_int_equal(world_run(world), 0);
 	assert_int_equal(answer_of(world, 0).problem_count, 0);
 	assert_true(bytes_equal(answer_of(world, 0).receipt, buffer_bytes(&first)));
@@ -209,8 +209,8 @@ static void a_revoked_key_ends_with_the_commit(void **state)
 	assert_int_equal(submit_report(world, WARD_101, 1, spec), REFUSED_KEY_REVOKED);
 	/* and by a carrier too: it was signed while the key was valid */
 	queue_submit(world, WARD_101, submission_of(WARD_101, 2, &spec, 1));
-	world->queue[0].message.key.key = party_pair(CARRIER_1).public;
-	world->queue[0].message.key.role = ROLE_CARRIER;
+	world->queue[0].message.key = party_pair(CARRIER_1).public;
+	world->queue[0].message.role = ROLE_CARRIER;
 	assert_int_equal(world_run(world), 0);
 	assert_int_equal(answer_of(world, 0).code, REFUSED_KEY_REVOKED);
 	assert_int_equal(act(world, OPERATOR, revocation_of(world, OPERATOR, WARD_101)), -1);
