@@ -428,7 +428,7 @@ static bool host_has(struct bytes host, struct bytes other)
 	       (bytes_equal(host, bytes_of("0.0.0.0")) && other.data[0] != '[');
 }
 
-/* Can only one of them be listened at? Names are not looked up. */
+/* Can only one of them be listened at? Names are not looked up, and an address has more spellings than these. */
 static bool endpoints_meet(const char *one, const char *other)
 {
 	int64_t port, other_port;

@@ -90,6 +90,16 @@ static void two_lines_are_enough_and_the_rest_has_defaults(void **state)
 	assert_string_equal(fixture->settings.clock_start, "");
 }
 
+static void the_address_of_questions_may_not_be_one_of_all(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(read_text(fixture, "listen = tcp://*:7401\nunit = 1\n"
+					    "listen.questions = tcp://127.0.0.1:07401\n"),
+		1);
+	assert_string_equal(fixture->list[0].column, "listen.questions");
+}
+
 static void one_port_may_be_listened_at_on_two_addresses(void **state)
 {
 	static const char *const pairs[][2] = {
@@ -384,6 +394,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(two_lines_are_enough_and_the_rest_has_defaults),
+		TEST(the_address_of_questions_may_not_be_one_of_all),
 		TEST(one_port_may_be_listened_at_on_two_addresses),
 		TEST(every_setting_reaches_its_field),
 		TEST(each_bad_file_has_its_error_in_its_line),
