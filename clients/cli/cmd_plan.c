@@ -4,6 +4,7 @@
 #include "clients/cli/plan_file.h"
 #include "clients/cli/publish.h"
 #include "clients/cli/verbs.h"
+#include "clients/common/answer.h"
 #include "clients/common/text.h"
 
 int plan_file_read(struct app *app, const char *file, struct buffer *text, struct plan **ret)
@@ -49,84 +50,88 @@ static int units_files_read(struct app *app, const char *files, struct units **r
 	return r;
 }
 
-static int file_check(struct app *app, const char *file, const struct units *units)
-{
-	CLEANUP(buffer_free) struct buffer text = { 0 };
-	CLEANUP(plan_freep) struct plan *plan = NULL;
-	size_t before = app->errors.count;
-	int r = plan_file_read(app, file, &text, &plan);
-
-	if (r == CODE_DONE && units) {
-		plan_check_units(plan, units, &app->errors);
-	}
-	if (r == CODE_INVALID || app->errors.count != before) {
-		return say_error(CODE_INVALID, _("correct the lines above and check again"),
-			_("%s: %zu errors"), file, app->errors.count - before);
-	}
-	if (r == CODE_DONE) {
-		say(_("%s: plan %s is in order: %zu forms, %zu duties"), file, plan->code,
-			plan->form_count, plan->duty_count);
-	}
-	return r;
-}
-
-/* What a file says of where its plan stands. */
-struct standing {
-	const char *file;
-	char code[LIMIT_CODE_BYTES + 1];
-	char parent[LIMIT_CODE_BYTES + 1];
+/* A plan in a file that the command line names. */
+struct plan_file {
+	const char *path;
+	struct buffer text;
+	struct plan *plan; /* NULL as long as it is not read, or has errors */
 };
 
-static size_t standings_read(
-	struct app *app, const struct arguments *arguments, struct standing *ret, size_t max)
+/* In the order in which they come into force. */
+struct plan_files {
+	struct plan_file *list;
+	size_t count;
+};
+
+static void plan_files_free(struct plan_files *files)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < arguments->count && count < max; i++) {
-		CLEANUP(buffer_free) struct buffer text = { 0 };
-		CLEANUP(plan_freep) struct plan *plan = NULL;
-
-		if (plan_file_read(app, arguments->list[i], &text, &plan) == CODE_DONE) {
-			struct standing *standing = &ret[count++];
-
-			standing->file = arguments->list[i];
-			bytes_copy_text(
-				bytes_of(plan->code), standing->code, sizeof(standing->code));
-			bytes_copy_text(
-				bytes_of(plan->parent), standing->parent, sizeof(standing->parent));
-		}
+	for (size_t i = 0; i < files->count; i++) {
+		buffer_free(&files->list[i].text);
+		plan_free(files->list[i].plan);
 	}
-	return count;
+	free(files->list);
 }
 
-/* The plan above, if it is among the files. */
-static const struct standing *above(
-	const struct standing *list, size_t count, const struct standing *below)
+static int plan_files_new(const struct arguments *arguments, struct plan_files *ret)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(list[i].code, below->parent) == 0) {
-			return &list[i];
+	ret->list = calloc(arguments->count, sizeof(*ret->list));
+	if (!ret->list) {
+		return say_no_memory();
+	}
+	while (ret->count < arguments->count) {
+		ret->list[ret->count].path = arguments->list[ret->count];
+		ret->count++;
+	}
+	return CODE_DONE;
+}
+
+/* The plan of that code as the latest of the first count has it, or NULL. */
+static const struct plan *plan_files_find(
+	const struct plan_files *files, size_t count, const char *code)
+{
+	while (count-- > 0) {
+		const struct plan *plan = files->list[count].plan;
+
+		if (plan && strcmp(plan->code, code) == 0) {
+			return plan;
 		}
 	}
 	return NULL;
 }
 
-/* Do the plans above one of the files lead back to it? */
-static int parents_check(struct app *app, const struct arguments *arguments)
+static int file_check(struct app *app, struct plan_file *file, const struct units *units)
 {
-	struct standing list[LIMIT_PLANS];
-	size_t count = standings_read(app, arguments, list, ARRAY_SIZE(list));
+	size_t before = app->errors.count;
+	int r = plan_file_read(app, file->path, &file->text, &file->plan);
 
-	for (size_t i = 0; i < count; i++) {
-		const struct standing *at = above(list, count, &list[i]);
+	if (r == CODE_DONE && units) {
+		plan_check_units(file->plan, units, &app->errors);
+	}
+	if (r == CODE_INVALID || app->errors.count != before) {
+		return say_error(CODE_INVALID, _("correct the lines above and check again"),
+			_("%s: %zu errors"), file->path, app->errors.count - before);
+	}
+	if (r == CODE_DONE) {
+		say(_("%s: plan %s is in order: %zu forms, %zu duties"), file->path,
+			file->plan->code, file->plan->form_count, file->plan->duty_count);
+	}
+	return r;
+}
 
-		for (size_t steps = 0; at && at != &list[i] && steps < count; steps++) {
-			at = above(list, count, at);
-		}
-		if (at == &list[i]) {
-			return say_error(CODE_INVALID, _("take the parent out of one of them"),
-				_("%s: plan parent: the plans above %s lead back to it"),
-				list[i].file, list[i].code);
+/* Do the plans above one of the files lead back to it? */
+static int parents_check(const struct plan_files *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		const struct plan *plan = files->list[i].plan, *at = plan;
+
+		for (size_t steps = 0; at && steps < files->count; steps++) {
+			at = plan_files_find(files, files->count, at->parent);
+			if (at == plan) {
+				return say_error(CODE_INVALID,
+					_("take the parent out of one of them"),
+					_("%s: plan parent: the plans above %s lead back to it"),
+					files->list[i].path, plan->code);
+			}
 		}
 	}
 	return CODE_DONE;
@@ -135,16 +140,20 @@ static int parents_check(struct app *app, const struct arguments *arguments)
 int run_plan_check(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(units_freep) struct units *units = NULL;
-	const char *files = arguments_option(arguments, "--units");
-	int worst = files ? units_files_read(app, files, &units) : CODE_DONE;
+	CLEANUP(plan_files_free) struct plan_files files = { 0 };
+	const char *tables = arguments_option(arguments, "--units");
+	int worst = tables ? units_files_read(app, tables, &units) : CODE_DONE;
 
-	for (size_t i = 0; i < arguments->count; i++) {
-		int r = file_check(app, arguments->list[i], units);
+	if (plan_files_new(arguments, &files) != CODE_DONE) {
+		return CODE_FAILED;
+	}
+	for (size_t i = 0; i < files.count; i++) {
+		int r = file_check(app, &files.list[i], units);
 
 		worst = worst == CODE_DONE ? r : worst;
 	}
 	if (worst == CODE_DONE) {
-		worst = parents_check(app, arguments);
+		worst = parents_check(&files);
 	}
 	if (worst == CODE_DONE) {
 		say(_("next: baocao plan publish %s"), arguments->list[0]);
@@ -152,23 +161,200 @@ int run_plan_check(struct app *app, const struct arguments *arguments)
 	return worst;
 }
 
+enum {
+	TRIAL_WHY_SIZE = 2 * LIMIT_PLACE_BYTES, /* words in another language too */
+};
+
+/* A dry run of several files, and what of the node's plans it had to read. */
+struct trial {
+	struct app *app;
+	const struct plan_files *files;
+	struct plan *published[LIMIT_PLANS];
+	size_t published_count;
+	struct units *units; /* NULL until they are asked for */
+	size_t plan_count;   /* plans that the node would have after the files so far */
+};
+
+static void trial_free(struct trial *trial)
+{
+	for (size_t i = 0; i < trial->published_count; i++) {
+		plan_free(trial->published[i]);
+	}
+	units_free(trial->units);
+}
+
+/* Counts the node's plans. */
+static int trial_begin(struct trial *trial)
+{
+	struct app *app = trial->app;
+	struct reader data;
+	int r = app_open_session(app);
+
+	if (r != CODE_DONE) {
+		return r;
+	}
+	r = session_query_text(app->session, MESSAGE_LIST, NULL, 0, &data);
+	if (r != 0) {
+		return app_session_error(app, r, _("list"));
+	}
+	for (uint32_t rows = reader_array(&data); rows > 0 && reader_ok(&data); rows--) {
+		struct bytes kind, name;
+
+		list_row_read(&data, &kind, &name);
+		trial->plan_count += reader_ok(&data) && bytes_equal_text(kind, "plan");
+	}
+	return reader_ok(&data) ? CODE_DONE : app_session_error(app, SESSION_E_NONSENSE, _("list"));
+}
+
+/* The plan that is in force under a code when the first count files are; *ret NULL: none is. */
+static int trial_find(struct trial *trial, size_t count, const char *code, const struct plan **ret)
+{
+	struct plan **next = &trial->published[trial->published_count];
+	struct catalog catalog;
+	char what[128];
+	int r;
+
+	*ret = plan_files_find(trial->files, count, code);
+	for (size_t i = 0; !*ret && i < trial->published_count; i++) {
+		*ret = strcmp(trial->published[i]->code, code) == 0 ? trial->published[i] : NULL;
+	}
+	if (*ret) {
+		return CODE_DONE;
+	}
+	r = app_catalog(trial->app, true, &catalog);
+	if (r != CODE_DONE) {
+		return r;
+	}
+	r = trial->published_count == LIMIT_PLANS ? SESSION_E_NONSENSE
+						  : catalog_plan(&catalog, code, false, next);
+	if (r == 0) {
+		*ret = *next;
+		trial->published_count++;
+	}
+	snprintf(what, sizeof(what), _("plan %s"), code);
+	return r == CATALOG_E_ABSENT ? CODE_DONE : app_session_error(trial->app, r, what);
+}
+
+/*
+ * Can the plan be published when the first count files are? What only the node knows is not asked
+ * here.
+ *
+ * ret_current  the plan that it replaces, or NULL
+ * ret_why      what stands against it; "" if nothing does
+ */
+static int trial_judge(struct trial *trial, size_t count, const struct plan *plan,
+	const struct plan **ret_current, char ret_why[TRIAL_WHY_SIZE])
+{
+	const struct plan *at = plan;
+	int r = trial_find(trial, count, plan->code, ret_current);
+
+	*ret_why = '\0';
+	if (r == CODE_DONE && *ret_current && !plan_is_compatible(*ret_current, plan, ret_why)) {
+		return CODE_DONE;
+	}
+	for (size_t i = 0; r == CODE_DONE && *at->parent && i <= LIMIT_PLANS; i++) {
+		const char *parent = at->parent;
+
+		r = trial_find(trial, count, parent, &at);
+		if (r == CODE_DONE && !at) {
+			snprintf(ret_why, TRIAL_WHY_SIZE,
+				_("plan parent: there is no plan %s by then; publish it first"),
+				parent);
+			return CODE_DONE;
+		}
+		if (r == CODE_DONE && strcmp(parent, plan->code) == 0) {
+			snprintf(ret_why, TRIAL_WHY_SIZE,
+				_("plan parent: the plans above %s lead back to it"), parent);
+			return CODE_DONE;
+		}
+	}
+	return r;
+}
+
+/* What the node is not asked about a file, as far as it can be known here. */
+static int trial_judge_unasked(
+	struct trial *trial, const struct plan_file *file, const struct plan *current)
+{
+	struct app *app = trial->app;
+	size_t before = app->errors.count;
+	int r = trial->units ? CODE_DONE : app_units(app, &trial->units);
+
+	if (r != CODE_DONE) {
+		return r;
+	}
+	app->errors_file = file->path;
+	plan_check_units(file->plan, trial->units, &app->errors);
+	app->errors_file = "";
+	if (app->errors.count != before) {
+		return publish_refuse(file->path);
+	}
+	if (current) {
+		say(_("%s: the node has plan %s already; whether reports or the time of issue "
+		      "stand against this one, it says when it is published"),
+			file->path, current->code);
+	}
+	return CODE_DONE;
+}
+
+static int trial_file(struct trial *trial, size_t index)
+{
+	const struct plan_file *file = &trial->files->list[index];
+	const struct plan *current;
+	char place[HOME_PATH_SIZE], why[TRIAL_WHY_SIZE];
+	int r = trial_judge(trial, index, file->plan, &current, why);
+
+	if (r == CODE_DONE && !*why && !current && ++trial->plan_count > LIMIT_PLANS) {
+		snprintf(
+			why, sizeof(why), _("the node would have more than %d plans"), LIMIT_PLANS);
+	}
+	if (r == CODE_DONE && *why) {
+		snprintf(place, sizeof(place), _("%s with what is before it"), file->path);
+		say("%s: %s", place, why);
+		return publish_refuse(file->path);
+	}
+	if (r == CODE_DONE) {
+		r = trial_judge(trial, 0, file->plan, &current, why);
+	}
+	if (r == CODE_DONE && *why) {
+		r = trial_judge_unasked(trial, file, current);
+	}
+	return r != CODE_DONE ? r
+			      : publish_try(trial->app, PUBLICATION_PLAN, file->path,
+					file->plan->code, buffer_bytes(&file->text), !*why);
+}
+
+/*
+ * A dry run of several files. The node judges each beside what is published and keeps none of them:
+ * so each is judged here beside those before it too, and by the node where it needs none of them.
+ */
+static int plan_files_try(struct app *app, const struct plan_files *files)
+{
+	CLEANUP(trial_free) struct trial trial = { .app = app, .files = files };
+	int r = trial_begin(&trial);
+
+	for (size_t i = 0; r == CODE_DONE && i < files->count; i++) {
+		r = trial_file(&trial, i);
+	}
+	return r;
+}
+
 int run_plan_publish(struct app *app, const struct arguments *arguments)
 {
+	CLEANUP(plan_files_free) struct plan_files files = { 0 };
 	bool dry_run = arguments_option(arguments, "--dry-run");
-	int r = CODE_DONE;
+	int r = plan_files_new(arguments, &files);
 
-	for (size_t i = 0; r == CODE_DONE && i < arguments->count; i++) {
-		r = file_check(app, arguments->list[i], NULL);
+	for (size_t i = 0; r == CODE_DONE && i < files.count; i++) {
+		r = file_check(app, &files.list[i], NULL);
 	}
-	for (size_t i = 0; r == CODE_DONE && i < arguments->count; i++) {
-		CLEANUP(buffer_free) struct buffer text = { 0 };
-		CLEANUP(plan_freep) struct plan *plan = NULL;
+	if (r == CODE_DONE && dry_run && files.count > 1) {
+		return plan_files_try(app, &files);
+	}
+	for (size_t i = 0; r == CODE_DONE && i < files.count; i++) {
+		const struct plan *plan = files.list[i].plan;
 
-		r = plan_file_read(app, arguments->list[i], &text, &plan);
-		if (r == CODE_DONE) {
-			r = publish_text(
-				app, PUBLICATION_PLAN, plan->code, buffer_bytes(&text), dry_run);
-		}
+		r = publish_text(app, PUBLICATION_PLAN, plan->code,
+			buffer_bytes(&files.list[i].text), dry_run);
 		if (r == CODE_DONE && !dry_run) {
 			say(_("published; next: baocao report new %s %s PERIOD"), plan->code,
 				plan->forms[0].code);

@@ -112,18 +112,9 @@ static void unit_files_order(struct unit_files *files)
 	}
 }
 
-static int unit_file_publish(struct app *app, const struct unit_file *file, bool dry_run)
-{
-	return publish_text(app, PUBLICATION_UNITS, file->name, buffer_bytes(&file->text), dry_run);
-}
-
-/*
- * Tries one file on next, which has it then.
- *
- * ret_ask  the node can judge it too: it needs none of the files before it
- */
+/* Tries one file on next, which has it then. */
 static int unit_file_try(struct app *app, const struct unit_file *file,
-	const struct unit_tables *published, struct unit_tables *next, bool *ret_ask)
+	const struct unit_tables *published, struct unit_tables *next)
 {
 	struct table_errors silent = { 0 };
 	struct unit_tables alone = *published;
@@ -143,12 +134,11 @@ static int unit_file_try(struct app *app, const struct unit_file *file,
 	r = unit_tables_check(next, &app->errors);
 	app->errors_file = "";
 	if (r == 1) {
-		return say_error(CODE_REFUSED, _("correct what the lines above say"),
-			_("%s: the node does not publish it"), file->path);
+		return publish_refuse(file->path);
 	}
-	*ret_ask = file->text.size > LIMIT_PUBLICATION_BYTES || /* which publish_text tells */
-		   unit_tables_check(&alone, &silent) == 0;
-	return r < 0 ? say_no_memory() : CODE_DONE;
+	return r < 0 ? say_no_memory()
+		     : publish_try(app, PUBLICATION_UNITS, file->path, file->name,
+			       buffer_bytes(&file->text), unit_tables_check(&alone, &silent) == 0);
 }
 
 /*
@@ -171,17 +161,7 @@ static int unit_files_try(struct app *app, const struct unit_files *files)
 	}
 	next = published;
 	for (size_t i = 0; r == CODE_DONE && i < files->count; i++) {
-		const struct unit_file *file = &files->list[i];
-		bool ask = false;
-
-		r = unit_file_try(app, file, &published, &next, &ask);
-		if (r == CODE_DONE && ask) {
-			r = unit_file_publish(app, file, true);
-		} else if (r == CODE_DONE) {
-			say(_("%s: the node would publish it after the files before it; next: the "
-			      "same without --dry-run"),
-				file->path);
-		}
+		r = unit_file_try(app, &files->list[i], &published, &next);
 	}
 	return r;
 }
@@ -199,7 +179,8 @@ int run_unit_publish(struct app *app, const struct arguments *arguments)
 		r = unit_files_try(app, &files);
 	} else {
 		for (size_t i = 0; r == CODE_DONE && i < files.count; i++) {
-			r = unit_file_publish(app, &files.list[i], dry_run);
+			r = publish_text(app, PUBLICATION_UNITS, files.list[i].name,
+				buffer_bytes(&files.list[i].text), dry_run);
 		}
 	}
 	if (r == CODE_DONE) {

@@ -171,3 +171,21 @@ int publish_text(struct app *app, enum publication_kind kind, const char *name, 
 	publication_write(&writer, &publication);
 	return publication_hand_in(app, writer_bytes(&writer), &publication, name, dry_run);
 }
+
+int publish_try(struct app *app, enum publication_kind kind, const char *path, const char *name,
+	struct bytes text, bool alone)
+{
+	if (alone || text.size > LIMIT_PUBLICATION_BYTES /* which publish_text tells */) {
+		return publish_text(app, kind, name, text, true);
+	}
+	say(_("%s: the node would publish it after the files before it; next: the same without "
+	      "--dry-run"),
+		path);
+	return CODE_DONE;
+}
+
+int publish_refuse(const char *what)
+{
+	return say_error(CODE_REFUSED, _("correct what the lines above say"),
+		_("%s: the node does not publish it"), what);
+}

@@ -11,6 +11,17 @@
 int publish_text(struct app *app, enum publication_kind kind, const char *name, struct bytes text,
 	bool dry_run);
 
+/*
+ * The end of a dry run of one of several files, which is in order beside those before it.
+ *
+ * alone  it is beside what is published too: so the node is asked, for what only it knows
+ */
+int publish_try(struct app *app, enum publication_kind kind, const char *path, const char *name,
+	struct bytes text, bool alone);
+
+/* Says that the node does not publish it, for what was said before this. */
+int publish_refuse(const char *what);
+
 /* "config/units/hcmc.units" → "hcmc"; false if that cannot be a name. */
 bool publish_name_of_file(const char *path, char *ret, size_t size);
 

@@ -162,14 +162,17 @@ class Operator(ToolCase):
             file.write(text + ''.join(f'{row},2010-01-01,2011-01-01\n' for row in rows))
         return path
 
-    def assert_units_tried_as_published(self, code, *paths):
+    def assert_tried_as_published(self, code, noun, *paths):
         tables = self.office('plan', 'ls')
-        tried = self.office.run('unit', 'publish', '--dry-run', *paths)
+        tried = self.office.run(noun, 'publish', '--dry-run', *paths)
         self.assertEqual((tried.returncode, tried.stdout), (code, ''), tried.stderr)
         self.assertEqual(self.office('plan', 'ls'), tables)
-        done = self.office.run('unit', 'publish', *paths)
+        done = self.office.run(noun, 'publish', *paths)
         self.assertEqual(done.returncode, code, done.stderr)
         return tried.stderr
+
+    def assert_units_tried_as_published(self, code, *paths):
+        return self.assert_tried_as_published(code, 'unit', *paths)
 
     def test_a_dry_run_takes_a_file_of_units_that_stands_on_one_before_it(self):
         above = self.units_file('above', '30,q30,Quận C,district,1')
@@ -202,6 +205,73 @@ class Operator(ToolCase):
         self.assertEqual(done.returncode, REFUSED, done.stderr)
         self.assertIn('more than 64 files', done.stderr)
 
+    def plan_file(self, code, parent='', name='', change=('', '')):
+        """The path of the plan of the tests under another code, below another, with a change."""
+        path = os.path.join(self.folder, f'{name or code}.plan')
+        rows = harness.PLAN_TEXT.replace(*change).splitlines()
+        at = next(number for number, row in enumerate(rows) if row.startswith('code,'))
+        rows[at] += ',parent'
+        rows[at + 1] = rows[at + 1].replace(PLAN, code) + f',{parent}'
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('\n'.join(rows) + '\n')
+        return path
+
+    def assert_plans_tried_as_published(self, code, *paths):
+        return self.assert_tried_as_published(code, 'plan', *paths)
+
+    def test_a_dry_run_takes_a_plan_that_stands_below_one_before_it(self):
+        paths = [self.plan_file('top'), self.plan_file('middle', 'top'),
+                 self.plan_file('low', 'middle')]
+        words = self.assert_plans_tried_as_published(DONE, *paths)
+        self.assertIn('plan top: the node would publish it;', words)
+        for path in paths[1:]:
+            self.assertIn(f'{path}: the node would publish it after the files before it', words)
+            self.assertNotIn(f'{path}: the node has plan', words)
+
+    def test_a_dry_run_refuses_a_plan_that_comes_before_the_one_above(self):
+        paths = [self.plan_file('early', 'late'), self.plan_file('late')]
+        words = self.assert_plans_tried_as_published(REFUSED, *paths)
+        self.assertIn('early.plan with what is before it: plan parent: there is no plan late',
+                      words)
+
+    def test_a_dry_run_refuses_plans_that_are_in_order_only_one_by_one(self):
+        for code in ('left', 'right'):
+            self.office('plan', 'publish', self.plan_file(code))
+        paths = [self.plan_file('left', 'right'), self.plan_file('right', 'left')]
+        for path in paths:
+            self.office('plan', 'publish', '--dry-run', path)
+        words = self.assert_plans_tried_as_published(REFUSED, *paths)
+        self.assertIn('the plans above right lead back to it', words)
+
+    def test_a_dry_run_takes_plans_that_change_places(self):
+        self.office('plan', 'publish', self.plan_file('high'), self.plan_file('deep', 'high'))
+        self.assert_plans_tried_as_published(DONE, self.plan_file('deep', name='risen'),
+                                             self.plan_file('high', 'deep', name='sunk'))
+
+    def test_a_dry_run_holds_a_version_against_the_one_before_it(self):
+        paths = [self.plan_file('twice', name='first'),
+                 self.plan_file('twice', name='second', change=('month', 'quarter'))]
+        words = self.assert_plans_tried_as_published(REFUSED, *paths)
+        self.assertIn('second.plan with what is before it: form thang: the cadence changes', words)
+
+    def test_a_dry_run_says_what_of_a_published_plan_only_the_node_can_judge(self):
+        self.office('plan', 'publish', self.plan_file('moved'))
+        paths = [self.plan_file('over'), self.plan_file('moved', 'over', name='again')]
+        words = self.assert_plans_tried_as_published(DONE, *paths)
+        self.assertIn(f'{paths[1]}: the node has plan moved already', words)
+
+    def test_a_dry_run_looks_for_the_units_of_a_plan_that_the_node_is_not_asked_about(self):
+        paths = [self.plan_file('sound'),
+                 self.plan_file('astray', 'sound', change=('group ward', 'group nowhere'))]
+        words = self.assert_plans_tried_as_published(REFUSED, *paths)
+        self.assertRegex(words, r'astray\.plan:\d+: duty reporter: no unit of the group "nowhere"')
+
+    def test_a_dry_run_counts_the_plans_that_there_would_be(self):
+        paths = [self.plan_file(f'many-{number}') for number in range(256)]
+        done = self.office.run('plan', 'publish', '--dry-run', *paths)
+        self.assertEqual(done.returncode, REFUSED, done.stderr)
+        self.assertIn('more than 256 plans', done.stderr)
+
     def test_a_good_plan_passes_the_check(self):
         path = os.path.join(harness.HERE, 'data', f'{PLAN}.plan')
         self.office('plan', 'check', path)
@@ -217,15 +287,7 @@ class Operator(ToolCase):
         self.assertIn(f'bad.plan:{line}', done.stdout + done.stderr)
 
     def test_plans_that_stand_above_each_other_are_told(self):
-        paths = []
-        for code, parent in (('one', 'two'), ('two', 'one')):
-            paths.append(os.path.join(self.folder, f'{code}.plan'))
-            rows = harness.PLAN_TEXT.splitlines()
-            at = next(number for number, row in enumerate(rows) if row.startswith('code,'))
-            rows[at] += ',parent'
-            rows[at + 1] = rows[at + 1].replace(harness.PLAN, code) + f',{parent}'
-            with open(paths[-1], 'w', encoding='utf-8') as file:
-                file.write('\n'.join(rows) + '\n')
+        paths = [self.plan_file('one', 'two'), self.plan_file('two', 'one')]
         self.assertEqual(self.office.run('plan', 'check', paths[0]).returncode, 0)
         done = self.office.run('plan', 'check', *paths)
         self.assertEqual(done.returncode, INVALID)
