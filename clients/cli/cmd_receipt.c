@@ -221,32 +221,21 @@ static const struct listing_column prove_columns[] = {
 };
 
 /* Was it put back into the outbox before, and not sent since? */
-static bool is_queued(struct app *app, const char *given)
+static bool is_queued(struct app *app, uint64_t counter)
 {
 	char path[HOME_PATH_SIZE];
-	uint64_t counter;
 
-	if (!text_parse_number(given, INT64_MAX, &counter)) {
-		return false;
-	}
 	home_path(&app->home, path, "outbox/%s/%llu.submission", app->context->name,
 		(unsigned long long)counter);
 	return access(path, F_OK) == 0;
 }
 
 /* What the node has lost goes back to the outbox, which the next command that sends delivers. */
-static int queue_again(struct app *app, const char *given)
+static int queue_again(struct app *app, const char *given, uint64_t counter)
 {
 	CLEANUP(outbox_freep) struct outbox *outbox = NULL;
-	uint64_t counter;
-	int r;
+	int r = sending_open_outbox(app, app->context, &outbox);
 
-	if (!text_parse_number(given, INT64_MAX, &counter)) {
-		return say_error(CODE_USAGE,
-			_("give its counter: the number of its file in the folder sent"),
-			_("%s is not the counter of a report that was sent"), given);
-	}
-	r = sending_open_outbox(app, app->context, &outbox);
 	if (r != CODE_DONE) {
 		return r;
 	}
@@ -265,9 +254,11 @@ static int prove(struct app *app, const char *given, bool again, const struct pr
 	char seq[24], signed_size[24], size[24];
 	struct receipt receipt;
 	struct hash leaf;
+	uint64_t counter = 0;
+	bool is_counter = text_parse_number(given, INT64_MAX, &counter);
 	int r;
 
-	if (again && is_queued(app, given)) {
+	if (again && is_counter && is_queued(app, counter)) {
 		return say_error(CODE_QUEUED, _("send it with: baocao report status"),
 			_("%s: it is in the outbox already"), given);
 	}
@@ -292,8 +283,13 @@ static int prove(struct app *app, const char *given, bool again, const struct pr
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)now->checkpoint.size);
 	listing_row(listing,
 		(const char *const[]){ proof.place, seq, signed_size, size, r ? "no" : "yes" });
+	if (r == PROVING_E_NOT && again && is_counter) {
+		return queue_again(app, given, counter);
+	}
 	if (r == PROVING_E_NOT && again) {
-		return queue_again(app, given);
+		return say_error(CODE_USAGE,
+			_("give its counter: the number of its file in the folder sent"),
+			_("%s is not the counter of a report that was sent"), given);
 	}
 	if (r == PROVING_E_NOT) {
 		return say_error(CODE_FAILED,

@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, os.path.join(harness.SOURCE, 'tests', 'oracle'))
 import merkle  # noqa: E402
 
-DONE, FAILED, ABSENT, QUEUED = 0, 1, 5, 75
+DONE, FAILED, USAGE, ABSENT, QUEUED = 0, 1, 2, 5, 75
 
 
 class Proofs(test_cli.ToolCase):
@@ -186,6 +186,9 @@ class Restored(test_cli.ToolCase):
         self.city.start()
         done = self.ward.run('receipt', 'prove', counter)
         self.assertEqual((done.returncode, '--again' in done.stderr), (FAILED, True))
+        done = self.ward.run('receipt', 'prove', first, '--again')
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn('is not the counter of a report', done.stderr)
         done = self.ward.run('receipt', 'prove', counter, '--again')
         self.assertEqual((done.returncode, 'in the outbox again' in done.stderr), (FAILED, True))
         self.assertEqual(os.listdir(os.path.join(self.ward.home, 'sent', 'city')),
