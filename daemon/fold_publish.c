@@ -99,7 +99,7 @@ static int check_units(
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
 	CLEANUP(units_freep) struct units *units = NULL;
 	struct table_errors errors = { table_problem, problems, 0, false };
-	struct bytes texts[64] = { publication->text };
+	struct bytes texts[LIMIT_UNIT_TEXTS] = { publication->text };
 	struct bytes key, value;
 	size_t count = 1;
 	int r = cursor_open(fold->txn, TABLE_PUBLICATION, &cursor);

@@ -44,8 +44,8 @@ static int unit_files_read(const struct arguments *arguments, struct unit_files 
 
 /* Tables of units by their names, as a node has them; all is borrowed. */
 struct unit_tables {
-	const char *names[CATALOG_UNIT_TEXTS + LIMIT_UNIT_FILES];
-	struct bytes texts[CATALOG_UNIT_TEXTS + LIMIT_UNIT_FILES];
+	const char *names[LIMIT_UNIT_TEXTS + LIMIT_UNIT_FILES];
+	struct bytes texts[LIMIT_UNIT_TEXTS + LIMIT_UNIT_FILES];
 	size_t count;
 };
 
@@ -82,12 +82,17 @@ static bool is_whole(const struct unit_files *files, size_t count)
 	return unit_tables_check(&tables, &silent) == 0;
 }
 
-static void swap(struct unit_files *files, size_t a, size_t b)
+/* The file at from goes to to, and those between move by one. */
+static void unit_file_move(struct unit_files *files, size_t from, size_t to)
 {
-	struct unit_file file = files->list[a];
+	struct unit_file *list = files->list, file = list[from];
 
-	files->list[a] = files->list[b];
-	files->list[b] = file;
+	if (to < from) {
+		memmove(list + to + 1, list + to, (from - to) * sizeof(file));
+	} else {
+		memmove(list + from, list + from + 1, (to - from) * sizeof(file));
+	}
+	list[to] = file;
 }
 
 /*
@@ -100,10 +105,10 @@ static void unit_files_order(struct unit_files *files)
 		bool found = false;
 
 		for (size_t i = done; !found && i < files->count; i++) {
-			swap(files, done, i);
+			unit_file_move(files, i, done);
 			found = is_whole(files, done + 1);
 			if (!found) {
-				swap(files, done, i);
+				unit_file_move(files, done, i);
 			}
 		}
 		if (!found) {
@@ -119,14 +124,14 @@ static int unit_file_try(struct app *app, const struct unit_file *file,
 	struct table_errors silent = { 0 };
 	struct unit_tables alone = *published;
 	char place[HOME_PATH_SIZE];
-	int r;
+	int by_itself, r;
 
 	unit_tables_put(&alone, file->name, &file->text);
 	unit_tables_put(next, file->name, &file->text);
-	if (next->count > CATALOG_UNIT_TEXTS) {
+	if (next->count > LIMIT_UNIT_TEXTS) {
 		return say_error(CODE_REFUSED, _("put several tables into one file"),
 			_("%s: the node would have more than %d files of units"), file->path,
-			CATALOG_UNIT_TEXTS);
+			LIMIT_UNIT_TEXTS);
 	}
 	/* The line of an error may be one of theirs. */
 	snprintf(place, sizeof(place), _("%s with what is before it"), file->path);
@@ -136,9 +141,10 @@ static int unit_file_try(struct app *app, const struct unit_file *file,
 	if (r == 1) {
 		return publish_refuse(file->path);
 	}
-	return r < 0 ? say_no_memory()
-		     : publish_try(app, PUBLICATION_UNITS, file->path, file->name,
-			       buffer_bytes(&file->text), unit_tables_check(&alone, &silent) == 0);
+	by_itself = unit_tables_check(&alone, &silent);
+	return r < 0 || by_itself < 0 ? say_no_memory()
+				      : publish_try(app, PUBLICATION_UNITS, file->path, file->name,
+						buffer_bytes(&file->text), by_itself == 0);
 }
 
 /*
@@ -151,8 +157,15 @@ static int unit_files_try(struct app *app, const struct unit_files *files)
 	CLEANUP(unit_texts_free) struct unit_texts texts = { 0 };
 	struct unit_tables published = { 0 }, next;
 	struct catalog catalog;
+	struct reader data;
 	int r = app_catalog(app, true, &catalog);
 
+	if (r ==
+		CODE_DONE) { /* a node that is silent judges nothing, whatever is kept of it here */
+		r = app_session_error(app,
+			session_query_text(app->session, MESSAGE_STATUS, NULL, 0, &data),
+			_("status"));
+	}
 	if (r == CODE_DONE) {
 		r = app_session_error(app, catalog_unit_texts(&catalog, false, &texts), _("units"));
 	}

@@ -171,7 +171,7 @@ int catalog_unit_texts(const struct catalog *catalog, bool offline_first, struct
 		size_t at = ret->count;
 
 		*next = '\0';
-		if (at == CATALOG_UNIT_TEXTS ||
+		if (at == LIMIT_UNIT_TEXTS ||
 			!bytes_copy_text(bytes_of(name), ret->names[at], sizeof(ret->names[at]))) {
 			return SESSION_E_NONSENSE;
 		}
@@ -183,7 +183,7 @@ int catalog_unit_texts(const struct catalog *catalog, bool offline_first, struct
 int catalog_units(const struct catalog *catalog, bool offline_first, struct units **ret)
 {
 	CLEANUP(unit_texts_free) struct unit_texts texts = { 0 };
-	struct bytes views[CATALOG_UNIT_TEXTS];
+	struct bytes views[LIMIT_UNIT_TEXTS];
 	int r = catalog_unit_texts(catalog, offline_first, &texts);
 
 	if (r == 0 && texts.count == 0) {

@@ -27,14 +27,10 @@ struct catalog {
 int catalog_plan(
 	const struct catalog *catalog, const char *code, bool offline_first, struct plan **ret);
 
-enum {
-	CATALOG_UNIT_TEXTS = 64, /* a node publishes no more */
-};
-
 /* The tables of units in force, each by its name. */
 struct unit_texts {
-	char names[CATALOG_UNIT_TEXTS][LIMIT_CODE_BYTES + 1];
-	struct buffer list[CATALOG_UNIT_TEXTS];
+	char names[LIMIT_UNIT_TEXTS][LIMIT_CODE_BYTES + 1];
+	struct buffer list[LIMIT_UNIT_TEXTS];
 	size_t count;
 };
 /* ret: zeroed, and freed whatever comes; a node that has none leaves it so. The same outcomes. */

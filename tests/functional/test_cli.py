@@ -177,8 +177,27 @@ class Operator(ToolCase):
     def test_a_dry_run_takes_a_file_of_units_that_stands_on_one_before_it(self):
         above = self.units_file('above', '30,q30,Quận C,district,1')
         below = self.units_file('below', '31,p31,Phường 1,ward,30')
-        self.assertIn('after the files before it',
-                      self.assert_units_tried_as_published(DONE, above, below))
+        words = self.assert_units_tried_as_published(DONE, above, below)
+        self.assertIn('after the files before it', words)
+        self.assertIn('units above: the node would publish it', words)
+
+    def test_files_of_units_that_only_the_node_can_judge_stay_in_their_order(self):
+        above = self.units_file('upper', '70,q70,Quận G,district,1')
+        below = self.units_file('lower', '71,p71,Phường 1,ward,70')
+        whole = self.units_file('whole')
+        self.assert_units_tried_as_published(DONE, above, below, whole)
+
+    def test_a_dry_run_says_nothing_for_a_node_that_is_silent(self):
+        again = self.units_file('again', '11,q11,Quận H,district,1')
+        other = self.units_file('other', '80,q80,Quận I,district,1')
+        self.office.run('unit', 'publish', '--dry-run', other, other)  # what is published is kept
+        self.city.process.popen.send_signal(signal.SIGSTOP)
+        try:
+            done = self.office.run('--timeout', 1, 'unit', 'publish', '--dry-run', again, other)
+        finally:
+            self.city.process.popen.send_signal(signal.SIGCONT)
+        self.assertEqual((done.returncode, done.stdout), (FAILED, ''), done.stderr)
+        self.assertNotIn('does not publish', done.stderr)
 
     def test_a_dry_run_puts_a_file_of_units_in_the_place_of_the_one_with_its_name(self):
         above = self.units_file('units', '40,q40,Quận D,district,1', text=harness.UNITS_TEXT)
