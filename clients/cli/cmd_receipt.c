@@ -48,7 +48,7 @@ static int proof_read_submission(struct proof *proof, const char *path)
 	return r;
 }
 
-/* COUNTER names files of the context's sent reports; FILE.receipt may have FILE.submission beside. */
+/* A number names files of the context's sent reports; FILE.receipt may have FILE.submission beside. */
 static int proof_read(
 	struct app *app, const char *given, const char *submission, struct proof *proof)
 {
@@ -57,7 +57,7 @@ static int proof_read(
 	size_t size;
 	int r = CODE_DONE;
 
-	if (text_parse_number(given, INT64_MAX, &counter) && access(given, F_OK) != 0) {
+	if (text_parse_number(given, INT64_MAX, &counter)) {
 		r = app_open_context(app);
 		if (r != CODE_DONE) {
 			return r;

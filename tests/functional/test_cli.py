@@ -510,6 +510,12 @@ class Outbox(ToolCase):
     def test_a_receipt_that_does_not_exist_is_absent(self):
         self.assertEqual(self.ward.run('receipt', 'verify', 424242).returncode, ABSENT)
 
+    def test_a_number_is_a_counter_also_where_a_file_has_its_name(self):
+        with open(os.path.join(self.ward.home, '424243'), 'wb') as file:  # its working folder
+            file.write(b'x')
+        self.assertEqual(self.ward.run('receipt', 'verify', 424243).returncode, ABSENT)
+        self.assertEqual(self.ward.run('receipt', 'verify', './424243').returncode, FAILED)
+
     def test_a_client_killed_while_sending_delivers_with_the_next_send(self):
         path = self.form(self.ward, 'g', '2022-07', 'lop=17')
         self.city.process.popen.send_signal(signal.SIGSTOP)
