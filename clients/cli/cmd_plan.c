@@ -3,8 +3,7 @@
 #include "clients/cli/listing.h"
 #include "clients/cli/plan_file.h"
 #include "clients/cli/publish.h"
-#include "clients/cli/verbs.h"
-#include "clients/common/answer.h"
+#include "clients/cli/view.h"
 #include "clients/common/text.h"
 
 int plan_file_read(struct app *app, const char *file, struct buffer *text, struct plan **ret)
@@ -169,6 +168,7 @@ enum {
 struct trial {
 	struct app *app;
 	const struct plan_files *files;
+	struct plan_codes codes; /* of the node's */
 	struct plan *published[LIMIT_PLANS];
 	size_t published_count;
 	struct units *units; /* NULL until they are asked for */
@@ -183,27 +183,26 @@ static void trial_free(struct trial *trial)
 	units_free(trial->units);
 }
 
-/* Counts the node's plans. */
 static int trial_begin(struct trial *trial)
 {
-	struct app *app = trial->app;
-	struct reader data;
-	int r = app_open_session(app);
+	struct view view = { .app = trial->app };
+	int r = app_open_session(trial->app);
 
-	if (r != CODE_DONE) {
-		return r;
+	if (r == CODE_DONE) {
+		r = view_plan_codes(&view, &trial->codes);
 	}
-	r = session_query_text(app->session, MESSAGE_LIST, NULL, 0, &data);
-	if (r != 0) {
-		return app_session_error(app, r, _("list"));
-	}
-	for (uint32_t rows = reader_array(&data); rows > 0 && reader_ok(&data); rows--) {
-		struct bytes kind, name;
+	trial->plan_count = trial->codes.count;
+	return r;
+}
 
-		list_row_read(&data, &kind, &name);
-		trial->plan_count += reader_ok(&data) && bytes_equal_text(kind, "plan");
+static bool trial_has(const struct trial *trial, const char *code)
+{
+	size_t at = 0;
+
+	while (at < trial->codes.count && strcmp(trial->codes.list[at], code) != 0) {
+		at++;
 	}
-	return reader_ok(&data) ? CODE_DONE : app_session_error(app, SESSION_E_NONSENSE, _("list"));
+	return at < trial->codes.count;
 }
 
 /* The plan that is in force under a code when the first count files are; *ret NULL: none is. */
@@ -218,7 +217,7 @@ static int trial_find(struct trial *trial, size_t count, const char *code, const
 	for (size_t i = 0; !*ret && i < trial->published_count; i++) {
 		*ret = strcmp(trial->published[i]->code, code) == 0 ? trial->published[i] : NULL;
 	}
-	if (*ret) {
+	if (*ret || !trial_has(trial, code)) {
 		return CODE_DONE;
 	}
 	r = app_catalog(trial->app, true, &catalog);

@@ -159,13 +159,7 @@ int view_pages(struct view *view, const struct paging *paging)
 		session_reject(view->app->session, "pages without an end"), paging->what);
 }
 
-/* The codes of the plans that the node had published. */
-struct plan_codes {
-	char list[LIMIT_PLANS][LIMIT_CODE_BYTES + 1];
-	size_t count;
-};
-
-static int plan_codes_read(struct view *view, struct plan_codes *ret)
+int view_plan_codes(struct view *view, struct plan_codes *ret)
 {
 	const struct question question = { .type = MESSAGE_LIST };
 	struct reader data;
@@ -206,7 +200,7 @@ int view_each_plan(struct view *view, const char *code, view_plan_fn *fn, void *
 	if (!codes) {
 		return say_no_memory();
 	}
-	r = plan_codes_read(view, codes);
+	r = view_plan_codes(view, codes);
 	for (size_t i = 0; r == CODE_DONE && i < codes->count; i++) {
 		r = view_plan(view, codes->list[i]);
 		if (r == CODE_DONE) {

@@ -32,6 +32,14 @@ int view_form(struct view *view, const char *code, const struct form **ret);
 /* The period of any cadence that the label names, or an error that says how one is written. */
 int view_period(const char *label, struct period *ret);
 
+/* The codes of the plans that the node had published. */
+struct plan_codes {
+	char list[LIMIT_PLANS][LIMIT_CODE_BYTES + 1];
+	size_t count;
+};
+/* ret: zeroed */
+int view_plan_codes(struct view *view, struct plan_codes *ret);
+
 typedef int view_plan_fn(struct view *view, void *data);
 /* Calls for the plan of that code, or with NULL for each that the node had published. */
 int view_each_plan(struct view *view, const char *code, view_plan_fn *fn, void *data);
