@@ -163,7 +163,7 @@ class Process:
         with open(log, 'a', encoding='utf-8') as file:
             self.popen = subprocess.Popen(self.command, stderr=file, cwd=cwd, env=env,
                                           user=user, preexec_fn=end_with_parent,
-                                          start_new_session=True,  # Ctrl-C is for us
+                                          process_group=0,  # Ctrl-C is for us
                                           **{'stdout': file, **pipes})
         self.pid = self.popen.pid
 
@@ -249,7 +249,7 @@ def run_json(command):
 def run_text(command):
     """What a program prints."""
     done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, preexec_fn=end_with_parent,
-                          stderr=subprocess.PIPE, text=True, check=False, start_new_session=True)
+                          stderr=subprocess.PIPE, text=True, check=False, process_group=0)
     if done.returncode:
         raise Failed(done.stderr.strip() or f'{command[0]} ended with {done.returncode}')
     return done.stdout
