@@ -178,10 +178,10 @@ static int open_intake(struct node *node)
 	return 0;
 }
 
-/* ZeroMQ's I/O threads, as a mask. */
+/* ZeroMQ's I/O threads, as masks: two share the connections of an address, one has those of who asks apart. */
 enum {
-	IO_WARDS = 1,
-	IO_QUESTIONS = 2,
+	IO_WARDS = 1 | 2,
+	IO_QUESTIONS = 4,
 };
 
 static bool set_int(void *socket, int option, int value)
@@ -276,7 +276,7 @@ static int open_sockets(struct node *node)
 		return fail_store("ZeroMQ", -zmq_errno());
 	}
 	zmq_ctx_set(node->context, ZMQ_MAX_SOCKETS, 1023);
-	zmq_ctx_set(node->context, ZMQ_IO_THREADS, apart ? 2 : 1);
+	zmq_ctx_set(node->context, ZMQ_IO_THREADS, apart ? 3 : 2);
 	node->zap = zmq_socket(node->context, ZMQ_REP);
 	node->router = zmq_socket(node->context, ZMQ_ROUTER);
 	if (!node->zap || !node->router || !configure_router(node) ||

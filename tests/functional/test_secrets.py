@@ -59,7 +59,7 @@ class Guard(harness.NodeCase):
         self.assertIn(f'at {daemon.endpoint} and {apart}, ', daemon.log())
         names = [file.read_text().strip()
                  for file in pathlib.Path(f'/proc/{daemon.process.popen.pid}/task').glob('*/comm')]
-        self.assertEqual(sorted(name for name in names if '/IO/' in name), ['ZMQbg/IO/0', 'ZMQbg/IO/1'])
+        self.assertEqual(sorted(name for name in names if '/IO/' in name), [f'ZMQbg/IO/{thread}' for thread in range(3)])
         for number, endpoint in enumerate((daemon.endpoint, apart), 1):
             daemon.endpoint = endpoint
             harness.submit(daemon, 11, harness.month_report(11, f'2022-0{number}', 1))
