@@ -14,7 +14,7 @@
 #include "daemon/notify.h"
 
 enum {
-	SHARE_MESSAGES = 256, /* in one commit at least, if so many wait; they begin one early */
+	SHARE_MESSAGES = 256, /* in one commit at least, if so many wait */
 	EARLY_MESSAGES = 128, /* begin one early where they take EARLY_US: signatures, bundles */
 	EARLY_US = 1000,
 	SEEN_MESSAGES =
@@ -280,6 +280,26 @@ static void tell_definition(struct node *node, const struct intake_message *mess
 	}
 }
 
+/* Messages that wait for a commit, or are in one and not answered. */
+static size_t on_way(const struct node *node)
+{
+	size_t count = node->waiting.count;
+
+	for (size_t i = 0; i < ARRAY_SIZE(node->begun); i++) {
+		count += node->begun[i].is_begun ? node->begun[i].count : 0;
+	}
+	return count;
+}
+
+/* Looks how many are on their way; what was the most is forgotten by a sixteenth at each look. */
+static void see_way(struct node *node)
+{
+	size_t now = on_way(node);
+
+	node->most_on_way -= node->most_on_way / 16;
+	node->most_on_way = now > node->most_on_way ? now : node->most_on_way;
+}
+
 /* An intake_done_fn: the messages were answered, and their places are free. */
 static void gathering_done(void *data, int r, bool changed)
 {
@@ -292,6 +312,7 @@ static void gathering_done(void *data, int r, bool changed)
 	for (size_t i = 0; i < gathering->count; i++) {
 		place_free(node, (struct place *)gathering->messages[i]->peer);
 	}
+	see_way(node);
 	gathering->is_begun = false;
 	node->events_due |= changed;
 	node->trouble = node->trouble < 0 || r == 0 ? node->trouble : r;
@@ -308,23 +329,18 @@ static void gathering_meanwhile(void *data, bool wait)
 }
 
 /*
- * How many of those that wait go into the next commit: a third of all that are on their way, so that one third is
- * written, one is folded and one may come. But all where they are few, where the disk is slow, and where nothing may come: a message is in hand, or no more
+ * How many of those that wait go into the next commit: half of all that are on their way, so that one half is
+ * written and answered while the other is folded. But all where they are few, where the disk is slow, and where nothing may come: a message is in hand, or no more
  * may wait.
  */
 static size_t share(const struct node *node)
 {
-	size_t waiting = node->waiting.count;
-	size_t under_way = 0, third;
+	size_t half = on_way(node) / 2;
 
 	if (node->in_hand || is_full(node) || intake_is_slow(node->intake)) {
-		return waiting;
+		return node->waiting.count;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(node->begun); i++) {
-		under_way += node->begun[i].is_begun ? node->begun[i].count : 0;
-	}
-	third = (waiting + under_way) / 3;
-	return third > SHARE_MESSAGES ? third : SHARE_MESSAGES;
+	return half > SHARE_MESSAGES ? half : SHARE_MESSAGES;
 }
 
 /*
@@ -364,6 +380,7 @@ static void begin(struct node *node)
 	size_t wanted = share(node);
 
 	assert(!to->is_begun && node->waiting.count > 0);
+	see_way(node);
 	*to = (struct gathering){ .node = node, .is_begun = true, .before = UINT64_MAX };
 	fill(to, wanted);
 	if (node->failed || node->room == ROOM_DISK_FULL) {
@@ -400,14 +417,19 @@ void node_flush(struct node *node)
 	}
 }
 
-/* Are those that wait worth a commit before the one ahead of them is on disk? */
+/*
+ * Are those that wait worth a commit before the one ahead of them is on disk? Nearly half of what was on its way of late, so that what
+ * comes is folded in two commits that take turns, and not in many small ones, each of which answers nearly as many connections.
+ */
 static bool are_many(const struct node *node)
 {
 	size_t count = node->waiting.count;
 	bool take_long = (int64_t)count * node->each_us >= EARLY_US;
+	size_t many = node->most_on_way * 7 / 16;
 
-	return count >= (take_long ? EARLY_MESSAGES : SHARE_MESSAGES) &&
-	       !intake_is_slow(node->intake);
+	many = many > SHARE_MESSAGES ? many : SHARE_MESSAGES;
+	many = many < LIMIT_BATCH_MESSAGES / 2 ? many : LIMIT_BATCH_MESSAGES / 2;
+	return count >= (take_long ? EARLY_MESSAGES : many) && !intake_is_slow(node->intake);
 }
 
 bool node_is_due(const struct node *node)
