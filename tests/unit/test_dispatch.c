@@ -247,17 +247,17 @@ static void a_commit_takes_whole_connections_and_leaves_the_others(void **state)
 	assert_false(node_is_due(fixture->node));
 }
 
-/* A third of 960, rounded up to whole connections; of the 630 that are left, what a commit has at least. */
-static void a_commit_takes_a_third_of_what_is_on_its_way(void **state)
+/* Half of 960, which are whole connections; of the 480 that are left, what a commit has at least, rounded up to them. */
+static void a_commit_takes_half_of_what_is_on_its_way(void **state)
 {
 	struct fixture *fixture = *state;
 
 	take_by_turns(fixture, 64, 15);
 	node_flush_some(fixture->node);
-	assert_int_equal(answers, 330);
-	assert_int_equal(fixture->node->waiting.count, 630);
+	assert_int_equal(answers, 480);
+	assert_int_equal(fixture->node->waiting.count, 480);
 	node_flush_some(fixture->node);
-	assert_int_equal(answers, 600);
+	assert_int_equal(answers, 480 + 270);
 	node_flush(fixture->node);
 	assert_int_equal(answers, 960);
 	assert_int_equal(frames, 64);
@@ -340,7 +340,7 @@ static void begin_some(struct fixture *fixture)
 	assert_true(intake_is_flying(fixture->node->intake));
 }
 
-/* A third of 80 that are under way and 840 that wait, in connections of 12. */
+/* Half of 80 that are under way and 840 that wait, in connections of 12. */
 static void a_commit_counts_what_is_under_way(void **state)
 {
 	struct fixture *fixture = *state;
@@ -349,9 +349,49 @@ static void a_commit_counts_what_is_under_way(void **state)
 	begin_some(fixture);
 	take_by_turns(fixture, 70, 12);
 	node_flush_some(node);
-	assert_int_equal(node->waiting.count, 840 - 312);
+	assert_int_equal(node->waiting.count, 840 - 468);
 	assert_int_equal(intake_finish(node->intake), 0);
-	assert_int_equal(answers, 80 + 312);
+	assert_int_equal(answers, 80 + 468);
+}
+
+/* So many more, none of which takes long: are they due before what is under way is on disk? */
+static bool is_due_with(struct fixture *fixture, size_t waiting)
+{
+	static uint64_t counter = 1000;
+
+	while (fixture->node->waiting.count < waiting) {
+		take_submit(fixture, ++counter, 1, 0);
+	}
+	fixture->node->each_us = 0;
+	return node_is_due(fixture->node);
+}
+
+/* Seven sixteenths of the most that was on its way; what a commit has at least, and half of what it has at most. */
+static void a_commit_is_begun_early_by_what_was_on_its_way_of_late(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
+	begin_some(fixture);
+	assert_int_equal(node->most_on_way, 80);
+	assert_false(is_due_with(fixture, 255));
+	assert_true(is_due_with(fixture, 256));
+	node->most_on_way = 920;
+	assert_false(is_due_with(fixture, 401));
+	assert_true(is_due_with(fixture, 402));
+	node->most_on_way = 3000;
+	assert_false(is_due_with(fixture, LIMIT_BATCH_MESSAGES / 2 - 1));
+	assert_true(is_due_with(fixture, LIMIT_BATCH_MESSAGES / 2));
+	node->most_on_way = 0;
+	node_flush(node);
+	assert_int_equal(intake_finish(node->intake), 0);
+	assert_in_range(node->most_on_way, 500, 80 + LIMIT_BATCH_MESSAGES / 2);
+	for (int i = 0; i < 64; i++) { /* each look forgets a sixteenth */
+		is_due_with(fixture, 1);
+		node_flush(node);
+	}
+	assert_int_equal(intake_finish(node->intake), 0);
+	assert_in_range(node->most_on_way, 1, 20);
 }
 
 /* Fewer than are begun before a commit is on disk would wait for it. */
@@ -841,9 +881,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_commit_is_made_when_it_has_its_messages),
 		TEST(a_commit_takes_whole_connections_and_leaves_the_others),
-		TEST(a_commit_takes_a_third_of_what_is_on_its_way),
+		TEST(a_commit_takes_half_of_what_is_on_its_way),
 		TEST(a_commit_takes_all_where_no_more_may_wait),
 		TEST(a_commit_counts_what_is_under_way),
+		TEST(a_commit_is_begun_early_by_what_was_on_its_way_of_late),
 		TEST(a_commit_leaves_no_few_behind),
 		TEST(a_commit_has_no_more_messages_than_the_setting_says),
 		TEST(a_slow_disk_is_given_all_that_waits),
