@@ -46,7 +46,7 @@ const struct setting_row setting_rows[] = {
 	[ROW_LISTEN_QUESTIONS] = {
 		"listen.questions", SETTING_ENDPOINT, "", FIELD(listen_questions),
 		.example = "tcp://127.0.0.1:7402",
-		.meaning = "A second address, which lets in whom the first does, and whose connections have a thread of their own: who asks there does not wait for the thread that reads what wards send. Empty means that there is none.",
+		.meaning = "A second address, which lets in whom the first does, and whose connections have a thread of their own: who asks there does not wait for the threads that read what wards send. Empty means that there is none.",
 	},
 	[ROW_UNIT] = {
 		"unit", SETTING_UNIT, NULL, 1, UINT32_MAX, FIELD(unit),
