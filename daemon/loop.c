@@ -37,7 +37,7 @@ struct outgoing {
 	uint8_t data[];
 };
 
-/* ZeroMQ's thread has encrypted the frame, or thrown it away with its peer. */
+/* A thread of ZeroMQ's has encrypted the frame, or thrown it away with its peer. */
 static void outgoing_done(void *data, void *hint)
 {
 	struct outgoing *outgoing = hint;

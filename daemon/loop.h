@@ -108,7 +108,7 @@ struct node {
 	struct place places[3 * LIMIT_BATCH_MESSAGES +
 			    1];   /* of them, and of a message that is looked at */
 	size_t place_count;       /* that were ever used */
-	size_t most_on_way;       /* messages in any of them of late */
+	size_t most_on_way;       /* messages that wait or are begun, the most of late (see_way) */
 	struct place *free_place; /* the first that is free again; NULL: none is */
 	int64_t seen_us;          /* the time as it was seen last, and the same of the clock */
 	struct instant seen;

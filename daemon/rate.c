@@ -41,7 +41,7 @@ static const int64_t burst_us[BUCKET_COUNT] = {
 };
 
 struct rate_room {
-	size_t waiting; /* bytes; changed by ZeroMQ's thread too */
+	size_t waiting; /* bytes; changed by ZeroMQ's threads too */
 	size_t *all;    /* of all keys */
 };
 

@@ -53,7 +53,7 @@ static int configure(void *socket)
 		{ ZMQ_IPV6, 1 },
 	};
 	int64_t bytes_max = LIMIT_FRAME_BYTES;
-	uint64_t threads = 1; /* the first alone: a node's second is for questions (decision 017) */
+	uint64_t threads = 1; /* the first alone: a node's third is for questions (decision 017) */
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		int r = set_int(socket, values[i].option, values[i].value);

@@ -164,7 +164,7 @@ class Process:
             self.popen = subprocess.Popen(self.command, stderr=file, cwd=cwd, env=env,
                                           user=user, preexec_fn=end_with_parent,
                                           process_group=0,  # Ctrl-C is for us
-                                          **{'stdout': file, **pipes})
+                                          **{'stdin': subprocess.DEVNULL, 'stdout': file, **pipes})
         self.pid = self.popen.pid
 
     def fail(self, what):
@@ -249,7 +249,8 @@ def run_json(command):
 def run_text(command):
     """What a program prints."""
     done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, preexec_fn=end_with_parent,
-                          stderr=subprocess.PIPE, text=True, check=False, process_group=0)
+                          stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False,
+                          process_group=0)
     if done.returncode:
         raise Failed(done.stderr.strip() or f'{command[0]} ended with {done.returncode}')
     return done.stdout
