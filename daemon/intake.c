@@ -6,7 +6,7 @@
  *	take_submission   checks signer and id; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures, in memory (fold.c, held.h)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)
- *	send_off          seals the batch and hands it to a thread that writes and flushes the journal
+ *	send_off          hands it to a thread that seals the batch, and writes and flushes the journal
  *	land              when that is done: writes the receipts (answer.c)
  *
  * While one run of messages is under way to the disk, the next is taken: its fold builds on what the first has changed in
@@ -210,7 +210,7 @@ static int read_state(struct intake *intake)
 	if (r) {
 		return r;
 	}
-	intake->durable_size = intake->peaks.size;
+	intake->size = intake->peaks.size;
 	intake->stale = false;
 	if (txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) && value.size <= sizeof(held)) {
 		memcpy(held, value.data, value.size);
@@ -371,7 +371,7 @@ const char *intake_name(const struct intake *intake)
 
 uint64_t intake_seq(const struct intake *intake)
 {
-	return intake->durable_size;
+	return intake->peaks.size;
 }
 
 uint64_t intake_commits(const struct intake *intake)
@@ -401,7 +401,7 @@ uint64_t intake_next_change(const struct intake *intake)
 
 bool intake_is_behind(const struct intake *intake)
 {
-	return intake->peaks.size > intake->tables_size;
+	return intake->size > intake->tables_size;
 }
 
 bool intake_is_flying(const struct intake *intake)
@@ -516,7 +516,8 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	node_init_write(&body, init);
 	sign_bytes(pair, writer_bytes(&body), &statement.signature);
 	hash_bytes(writer_bytes(&body), &statement.digest);
-	batch_reset(batch, &peaks, now.ms > last.ms ? now : last);
+	note_name(&pair->public, init->synthetic, peaks.size > 0 ? init->epoch : 0, name);
+	batch_reset(batch, peaks.size, name, now.ms > last.ms ? now : last);
 	r = body.failed ? -ENOMEM : batch_add(batch, &statement, writer_bytes(&body));
 	writer_free(&body);
 	if (r < 0) {
@@ -531,8 +532,7 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	if (r < 0) {
 		return r;
 	}
-	note_name(&pair->public, init->synthetic, peaks.size > 0 ? init->epoch : 0, name);
-	batch_seal(batch, pair, name);
+	batch_seal(batch, &peaks, pair);
 	batch_append(batch, txn);
 	if (peaks.size > 0 && store_journal(store) && journal_row_get(txn, &row)) {
 		row.end = journal_file_end(

@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "daemon/chunk.h"
 
@@ -51,7 +52,8 @@ struct item {
 };
 
 struct batch {
-	struct peaks before;
+	uint64_t before; /* entries */
+	char name[NOTE_NAME_SIZE];
 	struct instant instant;
 	struct buffer entries; /* that part of the record */
 	/* Of all entries once more: answers need nothing else, and the record is larger than the cache. */
@@ -63,7 +65,6 @@ struct batch {
 	struct growth growth;
 	struct hash nodes[GROWTH_NODES(LIMIT_BATCH_ENTRIES)];
 	char note[LIMIT_NOTE_BYTES];
-	size_t note_size;
 	uint8_t head[HEAD_SIZE];
 	struct hash hash;
 };
@@ -96,9 +97,10 @@ void batch_freep(struct batch **batch)
 	batch_free(*batch);
 }
 
-void batch_reset(struct batch *batch, const struct peaks *before, struct instant instant)
+void batch_reset(struct batch *batch, uint64_t before, const char *name, struct instant instant)
 {
-	batch->before = *before;
+	batch->before = before;
+	snprintf(batch->name, sizeof(batch->name), "%s", name);
 	batch->instant = instant;
 	batch->count = 0;
 	batch->entries.size = 0;
@@ -115,7 +117,7 @@ uint32_t batch_count(const struct batch *batch)
 
 uint64_t batch_next_seq(const struct batch *batch)
 {
-	return batch->before.size + batch->count + 1;
+	return batch->before + batch->count + 1;
 }
 
 int batch_add(struct batch *batch, struct statement *statement, struct bytes body)
@@ -144,13 +146,7 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 	item->statement_at = batch->statements.buffer.size;
 	statement_write(&batch->statements, statement);
 	item->statement_size = batch->statements.buffer.size - item->statement_at;
-	if (batch->statements.failed) {
-		return -ENOMEM;
-	}
-	hash_leaf((struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
-			  item->statement_size },
-		&batch->leaves[batch->count]);
-	return (int)batch->count++;
+	return batch->statements.failed ? -ENOMEM : (int)batch->count++;
 }
 
 struct bytes batch_body(const struct batch *batch, uint32_t index)
@@ -171,19 +167,33 @@ static void record_hash(struct bytes head, struct bytes note, const struct hash 
 
 static struct bytes batch_note(const struct batch *batch)
 {
-	return (struct bytes){ (const uint8_t *)batch->note, batch->note_size };
+	return (struct bytes){ (const uint8_t *)batch->note,
+		checkpoint_bytes(batch->name, batch->before + batch->count) };
 }
 
-void batch_seal(struct batch *batch, const struct key_pair *node, const char *name)
+static struct bytes batch_statement(const struct batch *batch, uint32_t index)
+{
+	const struct item *item = &batch->items[index];
+
+	return (struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
+		item->statement_size };
+}
+
+void batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node)
 {
 	uint16_t count = (uint16_t)batch->count;
+	size_t note_size;
 
-	growth_make(&batch->growth, &batch->before, batch->leaves, batch->count);
-	batch->note_size = checkpoint_sign(
-		node, name, batch->growth.after, growth_root(&batch->growth), batch->note);
-	assert(batch->note_size <= UINT8_MAX);
+	assert(before->size == batch->before);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		hash_leaf(batch_statement(batch, i), &batch->leaves[i]);
+	}
+	growth_make(&batch->growth, before, batch->leaves, batch->count);
+	note_size = checkpoint_sign(
+		node, batch->name, batch->growth.after, growth_root(&batch->growth), batch->note);
+	assert(note_size == batch_note(batch).size && note_size <= UINT8_MAX);
 	batch->head[0] = CODEC_PLAIN;
-	batch->head[1] = (uint8_t)batch->note_size;
+	batch->head[1] = (uint8_t)note_size;
 	memcpy(batch->head + 2, &count, sizeof(count));
 	memcpy(batch->head + 4, &batch->instant.ms, sizeof(batch->instant.ms));
 	record_hash((struct bytes){ batch->head, HEAD_SIZE }, batch_note(batch), batch->leaves,
@@ -323,20 +333,16 @@ void batch_append(const struct batch *batch, struct txn *txn)
 	if (record.failed) {
 		txn_fail(txn, ENOMEM);
 	}
-	put_row(txn, batch->before.size + 1, buffer_bytes(&record));
+	put_row(txn, batch->before + 1, buffer_bytes(&record));
 	ledger_tree_put(txn, &batch->growth);
 }
 
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer)
 {
-	const struct item *item = &batch->items[index];
 	struct tree_path path;
 
-	growth_path(&batch->growth, batch->before.size + index, &path);
-	receipt_write(writer, batch_note(batch),
-		(struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
-			item->statement_size },
-		&path);
+	growth_path(&batch->growth, batch->before + index, &path);
+	receipt_write(writer, batch_note(batch), batch_statement(batch, index), &path);
 }
 
 void batch_receipt_short(const struct batch *batch, uint32_t index, struct writer *writer)
@@ -344,7 +350,7 @@ void batch_receipt_short(const struct batch *batch, uint32_t index, struct write
 	const struct item *item = &batch->items[index];
 
 	writer_array(writer, 2);
-	writer_int(writer, (int64_t)(batch->before.size + index + 1));
+	writer_int(writer, (int64_t)(batch->before + index + 1));
 	writer_array(writer, item->judgement_count);
 	for (size_t i = 0; i < item->judgement_count; i++) {
 		writer_int(writer, batch->judgements.data[item->judgements_at + i]);
@@ -354,7 +360,7 @@ void batch_receipt_short(const struct batch *batch, uint32_t index, struct write
 void batch_proof(const struct batch *batch, uint32_t first, uint32_t count, struct writer *writer)
 {
 	struct tree_path range;
-	uint64_t begin = batch->before.size + first;
+	uint64_t begin = batch->before + first;
 
 	growth_range(&batch->growth, begin, begin + count, &range);
 	writer_array(writer, 3);

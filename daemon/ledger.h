@@ -16,8 +16,8 @@ struct batch; /* opaque: the commit that is being put together */
 int batch_new(struct batch **ret);
 void batch_free(struct batch *batch);
 void batch_freep(struct batch **batch);
-/* Empties it for the next commit, which goes on after a tree with these peaks; they are copied. */
-void batch_reset(struct batch *batch, const struct peaks *before, struct instant instant);
+/* Empties it for the next commit, which goes on after so many entries; name is the node's. */
+void batch_reset(struct batch *batch, uint64_t before, const char *name, struct instant instant);
 uint32_t batch_count(const struct batch *batch);
 uint64_t batch_next_seq(const struct batch *batch);
 
@@ -30,12 +30,16 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 /* The body of an entry that was added; until the next one is. */
 struct bytes batch_body(const struct batch *batch, uint32_t index);
 
-/* Grows the tree and signs its root under the node's name. After that receipts can be written, but are to be sent only after the commit. */
-void batch_seal(struct batch *batch, const struct key_pair *node, const char *name);
+/*
+ * Grows the tree, which had these peaks, and signs its root under the node's name. After that receipts can be written, but are to
+ * be sent only after the commit. Any thread may call it, and others may look at the entries meanwhile.
+ */
+void batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node);
 void batch_append(const struct batch *batch, struct txn *txn);
-/* The same for the journal: the parts of the record, borrowed, and the tree's subtrees held back. False where there is no memory. */
+/* The same for the journal: the parts of the record, borrowed: where they lie and how large they are is known before batch_seal fills them. */
 enum { LEDGER_PARTS = 4 };
 void batch_parts(const struct batch *batch, struct bytes ret[LEDGER_PARTS]);
+/* And the tree's subtrees held back. False where there is no memory. */
 bool batch_hold_tree(const struct batch *batch, struct held *held);
 /* Bytes of the record at most, for entries with so many bytes of messages. */
 size_t batch_bytes_max(size_t entries, size_t message_bytes);

@@ -56,7 +56,6 @@ struct run {
 	struct slot slots[LIMIT_BATCH_MESSAGES];
 	size_t count;
 	struct intake_caller caller;
-	uint64_t size; /* entries of the ledger with it */
 	bool changed;
 	bool needs_tables; /* a receipt is to be made of an entry that only the journal has */
 };
@@ -77,8 +76,8 @@ struct intake {
 	struct worker *settler;
 	int wake;                  /* eventfd of both; -1: there are none */
 	struct readings *readings; /* this run's submissions, in their order */
-	struct peaks peaks;        /* of the tree over all entries, with those under way */
-	uint64_t durable_size;     /* entries on disk */
+	struct peaks peaks;        /* of the tree over all entries on disk */
+	uint64_t size;             /* entries, with those under way */
 	uint64_t tables_size;      /* entries that the tables have */
 	struct instant last_instant;
 	uint64_t commits;

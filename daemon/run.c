@@ -54,6 +54,15 @@ static bool is_at_once(const struct run *run)
 	return run->count <= AT_ONCE_MESSAGES;
 }
 
+/* A worker_job_fn: seals the run that is under way, and brings it to the disk. */
+static int write_run(void *data)
+{
+	struct intake *intake = data;
+
+	batch_seal(intake->flying->batch, &intake->peaks, intake->pair);
+	return journal_write(intake->journal);
+}
+
 int run_land(struct intake *intake)
 {
 	struct run *run = intake->flying;
@@ -65,11 +74,12 @@ int run_land(struct intake *intake)
 	if (!is_at_once(run)) {
 		wait_for(intake, intake->writer);
 	}
-	r = is_at_once(run) ? journal_write(intake->journal) : worker_end(intake->writer);
+	r = is_at_once(run) ? write_run(intake) : worker_end(intake->writer);
 	intake->flying = NULL;
 	if (r == 0) {
-		intake->stale |= !held_land(intake->held);
-		intake->durable_size = run->size;
+		batch_peaks(run->batch, &intake->peaks);
+		intake->stale |= !batch_hold_tree(run->batch, intake->held) ||
+				 !held_land(intake->held);
 		intake->commits++;
 		return answer_done(intake, run);
 	}
@@ -212,36 +222,33 @@ static int take_all(struct intake *intake, struct run *run)
 
 static void run_reset(struct intake *intake, struct run *run, struct instant now)
 {
-	batch_reset(run->batch, &intake->peaks, intake_instant(intake, now));
+	batch_reset(run->batch, intake->size, intake->name, intake_instant(intake, now));
 	run->changed = false;
 	run->needs_tables = false;
 	intake->reload = false;
 }
 
 /* The batch is in the ledger, or will be: what comes next goes on after it. */
-static void move_on(struct intake *intake, struct run *run)
+static void move_on(struct intake *intake, const struct run *run)
 {
-	batch_peaks(run->batch, &intake->peaks);
+	intake->size += batch_count(run->batch);
 	intake->last_instant = intake->fold.instant;
-	run->size = intake->peaks.size;
 }
 
 /* Hands the folded run to the writer: it is under way. 0 or -errno. */
 static int send_off(struct intake *intake, struct run *run)
 {
 	struct bytes parts[LEDGER_PARTS];
-	uint64_t first_seq = intake->peaks.size + 1;
 	int r;
 
 	intake->stale = true; /* until it is on disk, held has what may never be */
 	fold_end(&intake->fold);
-	batch_seal(run->batch, intake->pair, intake->name);
-	r = batch_hold_tree(run->batch, intake->held) ? txn_error(intake->view) : -ENOMEM;
+	r = txn_error(intake->view);
 	if (r) {
 		return store_errno(r);
 	}
 	batch_parts(run->batch, parts);
-	r = journal_place(intake->journal, first_seq, parts, LEDGER_PARTS);
+	r = journal_place(intake->journal, intake->size + 1, parts, LEDGER_PARTS);
 	if (r < 0) {
 		return r;
 	}
@@ -254,7 +261,7 @@ static int send_off(struct intake *intake, struct run *run)
 	if (is_at_once(run)) {
 		run_land(intake);
 	} else {
-		worker_begin(intake->writer, journal_write, intake->journal);
+		worker_begin(intake->writer, write_run, intake);
 	}
 	return 0;
 }
@@ -327,7 +334,7 @@ static int commit_tables(struct intake *intake, struct run *run, struct txn *txn
 	int r;
 
 	fold_end(&intake->fold);
-	batch_seal(run->batch, intake->pair, intake->name);
+	batch_seal(run->batch, &intake->peaks, intake->pair);
 	batch_append(run->batch, txn);
 	refusals_put(intake->refusals, txn);
 	r = txn_error(txn);
@@ -344,7 +351,7 @@ static int commit_tables(struct intake *intake, struct run *run, struct txn *txn
 		return r;
 	}
 	move_on(intake, run);
-	intake->durable_size = run->size;
+	batch_peaks(run->batch, &intake->peaks);
 	intake->commits++;
 	if (catalog) {
 		catalog_free(intake->catalog);

@@ -39,7 +39,7 @@ int settle_done(struct intake *intake, int r)
 		if (intake->journal) {
 			journal_forget(intake->journal);
 		}
-		intake->tables_size = intake->peaks.size;
+		intake->tables_size = intake->size;
 		intake->full = false;
 	}
 	return intake_outcome(r);
@@ -182,7 +182,7 @@ static bool is_due(const struct intake *intake)
 
 	return journal_is_filling(intake->journal) ||
 	       held_bytes(intake->held) >= LIMIT_HELD_BYTES ||
-	       intake->peaks.size - begun >= LIMIT_HELD_ENTRIES;
+	       intake->size - begun >= LIMIT_HELD_ENTRIES;
 }
 
 void settle_begin(struct intake *intake, bool anyhow)
@@ -201,7 +201,7 @@ void settle_begin(struct intake *intake, bool anyhow)
 	}
 	held_freeze(intake->held);
 	journal_turn(intake->journal);
-	intake->settling.size = intake->peaks.size;
+	intake->settling.size = intake->size;
 	intake->settling.end = journal_end(intake->journal);
 	memcpy(intake->settling.refusals, intake->refusals, sizeof(intake->refusals));
 	worker_begin(intake->settler, settle_job, intake);

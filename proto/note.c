@@ -15,6 +15,7 @@ enum {
 	COSIGNATURE_SIZE = KEY_HASH_SIZE + 8 + SIGNATURE_SIZE, /* with the time */
 	COSIGNED_SIZE_MAX = LIMIT_NOTE_BYTES + 64,
 	ROOT_TEXT_SIZE = 44,
+	SIGNED_TEXT_SIZE = 92,
 	BASE64_TEXT_MAX = 128, /* of a root or a signature, with NUL */
 };
 
@@ -67,6 +68,12 @@ static bool base64_read(struct bytes text, uint8_t *ret, size_t size)
 	}
 	base64(ret, size, again, sizeof(again));
 	return bytes_equal_text(text, again);
+}
+
+size_t checkpoint_bytes(const char *name, uint64_t size)
+{
+	return 2 * strlen(name) + (size_t)snprintf(NULL, 0, "%" PRIu64, size) + ROOT_TEXT_SIZE +
+	       SIGNED_TEXT_SIZE + strlen("\n\n\n\n" DASH " \n");
 }
 
 size_t checkpoint_sign(const struct key_pair *node, const char *name, uint64_t size,

@@ -35,6 +35,8 @@ struct checkpoint {
 void note_name(
 	const struct public_key *node, bool synthetic, uint64_t life, char ret[NOTE_NAME_SIZE]);
 
+/* Bytes of the note that checkpoint_sign makes. */
+size_t checkpoint_bytes(const char *name, uint64_t size);
 /* Signs a checkpoint. Returns the size of the note in ret, which has room for LIMIT_NOTE_BYTES. */
 size_t checkpoint_sign(const struct key_pair *node, const char *name, uint64_t size,
 	const struct hash *root, char *ret);

@@ -43,7 +43,8 @@ static struct batch *batch_make(const struct key_pair *node, uint64_t before, ui
 	struct batch *batch;
 
 	FUZZ_CHECK(batch_new(&batch) == 0);
-	batch_reset(batch, &peaks, (struct instant){ 1654336800500 });
+	note_name(&node->public, false, 0, name);
+	batch_reset(batch, peaks.size, name, (struct instant){ 1654336800500 });
 	sent.count = count;
 	for (uint64_t i = 0; i < count; i++) {
 		struct statement statement = { .kind = ENTRY_SUBMISSION,
@@ -62,8 +63,7 @@ static struct batch *batch_make(const struct key_pair *node, uint64_t before, ui
 		hash_bytes(buffer_bytes(&sent.bodies[i]), &statement.digest);
 		FUZZ_CHECK(batch_add(batch, &statement, buffer_bytes(&sent.bodies[i])) == (int)i);
 	}
-	note_name(&node->public, false, 0, name);
-	batch_seal(batch, node, name);
+	batch_seal(batch, &peaks, node);
 	return batch;
 }
 

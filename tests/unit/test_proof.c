@@ -116,12 +116,12 @@ static void grow_to(struct world *world, struct batch *batch, struct peaks *peak
 	writer_int(&body, 1);
 	writer_bin(&body, statement.sender.data, KEY_SIZE);
 	hash_bytes(writer_bytes(&body), &statement.digest);
-	batch_reset(batch, peaks, world->now);
+	batch_reset(batch, peaks->size, intake_name(world->intake), world->now);
 	while (batch_next_seq(batch) <= size) {
 		statement.signature.data[0]++;
 		assert_true(batch_add(batch, &statement, writer_bytes(&body)) >= 0);
 	}
-	batch_seal(batch, &world->node, intake_name(world->intake));
+	batch_seal(batch, peaks, &world->node);
 	assert_int_equal(txn_begin(world->store, true, &txn), 0);
 	batch_append(batch, txn);
 	assert_int_equal(txn_commit(txn), 0);

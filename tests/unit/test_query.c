@@ -618,7 +618,7 @@ static void append_others(struct world *world, uint64_t count)
 	assert_int_equal(ledger_last(txn, &seq, &last), 0);
 	assert_int_equal(proofs_peaks(&proofs, seq, &peaks), 0);
 	while (count > 0) {
-		batch_reset(batch, &peaks, world->now);
+		batch_reset(batch, peaks.size, intake_name(world->intake), world->now);
 		for (; count > 0 && batch_count(batch) < LIMIT_BATCH_ENTRIES; count--) {
 			struct statement statement = { .kind = ENTRY_PUBLICATION,
 				.judgement_count = 1,
@@ -626,7 +626,7 @@ static void append_others(struct world *world, uint64_t count)
 
 			assert_true(batch_add(batch, &statement, buffer_bytes(&body)) >= 0);
 		}
-		batch_seal(batch, &world->node, intake_name(world->intake));
+		batch_seal(batch, &peaks, &world->node);
 		batch_append(batch, txn);
 		batch_peaks(batch, &peaks);
 	}

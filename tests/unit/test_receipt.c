@@ -22,7 +22,7 @@ static void commit_make(struct commit_of_tests *commit, uint32_t count)
 	memset(commit, 0, sizeof(*commit));
 	assert_int_equal(batch_new(&commit->batch), 0);
 	before.size = BEFORE;
-	batch_reset(commit->batch, &before, at("2022-06-01"));
+	batch_reset(commit->batch, before.size, name, at("2022-06-01"));
 	for (uint32_t i = 0; i < count; i++) {
 		struct report_spec spec = report_n("2022-05", 101, i + 1, i);
 		struct statement statement = { .kind = ENTRY_SUBMISSION,
@@ -36,7 +36,7 @@ static void commit_make(struct commit_of_tests *commit, uint32_t count)
 		assert_int_equal(
 			batch_add(commit->batch, &statement, buffer_bytes(&commit->bodies[i])), i);
 	}
-	batch_seal(commit->batch, &node, name);
+	batch_seal(commit->batch, &before, &node);
 }
 
 static void commit_free(struct commit_of_tests *commit)
@@ -172,10 +172,10 @@ static void a_statement_whose_sender_did_not_sign_is_found_with_the_submission(v
 	(void)state;
 	assert_int_equal(batch_new(&batch), 0);
 	note_name(&node.public, false, 0, name);
-	batch_reset(batch, &before, at("2022-06-01"));
+	batch_reset(batch, before.size, name, at("2022-06-01"));
 	hash_bytes(bytes_of("body"), &statement.digest);
 	assert_int_equal(batch_add(batch, &statement, bytes_of("body")), 0);
-	batch_seal(batch, &node, name);
+	batch_seal(batch, &before, &node);
 	writer_init(&writer);
 	batch_receipt(batch, 0, &writer);
 	assert_null(

@@ -25,7 +25,7 @@ static void told_make(struct told *told, uint64_t before, uint32_t count)
 	note_name(&node.public, false, 0, name);
 	*told = (struct told){ .count = count, .end = count };
 	assert_int_equal(batch_new(&told->batch), 0);
-	batch_reset(told->batch, &peaks, at("2022-06-01"));
+	batch_reset(told->batch, peaks.size, name, at("2022-06-01"));
 	for (uint32_t i = 0; i < count; i++) {
 		struct report_spec spec = report_n("2022-05", 101, i + 1, i);
 		struct statement statement = { .kind = ENTRY_SUBMISSION,
@@ -40,7 +40,7 @@ static void told_make(struct told *told, uint64_t before, uint32_t count)
 		assert_int_equal(
 			batch_add(told->batch, &statement, buffer_bytes(&told->bodies[i])), i);
 	}
-	batch_seal(told->batch, &node, name);
+	batch_seal(told->batch, &peaks, &node);
 }
 
 static void told_free(struct told *told)

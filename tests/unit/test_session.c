@@ -588,19 +588,23 @@ static void a_receipt_that_does_not_hold_leaves_the_submission_queued(void **sta
 	assert_int_equal(count_of(fake, OUTBOX_SENT), 0);
 }
 
-static void hear(struct heard *heard, struct bytes bytes, const struct signature *signature)
+static const struct peaks before = { .size = 41 }; /* what a node has heard */
+
+static void hear(struct heard *heard, const struct key_pair *node, struct bytes bytes,
+	const struct signature *signature)
 {
 	const uint8_t judgement = JUDGEMENT_ON_TIME;
 	struct statement statement = { .kind = ENTRY_SUBMISSION,
 		.signature = *signature,
 		.judgement_count = 1,
 		.judgements = &judgement };
-	const struct peaks before = { .size = 41 };
+	char name[NOTE_NAME_SIZE];
 	struct submission submission;
 
 	if (!heard->batch) {
 		assert_int_equal(batch_new(&heard->batch), 0);
-		batch_reset(heard->batch, &before, (struct instant){ 9 });
+		note_name(&node->public, false, 0, name);
+		batch_reset(heard->batch, before.size, name, (struct instant){ 9 });
 	}
 	submission_read(bytes, &submission);
 	statement.sender = submission.sender;
@@ -613,10 +617,7 @@ static void hear(struct heard *heard, struct bytes bytes, const struct signature
 static void tell(struct heard *heard, const struct key_pair *node, uint32_t from,
 	const struct envelope *asked, struct writer *writer)
 {
-	char name[NOTE_NAME_SIZE];
-
-	note_name(&node->public, false, 0, name);
-	batch_seal(heard->batch, node, name);
+	batch_seal(heard->batch, &before, node);
 	envelope_begin(writer, MESSAGE_RECEIPTS, asked->request);
 	writer_array(writer, 2);
 	writer_array(writer, heard->count);
@@ -636,7 +637,7 @@ static bool answer_together(struct fake *fake, const struct envelope *asked, str
 	struct signature signature;
 	struct bytes bytes = submission_of(asked, &signature);
 
-	hear(&fake->heard, bytes, &signature);
+	hear(&fake->heard, &fake->node, bytes, &signature);
 	if (fake->heard.count < LIMIT_DELIVERY_WINDOW) {
 		return false;
 	}
@@ -689,8 +690,8 @@ static bool answer_with_a_foreign_one(
 		return answer_receipt(fake, asked, writer);
 	}
 	submission_write(fake, 99, &foreign);
-	hear(&fake->heard, bytes, &signature);
-	hear(&fake->heard, writer_bytes(&foreign), &signature);
+	hear(&fake->heard, &fake->node, bytes, &signature);
+	hear(&fake->heard, &fake->node, writer_bytes(&foreign), &signature);
 	tell(&fake->heard, &fake->node, 0, asked, writer);
 	writer_free(&foreign);
 	return true;
