@@ -532,7 +532,10 @@ int intake_init(struct store *store, const struct key_pair *pair, const struct n
 	if (r < 0) {
 		return r;
 	}
-	batch_seal(batch, &peaks, pair);
+	r = batch_seal(batch, &peaks, pair);
+	if (r < 0) {
+		return r;
+	}
 	batch_append(batch, txn);
 	if (peaks.size > 0 && store_journal(store) && journal_row_get(txn, &row)) {
 		row.end = journal_file_end(

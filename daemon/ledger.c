@@ -43,12 +43,10 @@ struct place_row {
 } __attribute__((packed));
 
 struct item {
-	size_t judgements_at; /* in batch->judgements */
-	size_t judgement_count;
+	struct statement statement; /* its judgements lie in batch->judgements */
+	size_t judgements_at;
 	size_t body_at; /* in batch->entries */
 	size_t body_size;
-	size_t statement_at; /* in batch->statements */
-	size_t statement_size;
 };
 
 struct batch {
@@ -58,7 +56,6 @@ struct batch {
 	struct buffer entries; /* that part of the record */
 	/* Of all entries once more: answers need nothing else, and the record is larger than the cache. */
 	struct buffer judgements;
-	struct writer statements;
 	struct item items[LIMIT_BATCH_ENTRIES];
 	struct hash leaves[LIMIT_BATCH_ENTRIES];
 	uint32_t count;
@@ -77,7 +74,6 @@ int batch_new(struct batch **ret)
 		return -ENOMEM;
 	}
 	batch->growth.nodes = batch->nodes;
-	writer_init(&batch->statements);
 	*ret = batch;
 	return 0;
 }
@@ -87,7 +83,6 @@ void batch_free(struct batch *batch)
 	if (batch) {
 		buffer_free(&batch->entries);
 		buffer_free(&batch->judgements);
-		writer_free(&batch->statements);
 		free(batch);
 	}
 }
@@ -107,7 +102,6 @@ void batch_reset(struct batch *batch, uint64_t before, const char *name, struct 
 	batch->entries.failed = false;
 	batch->judgements.size = 0;
 	batch->judgements.failed = false;
-	writer_reset(&batch->statements);
 }
 
 uint32_t batch_count(const struct batch *batch)
@@ -133,20 +127,14 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 	head[sizeof(word)] = (uint8_t)(statement->judgement_count - 1);
 	buffer_append(&batch->entries, head, sizeof(head));
 	item->judgements_at = batch->judgements.size;
-	item->judgement_count = statement->judgement_count;
 	buffer_append(&batch->judgements, statement->judgements, statement->judgement_count);
 	buffer_append(&batch->entries, statement->judgements, statement->judgement_count);
 	buffer_append(&batch->entries, statement->signature.data, SIGNATURE_SIZE);
 	item->body_at = batch->entries.size;
 	item->body_size = body.size;
 	buffer_append(&batch->entries, body.data, body.size);
-	if (batch->entries.failed || batch->judgements.failed) {
-		return -ENOMEM;
-	}
-	item->statement_at = batch->statements.buffer.size;
-	statement_write(&batch->statements, statement);
-	item->statement_size = batch->statements.buffer.size - item->statement_at;
-	return batch->statements.failed ? -ENOMEM : (int)batch->count++;
+	item->statement = *statement;
+	return batch->entries.failed || batch->judgements.failed ? -ENOMEM : (int)batch->count++;
 }
 
 struct bytes batch_body(const struct batch *batch, uint32_t index)
@@ -171,22 +159,41 @@ static struct bytes batch_note(const struct batch *batch)
 		checkpoint_bytes(batch->name, batch->before + batch->count) };
 }
 
-static struct bytes batch_statement(const struct batch *batch, uint32_t index)
+static void batch_statement(const struct batch *batch, uint32_t index, struct writer *writer)
 {
-	const struct item *item = &batch->items[index];
+	struct statement statement = batch->items[index].statement;
 
-	return (struct bytes){ writer_bytes(&batch->statements).data + item->statement_at,
-		item->statement_size };
+	statement.judgements = batch->judgements.data + batch->items[index].judgements_at;
+	statement_write(writer, &statement);
 }
 
-void batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node)
+/* The leaves of all entries. 0 or -ENOMEM. */
+static int make_leaves(struct batch *batch)
+{
+	struct writer statement;
+	bool failed;
+
+	writer_init(&statement);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		writer_reset(&statement);
+		batch_statement(batch, i, &statement);
+		hash_leaf(writer_bytes(&statement), &batch->leaves[i]);
+	}
+	failed = statement.failed;
+	writer_free(&statement);
+	return failed ? -ENOMEM : 0;
+}
+
+int batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node)
 {
 	uint16_t count = (uint16_t)batch->count;
 	size_t note_size;
+	int r;
 
 	assert(before->size == batch->before);
-	for (uint32_t i = 0; i < batch->count; i++) {
-		hash_leaf(batch_statement(batch, i), &batch->leaves[i]);
+	r = make_leaves(batch);
+	if (r < 0) {
+		return r;
 	}
 	growth_make(&batch->growth, before, batch->leaves, batch->count);
 	note_size = checkpoint_sign(
@@ -198,6 +205,7 @@ void batch_seal(struct batch *batch, const struct peaks *before, const struct ke
 	memcpy(batch->head + 4, &batch->instant.ms, sizeof(batch->instant.ms));
 	record_hash((struct bytes){ batch->head, HEAD_SIZE }, batch_note(batch), batch->leaves,
 		batch->count, &batch->hash);
+	return 0;
 }
 
 static struct bytes tree_key(unsigned level, uint64_t index, uint8_t key[TREE_KEY_SIZE])
@@ -340,9 +348,14 @@ void batch_append(const struct batch *batch, struct txn *txn)
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer)
 {
 	struct tree_path path;
+	struct writer statement;
 
 	growth_path(&batch->growth, batch->before + index, &path);
-	receipt_write(writer, batch_note(batch), batch_statement(batch, index), &path);
+	writer_init(&statement);
+	batch_statement(batch, index, &statement);
+	receipt_write(writer, batch_note(batch), writer_bytes(&statement), &path);
+	writer->failed |= statement.failed;
+	writer_free(&statement);
 }
 
 void batch_receipt_short(const struct batch *batch, uint32_t index, struct writer *writer)
@@ -351,8 +364,8 @@ void batch_receipt_short(const struct batch *batch, uint32_t index, struct write
 
 	writer_array(writer, 2);
 	writer_int(writer, (int64_t)(batch->before + index + 1));
-	writer_array(writer, item->judgement_count);
-	for (size_t i = 0; i < item->judgement_count; i++) {
+	writer_array(writer, item->statement.judgement_count);
+	for (size_t i = 0; i < item->statement.judgement_count; i++) {
 		writer_int(writer, batch->judgements.data[item->judgements_at + i]);
 	}
 }

@@ -32,9 +32,9 @@ struct bytes batch_body(const struct batch *batch, uint32_t index);
 
 /*
  * Grows the tree, which had these peaks, and signs its root under the node's name. After that receipts can be written, but are to
- * be sent only after the commit. Any thread may call it, and others may look at the entries meanwhile.
+ * be sent only after the commit. Any thread may call it, and others may look at the entries meanwhile. 0 or -ENOMEM.
  */
-void batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node);
+int batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node);
 void batch_append(const struct batch *batch, struct txn *txn);
 /* The same for the journal: the parts of the record, borrowed: where they lie and how large they are is known before batch_seal fills them. */
 enum { LEDGER_PARTS = 4 };

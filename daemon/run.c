@@ -59,8 +59,9 @@ static int write_run(void *data)
 {
 	struct intake *intake = data;
 
-	batch_seal(intake->flying->batch, &intake->peaks, intake->pair);
-	return journal_write(intake->journal);
+	int r = batch_seal(intake->flying->batch, &intake->peaks, intake->pair);
+
+	return r < 0 ? r : journal_write(intake->journal);
 }
 
 int run_land(struct intake *intake)
@@ -78,8 +79,8 @@ int run_land(struct intake *intake)
 	intake->flying = NULL;
 	if (r == 0) {
 		batch_peaks(run->batch, &intake->peaks);
-		intake->stale |= !batch_hold_tree(run->batch, intake->held) ||
-				 !held_land(intake->held);
+		intake->stale |=
+			!batch_hold_tree(run->batch, intake->held) || !held_land(intake->held);
 		intake->commits++;
 		return answer_done(intake, run);
 	}
@@ -334,10 +335,12 @@ static int commit_tables(struct intake *intake, struct run *run, struct txn *txn
 	int r;
 
 	fold_end(&intake->fold);
-	batch_seal(run->batch, &intake->peaks, intake->pair);
-	batch_append(run->batch, txn);
-	refusals_put(intake->refusals, txn);
-	r = txn_error(txn);
+	r = batch_seal(run->batch, &intake->peaks, intake->pair);
+	if (r == 0) {
+		batch_append(run->batch, txn);
+		refusals_put(intake->refusals, txn);
+		r = txn_error(txn);
+	}
 	if (r == 0 && intake->reload) {
 		r = catalog_load(txn, &catalog);
 	}

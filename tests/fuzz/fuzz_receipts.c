@@ -63,7 +63,7 @@ static struct batch *batch_make(const struct key_pair *node, uint64_t before, ui
 		hash_bytes(buffer_bytes(&sent.bodies[i]), &statement.digest);
 		FUZZ_CHECK(batch_add(batch, &statement, buffer_bytes(&sent.bodies[i])) == (int)i);
 	}
-	batch_seal(batch, &peaks, node);
+	FUZZ_CHECK(batch_seal(batch, &peaks, node) == 0);
 	return batch;
 }
 

@@ -121,7 +121,7 @@ static void grow_to(struct world *world, struct batch *batch, struct peaks *peak
 		statement.signature.data[0]++;
 		assert_true(batch_add(batch, &statement, writer_bytes(&body)) >= 0);
 	}
-	batch_seal(batch, peaks, &world->node);
+	assert_int_equal(batch_seal(batch, peaks, &world->node), 0);
 	assert_int_equal(txn_begin(world->store, true, &txn), 0);
 	batch_append(batch, txn);
 	assert_int_equal(txn_commit(txn), 0);

@@ -626,7 +626,7 @@ static void append_others(struct world *world, uint64_t count)
 
 			assert_true(batch_add(batch, &statement, buffer_bytes(&body)) >= 0);
 		}
-		batch_seal(batch, &peaks, &world->node);
+		assert_int_equal(batch_seal(batch, &peaks, &world->node), 0);
 		batch_append(batch, txn);
 		batch_peaks(batch, &peaks);
 	}

@@ -36,7 +36,7 @@ static void commit_make(struct commit_of_tests *commit, uint32_t count)
 		assert_int_equal(
 			batch_add(commit->batch, &statement, buffer_bytes(&commit->bodies[i])), i);
 	}
-	batch_seal(commit->batch, &before, &node);
+	assert_int_equal(batch_seal(commit->batch, &before, &node), 0);
 }
 
 static void commit_free(struct commit_of_tests *commit)
@@ -175,7 +175,7 @@ static void a_statement_whose_sender_did_not_sign_is_found_with_the_submission(v
 	batch_reset(batch, before.size, name, at("2022-06-01"));
 	hash_bytes(bytes_of("body"), &statement.digest);
 	assert_int_equal(batch_add(batch, &statement, bytes_of("body")), 0);
-	batch_seal(batch, &before, &node);
+	assert_int_equal(batch_seal(batch, &before, &node), 0);
 	writer_init(&writer);
 	batch_receipt(batch, 0, &writer);
 	assert_null(

@@ -40,7 +40,7 @@ static void told_make(struct told *told, uint64_t before, uint32_t count)
 		assert_int_equal(
 			batch_add(told->batch, &statement, buffer_bytes(&told->bodies[i])), i);
 	}
-	batch_seal(told->batch, &peaks, &node);
+	assert_int_equal(batch_seal(told->batch, &peaks, &node), 0);
 }
 
 static void told_free(struct told *told)

@@ -617,7 +617,7 @@ static void hear(struct heard *heard, const struct key_pair *node, struct bytes 
 static void tell(struct heard *heard, const struct key_pair *node, uint32_t from,
 	const struct envelope *asked, struct writer *writer)
 {
-	batch_seal(heard->batch, &before, node);
+	assert_int_equal(batch_seal(heard->batch, &before, node), 0);
 	envelope_begin(writer, MESSAGE_RECEIPTS, asked->request);
 	writer_array(writer, 2);
 	writer_array(writer, heard->count);
