@@ -153,10 +153,10 @@ static void record_hash(struct bytes head, struct bytes note, const struct hash 
 		3, ret);
 }
 
+/* Of one that is sealed. */
 static struct bytes batch_note(const struct batch *batch)
 {
-	return (struct bytes){ (const uint8_t *)batch->note,
-		checkpoint_bytes(batch->name, batch->before + batch->count) };
+	return (struct bytes){ (const uint8_t *)batch->note, batch->head[1] };
 }
 
 static void batch_statement(const struct batch *batch, uint32_t index, struct writer *writer)
@@ -198,7 +198,8 @@ int batch_seal(struct batch *batch, const struct peaks *before, const struct key
 	growth_make(&batch->growth, before, batch->leaves, batch->count);
 	note_size = checkpoint_sign(
 		node, batch->name, batch->growth.after, growth_root(&batch->growth), batch->note);
-	assert(note_size == batch_note(batch).size && note_size <= UINT8_MAX);
+	assert(note_size == checkpoint_bytes(batch->name, batch->growth.after) &&
+		note_size <= UINT8_MAX);
 	batch->head[0] = CODEC_PLAIN;
 	batch->head[1] = (uint8_t)note_size;
 	memcpy(batch->head + 2, &count, sizeof(count));
@@ -263,7 +264,8 @@ void batch_parts(const struct batch *batch, struct bytes ret[LEDGER_PARTS])
 {
 	ret[0] = (struct bytes){ batch->head, HEAD_SIZE };
 	ret[1] = (struct bytes){ batch->hash.data, HASH_SIZE };
-	ret[2] = batch_note(batch);
+	ret[2] = (struct bytes){ (const uint8_t *)batch->note,
+		checkpoint_bytes(batch->name, batch->before + batch->count) };
 	ret[3] = (struct bytes){ batch->entries.data, batch->entries.size };
 }
 

@@ -58,7 +58,6 @@ static bool is_at_once(const struct run *run)
 static int write_run(void *data)
 {
 	struct intake *intake = data;
-
 	int r = batch_seal(intake->flying->batch, &intake->peaks, intake->pair);
 
 	return r < 0 ? r : journal_write(intake->journal);

@@ -4,8 +4,8 @@
 
 PROGRAM is count_intake. The same bytes are taken in every run, and what the kernel does is not
 counted, so the figures do not depend on what else the machine does. A call belongs to the innermost
-function of `stages` on its way. A total above the kept one (instructions.tsv) by more than a
-twentieth fails; --write keeps what was counted now.
+function of `stages` on its way. What the thread that writes does for a commit is counted too.
+A total above the kept one (instructions.tsv) by more than a twentieth fails; --write keeps what was counted now.
 """
 import collections
 import concurrent.futures
@@ -35,7 +35,7 @@ stages = [  # a stage, and the functions that begin it; names need not be those 
     ('commit', 'txn_commit'),
     ('node signs', 'sign_bytes'),
     ('answers', 'intake_answer batch_receipt batch_receipt_short batch_proof receipt_write'),
-    ('rest', 'counted_intake'),
+    ('rest', 'counted_intake write_run'),
     ('check signature', 'counted_signature'),
 ]
 stage_of = {function: stage for stage, functions in stages for function in functions.split()}
@@ -71,9 +71,9 @@ def parse(path):
 
 def count(program, mix, folder):
     out = folder / f'{mix}.out'
-    function = 'counted_signature' if mix == 'signature' else 'counted_intake'
+    functions = ['counted_signature'] if mix == 'signature' else ['counted_intake', 'write_run']
     run = subprocess.run(
-        ['valgrind', '-q', '--tool=callgrind', f'--toggle-collect={function}',
+        ['valgrind', '-q', '--tool=callgrind', *(f'--toggle-collect={name}' for name in functions),
          f'--separate-callers={DEPTH}', f'--callgrind-out-file={out}', program, mix],
         stdout=subprocess.PIPE, text=True, check=True)
     reports = int(run.stdout)

@@ -72,6 +72,23 @@ static void a_later_life_shows_in_the_name(void **state)
 	}
 }
 
+static void its_bytes_are_known_before_it_is_signed(void **state)
+{
+	static const uint64_t lives[] = { 0, 1, UINT64_C(0x1899f3f9d2a) };
+	struct key_pair node = pair_of(11);
+	char name[NOTE_NAME_SIZE], text[LIMIT_NOTE_BYTES];
+	struct hash root = { { 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(lives); i++) {
+		note_name(&node.public, i % 2 == 1, lives[i / 2], name);
+		for (uint64_t size = 1; size < UINT64_C(1) << 59; size = size * 3 + 1) {
+			assert_int_equal(checkpoint_bytes(name, size),
+				checkpoint_sign(&node, name, size, &root, text));
+		}
+	}
+}
+
 static void any_flipped_bit_and_any_cut_is_found(void **state)
 {
 	struct key_pair node = pair_of(11);
@@ -157,6 +174,7 @@ int main(void)
 		cmocka_unit_test(a_checkpoint_is_the_note_of_the_format),
 		cmocka_unit_test(a_made_up_clock_shows_in_the_name),
 		cmocka_unit_test(a_later_life_shows_in_the_name),
+		cmocka_unit_test(its_bytes_are_known_before_it_is_signed),
 		cmocka_unit_test(any_flipped_bit_and_any_cut_is_found),
 		cmocka_unit_test(signatures_of_others_are_passed_over),
 		cmocka_unit_test(a_note_has_its_bound),
