@@ -141,12 +141,13 @@ static int read_journal(struct intake *intake, struct txn *txn)
 
 	held_clear(intake->held);
 	intake->fold.held = intake->held;
-	intake->tables_size = intake->peaks.size;
+	intake->size = intake->tables_size = intake->peaks.size;
 	if (r < 0 || !intake->journal) {
 		return r;
 	}
 	r = replay_run(&replay, take_behind, &behind);
 	intake->peaks = replay.peaks;
+	intake->size = intake->peaks.size;
 	intake->last_instant = replay.instant;
 	if (r == REPLAY_E_FORGED || (r == REPLAY_E_GAP && !intake->restored)) {
 		snprintf(intake->why, sizeof(intake->why), "%s", replay.why);
@@ -210,7 +211,6 @@ static int read_state(struct intake *intake)
 	if (r) {
 		return r;
 	}
-	intake->size = intake->peaks.size;
 	intake->stale = false;
 	if (txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) && value.size <= sizeof(held)) {
 		memcpy(held, value.data, value.size);
