@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 enum {
-	SLOW_US = 3000, /* of a run to the disk */
+	SLOW_US = 3000, /* for a run's record */
 };
 
 static struct bytes text_key(const char *text)
@@ -126,28 +126,28 @@ static int find_journal(struct intake *intake, struct txn *txn)
 	return r == -EBADMSG ? INTAKE_E_FOREIGN : r;
 }
 
-/* Folds what the journal has behind the tables. 0, INTAKE_E_JOURNAL, INTAKE_E_FULL, -errno. */
-static int read_journal(struct intake *intake, struct txn *txn)
+/* Folds what the journal has behind the tables, whose peaks move with it. 0, INTAKE_E_JOURNAL, INTAKE_E_FULL, -errno. */
+static int read_journal(struct intake *intake, struct txn *txn, struct peaks *peaks)
 {
 	CLEANUP(freep) struct refold *refold = malloc(sizeof(*refold));
 	struct behind behind = { intake, refold, txn };
 	struct replay replay = {
 		.journal = intake->journal,
 		.node = intake->pair->public,
-		.peaks = intake->peaks,
+		.peaks = *peaks,
 		.instant = intake->last_instant,
 	};
 	int r = refold ? 0 : -ENOMEM;
 
 	held_clear(intake->held);
 	intake->fold.held = intake->held;
-	intake->size = intake->tables_size = intake->peaks.size;
+	intake->size = intake->tables_size = peaks->size;
 	if (r < 0 || !intake->journal) {
 		return r;
 	}
 	r = replay_run(&replay, take_behind, &behind);
-	intake->peaks = replay.peaks;
-	intake->size = intake->peaks.size;
+	*peaks = replay.peaks;
+	intake->size = peaks->size;
 	intake->last_instant = replay.instant;
 	if (r == REPLAY_E_FORGED || (r == REPLAY_E_GAP && !intake->restored)) {
 		snprintf(intake->why, sizeof(intake->why), "%s", replay.why);
@@ -174,6 +174,7 @@ static int read_state(struct intake *intake)
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	uint64_t held[JUDGEMENT_COUNT] = { 0 };
 	struct catalog *catalog = NULL;
+	struct peaks peaks;
 	struct bytes value;
 	uint64_t epoch;
 	int r;
@@ -196,7 +197,7 @@ static int read_state(struct intake *intake)
 		r = find_journal(intake, txn); /* what follows reads records that lie there */
 	}
 	if (r == 0) {
-		r = read_end(txn, &intake->peaks, &intake->last_instant);
+		r = read_end(txn, &peaks, &intake->last_instant);
 	}
 	if (r == 0) {
 		r = catalog_load(txn, &catalog);
@@ -207,10 +208,11 @@ static int read_state(struct intake *intake)
 	catalog_free(intake->catalog);
 	intake->catalog = catalog;
 	intake->fold.node_unit = intake->identity.unit;
-	r = read_journal(intake, txn);
+	r = read_journal(intake, txn, &peaks);
 	if (r) {
 		return r;
 	}
+	intake->peaks = peaks; /* now it is on disk for sure */
 	intake->stale = false;
 	if (txn_get(txn, TABLE_LOCAL, text_key("refusals"), &value) && value.size <= sizeof(held)) {
 		memcpy(held, value.data, value.size);
@@ -411,7 +413,7 @@ bool intake_is_flying(const struct intake *intake)
 
 bool intake_is_slow(const struct intake *intake)
 {
-	return intake->writer && worker_took_us(intake->writer) > SLOW_US;
+	return intake->disk_us > SLOW_US;
 }
 
 bool intake_is_settling(const struct intake *intake)

@@ -112,7 +112,7 @@ void intake_begin(struct intake *intake, const struct intake_message *const *mes
 	struct instant now, const struct intake_caller *caller);
 /* Is a run under way? */
 bool intake_is_flying(const struct intake *intake);
-/* Did the last that was written by another thread take longer than it takes to fold a thousand reports? Then more is to go to the disk at a time. */
+/* Did the disk take longer for the last run's record than it takes to fold a thousand reports? Then more is to go to it at a time. */
 bool intake_is_slow(const struct intake *intake);
 /* Waits for it. Its outcome, as done is told. */
 int intake_finish(struct intake *intake);

@@ -31,23 +31,22 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 struct bytes batch_body(const struct batch *batch, uint32_t index);
 
 /*
- * Grows the tree, which had these peaks, and signs its root under the node's name. After that receipts can be written, but are to
+ * All that follows needs it but batch_parts. Grows the tree, which had these peaks, and signs its root under the node's name. After that receipts can be written, but are to
  * be sent only after the commit. Any thread may call it, and others may look at the entries meanwhile. 0 or -ENOMEM.
  */
 int batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node);
 void batch_append(const struct batch *batch, struct txn *txn);
-/* The same for the journal: the parts of the record, borrowed: where they lie and how large they are is known before batch_seal fills them. */
+/* The same for the journal: the parts of the record, borrowed: where they lie and how large they are is known before batch_seal fills them, and until another entry is added. */
 enum { LEDGER_PARTS = 4 };
 void batch_parts(const struct batch *batch, struct bytes ret[LEDGER_PARTS]);
 /* And the tree's subtrees held back. False where there is no memory. */
 bool batch_hold_tree(const struct batch *batch, struct held *held);
 /* Bytes of the record at most, for entries with so many bytes of messages. */
 size_t batch_bytes_max(size_t entries, size_t message_bytes);
-/* Only after batch_seal. */
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer);
 /* The receipt in short: [seq, judgements]. */
 void batch_receipt_short(const struct batch *batch, uint32_t index, struct writer *writer);
-/* What makes receipts in short whole, of count entries from first on: [note, instant, hashes]. Only after batch_seal. */
+/* What makes receipts in short whole, of count entries from first on: [note, instant, hashes]. */
 void batch_proof(const struct batch *batch, uint32_t first, uint32_t count, struct writer *writer);
 /* Moves peaks, those that the batch went on from, to its end; after the commit. */
 void batch_peaks(const struct batch *batch, struct peaks *peaks);

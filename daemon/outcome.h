@@ -56,6 +56,7 @@ struct run {
 	struct slot slots[LIMIT_BATCH_MESSAGES];
 	size_t count;
 	struct intake_caller caller;
+	int64_t disk_us; /* to write and flush its record, when it has landed */
 	bool changed;
 	bool needs_tables; /* a receipt is to be made of an entry that only the journal has */
 };
@@ -68,8 +69,9 @@ struct intake {
 	struct catalog *catalog;
 	struct fold fold;
 	struct run runs[2];
-	struct run *run;                /* the one that is being taken, or answered */
-	struct run *flying;             /* the one that is under way to the disk; NULL: none */
+	struct run *run; /* the one that is being taken, or answered */
+	struct run *
+		flying; /* the one that is under way to the disk; NULL: none. The writer reads it and peaks meanwhile */
 	intake_meanwhile_fn *meanwhile; /* of run, while it is taken; NULL: waits are waits */
 	int landed;                     /* what became of the last that was */
 	struct worker *writer;          /* of the journal */
@@ -79,6 +81,7 @@ struct intake {
 	struct peaks peaks;        /* of the tree over all entries on disk */
 	uint64_t size;             /* entries, with those under way */
 	uint64_t tables_size;      /* entries that the tables have */
+	int64_t disk_us;           /* that the last run took of the disk */
 	struct instant last_instant;
 	uint64_t commits;
 	uint64_t refusals[JUDGEMENT_COUNT];
@@ -117,7 +120,9 @@ int intake_reread(struct intake *intake);
 /* From now on commits of reports go to a journal, where that is wanted and can be. 0, INTAKE_E_FULL, INTAKE_E_FOREIGN, -errno. */
 int journal_begin(struct intake *intake);
 
-/* run.c: waits until the run that is under way is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */
+/* run.c: seals the run that is under way and brings it to the disk. A worker_job_fn; data is the intake. 0 or -errno. */
+int run_write(void *data);
+/* Waits until it is on disk, and answers it. 0, INTAKE_E_FULL, -errno. */
 int run_land(struct intake *intake);
 /*
  * Between two messages of another run: the one under way may have landed, and is answered then, and the caller has its turn. Is what the

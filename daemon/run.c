@@ -54,13 +54,16 @@ static bool is_at_once(const struct run *run)
 	return run->count <= AT_ONCE_MESSAGES;
 }
 
-/* A worker_job_fn: seals the run that is under way, and brings it to the disk. */
-static int write_run(void *data)
+int run_write(void *data)
 {
 	struct intake *intake = data;
-	int r = batch_seal(intake->flying->batch, &intake->peaks, intake->pair);
+	struct run *run = intake->flying;
+	int r = batch_seal(run->batch, &intake->peaks, intake->pair);
+	int64_t sealed_us = monotonic_us();
 
-	return r < 0 ? r : journal_write(intake->journal);
+	r = r < 0 ? r : journal_write(intake->journal);
+	run->disk_us = monotonic_us() - sealed_us;
+	return r;
 }
 
 int run_land(struct intake *intake)
@@ -74,8 +77,9 @@ int run_land(struct intake *intake)
 	if (!is_at_once(run)) {
 		wait_for(intake, intake->writer);
 	}
-	r = is_at_once(run) ? write_run(intake) : worker_end(intake->writer);
+	r = is_at_once(run) ? run_write(intake) : worker_end(intake->writer);
 	intake->flying = NULL;
+	intake->disk_us = run->disk_us;
 	if (r == 0) {
 		batch_peaks(run->batch, &intake->peaks);
 		intake->stale |=
@@ -261,7 +265,7 @@ static int send_off(struct intake *intake, struct run *run)
 	if (is_at_once(run)) {
 		run_land(intake);
 	} else {
-		worker_begin(intake->writer, write_run, intake);
+		worker_begin(intake->writer, run_write, intake);
 	}
 	return 0;
 }

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "daemon/thread.h"
-#include "proto/instant.h"
 
 enum state {
 	STATE_IDLE = 0,
@@ -27,8 +26,6 @@ struct worker {
 	worker_job_fn *job;
 	void *data;
 	int result;
-	int64_t took_us; /* the job whose result that is */
-	int64_t last_us; /* the one that was ended last */
 	int wake;
 	bool yields;
 };
@@ -53,7 +50,6 @@ static void *run(void *data)
 {
 	struct worker *worker = data;
 	const uint64_t one = 1;
-	int64_t begun_us;
 
 	if (worker->yields) {
 		yield();
@@ -67,9 +63,7 @@ static void *run(void *data)
 			break;
 		}
 		pthread_mutex_unlock(&worker->mutex);
-		begun_us = monotonic_us();
 		worker->result = worker->job(worker->data);
-		worker->took_us = monotonic_us() - begun_us;
 		pthread_mutex_lock(&worker->mutex);
 		change(worker, STATE_DONE);
 		if (worker->wake >= 0 && write(worker->wake, &one, sizeof(one)) < 0) {
@@ -150,13 +144,7 @@ int worker_end(struct worker *worker)
 		pthread_cond_wait(&worker->changed, &worker->mutex);
 	}
 	result = worker->result;
-	worker->last_us = worker->took_us;
 	atomic_store_explicit(&worker->state, STATE_IDLE, memory_order_release);
 	pthread_mutex_unlock(&worker->mutex);
 	return result;
-}
-
-int64_t worker_took_us(const struct worker *worker)
-{
-	return worker->last_us;
 }

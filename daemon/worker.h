@@ -30,5 +30,3 @@ bool worker_is_busy(const struct worker *worker);
 bool worker_is_done(const struct worker *worker);
 /* Waits for the job and takes its outcome: the worker is idle. */
 int worker_end(struct worker *worker);
-/* How long the last one that was ended took; 0 before the first. */
-int64_t worker_took_us(const struct worker *worker);

@@ -4,8 +4,9 @@
 
 PROGRAM is count_intake. The same bytes are taken in every run, and what the kernel does is not
 counted, so the figures do not depend on what else the machine does. A call belongs to the innermost
-function of `stages` on its way. What the thread that writes does for a commit is counted too.
-A total above the kept one (instructions.tsv) by more than a twentieth fails; --write keeps what was counted now.
+function of `stages` on its way. What the thread that writes does for a commit is counted too. A total
+above the kept one (instructions.tsv) by more than a twentieth fails; --write keeps what was counted
+now.
 """
 import collections
 import concurrent.futures
@@ -35,7 +36,7 @@ stages = [  # a stage, and the functions that begin it; names need not be those 
     ('commit', 'txn_commit'),
     ('node signs', 'sign_bytes'),
     ('answers', 'intake_answer batch_receipt batch_receipt_short batch_proof receipt_write'),
-    ('rest', 'counted_intake write_run'),
+    ('rest', 'counted_intake run_write'),
     ('check signature', 'counted_signature'),
 ]
 stage_of = {function: stage for stage, functions in stages for function in functions.split()}
@@ -71,7 +72,7 @@ def parse(path):
 
 def count(program, mix, folder):
     out = folder / f'{mix}.out'
-    functions = ['counted_signature'] if mix == 'signature' else ['counted_intake', 'write_run']
+    functions = ['counted_signature'] if mix == 'signature' else ['counted_intake', 'run_write']
     run = subprocess.run(
         ['valgrind', '-q', '--tool=callgrind', *(f'--toggle-collect={name}' for name in functions),
          f'--separate-callers={DEPTH}', f'--callgrind-out-file={out}', program, mix],
@@ -109,8 +110,12 @@ def main():
                 print(f'  {stage:16} {instructions:9} {100 * instructions / total:5.1f} %'
                       f'   kept {kept[mix].get(stage, 0):9}')
             print(f'  {"all":16} {total:9}           kept {before:9}')
+            missing = kept[mix].keys() - found.keys()
             if write:
                 kept[mix] = found
+            elif missing:
+                print(f'{mix}: nothing was counted of {", ".join(sorted(missing))}: is a function named otherwise now?')
+                failed = True
             elif total > before * ROOM:
                 print(f'{mix}: {total} is more than {ROOM} of {before}: make it less, '
                       f'or say why it is worth it and keep it with count.py --write')

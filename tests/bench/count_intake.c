@@ -16,7 +16,8 @@ enum {
 	SENDERS = 64,
 	COMMITS = 2,
 	BUNDLE = 100,
-	BUNDLES = 65, /* so that a thread of its own seals them, as it does the others */
+	BUNDLES =
+		65, /* a thread of its own seals them: in counted_intake run_write would end the counting */
 	SIGNATURES = 16,
 	CONNECTION_BYTES = 5, /* as ZeroMQ numbers them */
 	MAP_BYTES = 256 << 20,

@@ -18,7 +18,7 @@
 
 #include "daemon/held.h"
 #include "daemon/journal.h"
-#include "daemon/worker.h"
+#include "daemon/outcome.h"
 
 enum {
 	MANY = 70,             /* messages; few are on disk when they were begun */
@@ -161,7 +161,7 @@ int __wrap_txn_commit(struct txn *txn)
 
 void __wrap_worker_begin(struct worker *worker, worker_job_fn *job, void *data)
 {
-	if (job == journal_write) {
+	if (job == run_write) {
 		played.writer = worker;
 	} else {
 		played.settler = worker;

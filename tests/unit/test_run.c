@@ -2,6 +2,34 @@
 
 #include "daemon/reading.h"
 
+/* What sealing a run takes, and whether there is no memory for it, or behind it for the tree: once. */
+static struct {
+	useconds_t takes_us;
+	bool fails, tree_fails;
+} sealing;
+
+int __real_batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node);
+int __wrap_batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node);
+bool __real_batch_hold_tree(const struct batch *batch, struct held *held);
+bool __wrap_batch_hold_tree(const struct batch *batch, struct held *held);
+
+int __wrap_batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node)
+{
+	bool fails = sealing.fails;
+
+	usleep(sealing.takes_us);
+	sealing.fails = false;
+	return fails ? -ENOMEM : __real_batch_seal(batch, before, node);
+}
+
+bool __wrap_batch_hold_tree(const struct batch *batch, struct held *held)
+{
+	bool fails = sealing.tree_fails;
+
+	sealing.tree_fails = false;
+	return !fails && __real_batch_hold_tree(batch, held);
+}
+
 /* The first is on disk, and nobody has looked. */
 static void begin_first_unseen(struct scene *scene)
 {
@@ -68,6 +96,17 @@ static void a_disk_is_slow_whose_last_run_was(void **state)
 	usleep(20000);
 	assert_int_equal(intake_finish(scene->world->intake), 0);
 	assert_true(intake_is_slow(scene->world->intake));
+}
+
+static void sealing_is_no_time_of_the_disk(void **state)
+{
+	struct scene *scene = *state;
+
+	sealing.takes_us = 20000;
+	begin_first(scene);
+	assert_int_equal(intake_finish(scene->world->intake), 0);
+	sealing.takes_us = 0;
+	assert_false(intake_is_slow(scene->world->intake));
 }
 
 static void a_run_is_done_once(void **state)
@@ -715,6 +754,7 @@ static void what_could_not_be_flushed_is_written_again_by_a_start(void **state)
 static void what_cannot_be_written_again_does_not_count(void **state)
 {
 	struct scene *scene = *state;
+	uint64_t before = intake_seq(scene->world->intake);
 
 	fail_to_flush(scene, ENOSPC);
 	intake_pause(scene->world->intake);
@@ -726,8 +766,66 @@ static void what_cannot_be_written_again_does_not_count(void **state)
 	assert_true(store_disk_is_full(scene->world->store)); /* and not its map */
 	assert_int_equal(intake_flush(scene->world->intake), INTAKE_E_FULL);
 	assert_true(intake_is_stale(scene->world->intake));
+	assert_int_equal(intake_seq(scene->world->intake), before);
 	find_room(scene);
 	assert_int_equal(intake_flush(scene->world->intake), 0);
+	assert_settled(scene, 3);
+}
+
+static void a_run_that_cannot_be_sealed_is_refused_and_the_next_is_taken(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t before = intake_seq(scene->world->intake);
+
+	sealing.fails = true;
+	begin_first(scene);
+	assert_int_equal(intake_finish(scene->world->intake), -ENOMEM);
+	assert_int_equal(scene->first->r, -ENOMEM);
+	assert_null(answer_of(&scene->first->run, 0).receipt.data);
+	assert_int_equal(intake_seq(scene->world->intake), before);
+	queue_report(scene->second, WARD_101, 1, first_report());
+	run_second(scene);
+	assert_receipt(scene->second, 0, WARD_101, 1, first_report());
+	assert_settled(scene, 3);
+}
+
+static void few_that_cannot_be_sealed_are_refused_and_the_next_is_taken(void **state)
+{
+	struct scene *scene = *state;
+
+	sealing.fails = true;
+	queue_report(scene->first, WARD_101, 1, first_report());
+	begin(scene, scene->first);
+	assert_int_equal(scene->first->r, -ENOMEM);
+	assert_null(answer_of(&scene->first->run, 0).receipt.data);
+	take(scene, WARD_101, 1, first_report());
+	assert_settled(scene, 3);
+}
+
+static void a_publication_that_cannot_be_sealed_is_refused_and_taken_again(void **state)
+{
+	struct scene *scene = *state;
+
+	take(scene, WARD_101, 1, first_report());
+	sealing.fails = true;
+	queue_units(scene, scene->first, false);
+	begin(scene, scene->first);
+	assert_int_equal(scene->first->r, -ENOMEM);
+	queue_units(scene, scene->second, false);
+	begin(scene, scene->second);
+	assert_int_equal(scene->second->r, 0);
+	assert_settled(scene, 3);
+}
+
+static void a_run_goes_on_from_a_tree_there_was_no_memory_for(void **state)
+{
+	struct scene *scene = *state;
+
+	begin_first_held(scene);
+	sealing.tree_fails = true;
+	run_second(scene);
+	assert_false(sealing.tree_fails);
+	assert_receipt(scene->first, 0, WARD_101, 1, first_report());
 	assert_settled(scene, 3);
 }
 
@@ -754,6 +852,7 @@ int main(void)
 		TEST(what_has_landed_counts_as_on_disk),
 		TEST(a_run_is_answered_when_it_is_finished),
 		TEST(a_disk_is_slow_whose_last_run_was),
+		TEST(sealing_is_no_time_of_the_disk),
 		TEST(a_run_is_done_once),
 		TEST(a_run_of_reports_says_that_figures_have_changed),
 		TEST(each_receipt_of_a_run_verifies),
@@ -807,6 +906,10 @@ int main(void)
 		TEST(what_could_not_be_flushed_is_written_again_before_it_has_a_receipt),
 		TEST(what_could_not_be_flushed_is_written_again_by_a_start),
 		TEST(what_cannot_be_written_again_does_not_count),
+		TEST(a_run_that_cannot_be_sealed_is_refused_and_the_next_is_taken),
+		TEST(few_that_cannot_be_sealed_are_refused_and_the_next_is_taken),
+		TEST(a_publication_that_cannot_be_sealed_is_refused_and_taken_again),
+		TEST(a_run_goes_on_from_a_tree_there_was_no_memory_for),
 		TEST(what_landed_before_a_failure_is_still_there),
 	};
 

@@ -57,26 +57,6 @@ static int tell_thread(void *data)
 	return 0;
 }
 
-static int sleep_us(void *data)
-{
-	return usleep(*(useconds_t *)data);
-}
-
-static void a_worker_knows_how_long_its_last_job_took(void **state)
-{
-	useconds_t us = 200000;
-	int number = 0;
-
-	assert_int_equal(worker_took_us(*state), 0);
-	worker_begin(*state, sleep_us, &us);
-	assert_int_equal(worker_end(*state), 0);
-	assert_true(worker_took_us(*state) >= us);
-	worker_begin(*state, add_one, &number);
-	assert_true(worker_took_us(*state) >= us);
-	worker_end(*state);
-	assert_in_range(worker_took_us(*state), 0, us - 1);
-}
-
 static void a_job_runs_in_a_thread_of_the_worker(void **state)
 {
 	pthread_t thread = pthread_self();
@@ -452,7 +432,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_job_runs),
 		TEST(the_outcome_of_a_job_comes_back),
-		TEST(a_worker_knows_how_long_its_last_job_took),
 		TEST(a_job_runs_in_a_thread_of_the_worker),
 		TEST(all_jobs_run_in_one_thread),
 		TEST(a_worker_takes_no_signals),
