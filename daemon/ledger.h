@@ -31,12 +31,16 @@ int batch_add(struct batch *batch, struct statement *statement, struct bytes bod
 struct bytes batch_body(const struct batch *batch, uint32_t index);
 
 /*
- * All that follows needs it but batch_parts. Grows the tree, which had these peaks, and signs its root under the node's name. After that receipts can be written, but are to
- * be sent only after the commit. Any thread may call it, and others may look at the entries meanwhile. 0 or -ENOMEM.
+ * Makes the leaves, grows the tree, which had these peaks, and signs its root under the node's name. All that follows needs it, but
+ * batch_parts; receipts are to be sent only after the commit. Any thread may call it, and others may look at the entries meanwhile.
+ * 0 or -ENOMEM.
  */
 int batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node);
 void batch_append(const struct batch *batch, struct txn *txn);
-/* The same for the journal: the parts of the record, borrowed: where they lie and how large they are is known before batch_seal fills them, and until another entry is added. */
+/*
+ * The same for the journal: the parts of the record, borrowed until another entry is added. Where they lie and how large they are is known
+ * before batch_seal fills them.
+ */
 enum { LEDGER_PARTS = 4 };
 void batch_parts(const struct batch *batch, struct bytes ret[LEDGER_PARTS]);
 /* And the tree's subtrees held back. False where there is no memory. */

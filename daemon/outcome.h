@@ -69,19 +69,18 @@ struct intake {
 	struct catalog *catalog;
 	struct fold fold;
 	struct run runs[2];
-	struct run *run; /* the one that is being taken, or answered */
-	struct run *
-		flying; /* the one that is under way to the disk; NULL: none. The writer reads it and peaks meanwhile */
+	struct run *run;                /* the one that is being taken, or answered */
+	struct run *flying;             /* under way to the disk, NULL: none; the writer reads it */
 	intake_meanwhile_fn *meanwhile; /* of run, while it is taken; NULL: waits are waits */
 	int landed;                     /* what became of the last that was */
 	struct worker *writer;          /* of the journal */
 	struct worker *settler;
 	int wake;                  /* eventfd of both; -1: there are none */
 	struct readings *readings; /* this run's submissions, in their order */
-	struct peaks peaks;        /* of the tree over all entries on disk */
-	uint64_t size;             /* entries, with those under way */
-	uint64_t tables_size;      /* entries that the tables have */
-	int64_t disk_us;           /* that the last run took of the disk */
+	struct peaks peaks;   /* of the tree over all entries on disk; the writer reads it, too */
+	uint64_t size;        /* entries, with those under way */
+	uint64_t tables_size; /* entries that the tables have */
+	int64_t disk_us;      /* that the last run took of the disk */
 	struct instant last_instant;
 	uint64_t commits;
 	uint64_t refusals[JUDGEMENT_COUNT];
