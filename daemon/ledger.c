@@ -159,29 +159,36 @@ static struct bytes batch_note(const struct batch *batch)
 	return (struct bytes){ (const uint8_t *)batch->note, batch->head[1] };
 }
 
-static void batch_statement(const struct batch *batch, uint32_t index, struct writer *writer)
+void statement_leaf(const struct statement *statement, struct writer *scratch, struct hash *ret)
+{
+	writer_reset(scratch);
+	statement_write(scratch, statement);
+	hash_leaf(writer_bytes(scratch), ret);
+}
+
+static struct statement batch_statement(const struct batch *batch, uint32_t index)
 {
 	struct statement statement = batch->items[index].statement;
 
 	statement.judgements = batch->judgements.data + batch->items[index].judgements_at;
-	statement_write(writer, &statement);
+	return statement;
 }
 
 /* The leaves of all entries. 0 or -ENOMEM. */
 static int make_leaves(struct batch *batch)
 {
-	struct writer statement;
-	bool failed;
+	struct writer scratch;
+	int r = 0;
 
-	writer_init(&statement);
-	for (uint32_t i = 0; i < batch->count; i++) {
-		writer_reset(&statement);
-		batch_statement(batch, i, &statement);
-		hash_leaf(writer_bytes(&statement), &batch->leaves[i]);
+	writer_init(&scratch);
+	for (uint32_t i = 0; r == 0 && i < batch->count; i++) {
+		struct statement statement = batch_statement(batch, i);
+
+		statement_leaf(&statement, &scratch, &batch->leaves[i]);
+		r = scratch.failed ? -ENOMEM : 0;
 	}
-	failed = statement.failed;
-	writer_free(&statement);
-	return failed ? -ENOMEM : 0;
+	writer_free(&scratch);
+	return r;
 }
 
 int batch_seal(struct batch *batch, const struct peaks *before, const struct key_pair *node)
@@ -349,15 +356,16 @@ void batch_append(const struct batch *batch, struct txn *txn)
 
 void batch_receipt(const struct batch *batch, uint32_t index, struct writer *writer)
 {
+	struct statement statement = batch_statement(batch, index);
 	struct tree_path path;
-	struct writer statement;
+	struct writer bytes;
 
 	growth_path(&batch->growth, batch->before + index, &path);
-	writer_init(&statement);
-	batch_statement(batch, index, &statement);
-	receipt_write(writer, batch_note(batch), writer_bytes(&statement), &path);
-	writer->failed |= statement.failed;
-	writer_free(&statement);
+	writer_init(&bytes);
+	statement_write(&bytes, &statement);
+	receipt_write(writer, batch_note(batch), writer_bytes(&bytes), &path);
+	writer->failed |= bytes.failed;
+	writer_free(&bytes);
 }
 
 void batch_receipt_short(const struct batch *batch, uint32_t index, struct writer *writer)
@@ -471,13 +479,6 @@ bool batch_view_skip(struct batch_view *view, uint32_t count)
 	return true;
 }
 
-void entry_leaf(const struct entry *entry, struct writer *scratch, struct hash *ret)
-{
-	writer_reset(scratch);
-	statement_write(scratch, &entry->statement);
-	hash_leaf(writer_bytes(scratch), ret);
-}
-
 const char ledger_no_memory[] = "there is no memory to check it";
 
 const char *batch_view_leaves(struct batch_view view, struct hash *leaves)
@@ -490,7 +491,7 @@ const char *batch_view_leaves(struct batch_view view, struct hash *leaves)
 	writer_init(&scratch);
 	for (uint32_t i = 0; i < view.count && !why; i++) {
 		if (batch_view_next(&view, &entry)) {
-			entry_leaf(&entry, &scratch, &leaves[i]);
+			statement_leaf(&entry.statement, &scratch, &leaves[i]);
 			why = scratch.failed ? ledger_no_memory : NULL;
 		} else {
 			why = "an entry is malformed or missing";

@@ -90,8 +90,8 @@ bool batch_view_next(struct batch_view *view, struct entry *ret);
 bool batch_view_raw(struct batch_view *view, struct raw_entry *ret);
 /* Moves past that many entries, cheaply; false if one is malformed. */
 bool batch_view_skip(struct batch_view *view, uint32_t count);
-/* The leaf of an entry: the hash of its statement. */
-void entry_leaf(const struct entry *entry, struct writer *scratch, struct hash *ret);
+/* The leaf of an entry: the hash of its statement. Where scratch has failed then, it is none. */
+void statement_leaf(const struct statement *statement, struct writer *scratch, struct hash *ret);
 /*
  * The leaves of all entries of a batch, which are at most LIMIT_BATCH_ENTRIES, checked against the
  * record's own hash: any damage of the record is found. NULL, or what does not hold.

@@ -27,7 +27,8 @@ static int block_load(struct proofs *proofs, uint64_t block)
 		while (r == 0 && seq < end && view.taken < view.count) {
 			r = batch_view_next(&view, &entry) ? 0 : -EBADMSG;
 			if (r == 0) {
-				entry_leaf(&entry, &scratch, &proofs->leaves[proofs->leaf_count++]);
+				statement_leaf(&entry.statement, &scratch,
+					&proofs->leaves[proofs->leaf_count++]);
 				seq++;
 				r = scratch.failed ? -ENOMEM : 0;
 			}

@@ -42,6 +42,8 @@ enum party {
 	PARTY_COUNT,
 };
 
+#define REVIEWER OTHER /* as enroll_reviewer makes it one */
+
 #define UNITS_HEAD "# unit\nunit,code,name,group,parent,from,to\n"
 #define UNITS_TOP                                  \
 	"1,c,City,city,,2020-01-01,\n"             \
@@ -362,6 +364,19 @@ static inline void queue_review(struct world *world, enum party reviewer, struct
 
 	sign_bytes(&pair, buffer_bytes(&bytes), &signature);
 	queue_signed_list(world, MESSAGE_REVIEW, reviewer, bytes, &signature);
+}
+
+/* A review of one act. */
+static inline void queue_act(
+	struct world *world, enum party reviewer, uint64_t counter, const struct act *act)
+{
+	struct key_pair pair = party_pair(reviewer);
+	struct writer bytes;
+
+	writer_init(&bytes);
+	review_write_begin(&bytes, &pair.public, counter, at("2022-06-01"), 1);
+	act_write(&bytes, act);
+	queue_review(world, reviewer, writer_take(&bytes));
 }
 
 static inline void queue_submit(struct world *world, enum party sender, struct buffer bytes)

@@ -11,8 +11,6 @@
 #include "daemon/proof.h"
 #include "daemon/rebuild.h"
 
-#define REVIEWER OTHER
-
 enum {
 	COMMITS = 700, /* some three chunks */
 	EACH = 3,      /* submissions */
@@ -83,19 +81,14 @@ static void queue_report(struct world *world, uint64_t i)
 
 static void queue_extension(struct world *world, uint64_t counter)
 {
-	struct key_pair pair = party_pair(REVIEWER);
-	struct writer bytes;
-
-	writer_init(&bytes);
-	review_write_begin(&bytes, &pair.public, counter, at("2022-06-01"), 1);
-	act_write(&bytes, &(struct act){ .kind = ACT_EXTEND,
-				  .plan = bytes_of("p"),
-				  .form = bytes_of("m"),
-				  .period = bytes_of("2022-05"),
-				  .unit = 101,
-				  .until = { world->now.ms + (int64_t)counter * 86400000 },
-				  .reason = bytes_of("gia hạn") });
-	queue_review(world, REVIEWER, writer_take(&bytes));
+	queue_act(world, REVIEWER, counter,
+		&(struct act){ .kind = ACT_EXTEND,
+			.plan = bytes_of("p"),
+			.form = bytes_of("m"),
+			.period = bytes_of("2022-05"),
+			.unit = 101,
+			.until = { world->now.ms + (int64_t)counter * 86400000 },
+			.reason = bytes_of("gia hạn") });
 }
 
 /* A commit an hour. */

@@ -21,8 +21,6 @@
 	"m,s,S,integer,stock,last,max,no,proposed\n"
 #define ACCEPTED_MORE "m,z,Z,integer,flow,sum,sum,no,proposed\n"
 
-#define REVIEWER OTHER
-
 enum {
 	MONTHS = 3, /* few obligations, so that each has many revisions */
 	WARDS = 5,
