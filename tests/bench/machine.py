@@ -15,6 +15,7 @@ import time
 
 TICKS = os.sysconf('SC_CLK_TCK')
 WAIT = 60  # seconds for a process to be ready
+CALM_LOOK, CALM_LOOKS, CALM_WAIT = 0.05, 3, 3  # seconds of a look, how many in a row, seconds to wait at most
 THREADS = ('loop runs', 'loop waits', 'I/O runs', 'I/O waits')
 
 
@@ -101,14 +102,37 @@ def work():
 
 
 class Watch:
-    """The share of the machine that went to neither this benchmark nor the kernel nor idling."""
+    """What of the machine this benchmark did not have since the watch was made."""
+
+    pace = None  # a Load that tells how long the processors were slowed (`yardstick pace`)
 
     def __init__(self):
         self.other, self.all = work()
+        self.slow = self.slow_seconds()
+
+    @classmethod
+    def slow_seconds(cls):
+        answer = cls.pace.ask('') if cls.pace else {'slowed': 0.0, 'seconds': 0.0}
+        return answer['slowed'], answer['seconds']
 
     def other_share(self):
+        """What went to neither this benchmark nor the kernel nor idling, with what slowed_share says."""
         other, possible = work()
-        return max(0.0, (other - self.other) / max(possible - self.all, 0.01))
+        return max(0.0, (other - self.other) / max(possible - self.all, 0.01)) + self.slowed_share()
+
+    def slowed_share(self):
+        """Of the time, that in which the processors ran at less than a third of their speed, though nothing says they were stolen."""
+        slowed, seconds = self.slow_seconds()
+        return (slowed - self.slow[0]) / max(seconds - self.slow[1], 0.01)
+
+
+def wait_calm():
+    """Until the processors have had their speed for a while, behind a time in which they had not: that is when they keep it longest."""
+    deadline, slow, calm = time.monotonic() + CALM_WAIT, False, 0
+    while time.monotonic() < deadline and not (slow and calm >= CALM_LOOKS):
+        watch = Watch()
+        time.sleep(CALM_LOOK)
+        slow, calm = (slow, calm + 1) if watch.slowed_share() <= 0.1 else (True, 0)
 
 
 LIBC = ctypes.CDLL(None)

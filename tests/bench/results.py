@@ -5,9 +5,10 @@ import sys
 
 SHARE_MAX = 0.25   # of the machine that other work may take
 FLUSH_MAX_MS = 0.2  # F, from which on nothing is compared
+SLOWED_MAX = 0.01   # of the time, where what the slowest of a hundred takes is compared
 RUNS_MIN = 0.6     # of the runs that must have been undisturbed
 
-Run = collections.namedtuple('Run', 'value share flush_ms')
+Run = collections.namedtuple('Run', 'value share flush_ms slowed')
 
 
 class Results:
@@ -19,15 +20,17 @@ class Results:
         if tsv:
             print('row\tmedian\tmin\tmax\tunit\tagainst\tratio')
 
-    def add(self, name, value, unit, share=0.0, flush_ms=0.0):
-        self.rows.setdefault(name, (unit, []))[1].append(Run(value, share, flush_ms))
+    def add(self, name, value, unit, share=0.0, flush_ms=0.0, slowed=0.0):
+        """slowed: only of what that makes worthless."""
+        self.rows.setdefault(name, (unit, []))[1].append(Run(value, share, flush_ms, slowed))
 
     def fail(self, name, why):
         self.failed.append((name, why))
         print(f'# {name}: {why}', file=sys.stderr)
 
     def disturbed(self, run):
-        return not self.anyway and (run.share > SHARE_MAX or run.flush_ms >= FLUSH_MAX_MS)
+        return not self.anyway and (run.share > SHARE_MAX or run.flush_ms >= FLUSH_MAX_MS or
+                                    run.slowed > SLOWED_MAX)
 
     def ratio(self, name, against):
         """The median of the ratios, run by run where both have as many, without runs in which either was
@@ -46,7 +49,8 @@ class Results:
             return statistics.median(ratios), ''
         runs = ours + theirs
         return None, (f'other work {max(run.share for run in runs):.0%}, '
-                      f'flush {max(run.flush_ms for run in runs):.2f} ms')
+                      f'flush {max(run.flush_ms for run in runs):.2f} ms, '
+                      f'slowed {max(run.slowed for run in runs):.0%}')
 
     def show(self, name, *against):
         """Prints a row, once for each thing it is compared with."""

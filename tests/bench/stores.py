@@ -115,20 +115,18 @@ def read_wire(bench, nodes, mode):
         try:
             echo.start()
             for _ in range(bench.rounds):
-                flush, watch = bench.flush_ms(), Watch()
-                answer = echo.run(f'closed {bench.seconds / 4}')
-                share = watch.other_share()
-                results.add(trip, answer['p50_us'], 'us', share, flush)
-                results.add(f'{trip}, p99', answer['p99_us'], 'us', share, flush)
+                flush = bench.flush_ms()
+                answer = bench.calmly(bench.tries, lambda: echo.run(f'closed {bench.seconds / 4}'))
+                results.add(trip, answer['p50_us'], 'us', answer['share'], flush)
+                results.add(f'{trip}, p99', answer['p99_us'], 'us', answer['share'], flush, answer['slowed'])
                 for question in QUESTIONS:
                     for size, node in nodes.items():
-                        bench.settle()
-                        watch = Watch()
-                        answer = node.load.ask(f'ask {question} {bench.seconds / 4}')
-                        share = watch.other_share()
-                        for part in ('p50', 'p99'):
-                            results.add(f'read wire {mode} {question} @{size} {part}',
-                                        answer[f'{part}_us'], 'us', share, flush)
+                        answer = bench.calmly(bench.tries, lambda ask=node.load.ask, name=question:
+                                              ask(f'ask {name} {bench.seconds / 4}'))
+                        row = f'read wire {mode} {question} @{size}'
+                        results.add(f'{row} p50', answer['p50_us'], 'us', answer['share'], flush)
+                        results.add(f'{row} p99', answer['p99_us'], 'us', answer['share'], flush,
+                                    answer['slowed'])
         finally:
             echo.stop()
     results.show(trip)
@@ -183,13 +181,18 @@ def ask_each(bench, node, port, row, against):
 
 
 def during_intake(bench, node, row, ask):
-    for _ in range(bench.rounds):
-        seconds, flush, watch = bench.seconds / 2, bench.flush_ms(), Watch()
+    def beside():
+        seconds = bench.seconds / 2
         node.load.send(f'closed {seconds}')
         answer = ask(seconds * 0.8)
         if node.load.answer()['refused']:
             raise Failed('reports were refused')
-        bench.results.add(row, answer['p99_us'], 'us', watch.other_share(), flush)
+        return answer
+
+    for _ in range(bench.rounds):
+        flush = bench.flush_ms()
+        answer = bench.calmly(bench.tries, beside)
+        bench.results.add(row, answer['p99_us'], 'us', answer['share'], flush, answer['slowed'])
 
 
 def growth(bench, nodes):

@@ -7,6 +7,7 @@
  *	yardstick sign SECONDS               Ed25519 on one core, and checks on all at once
  *	yardstick lmdb FOLDER BATCH SECONDS  reports only, so many to a commit
  *	yardstick engine echo|log PORT FOLDER [curve]
+ *	yardstick pace                       how long the processors were slowed, at each line it is sent
  *
  * The engine is a server for `load --echo`: `echo` sends each message back; `log` is R, intake at
  * its least: it takes the messages that are there, appends them to a file, flushes it once and
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <lmdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -40,6 +42,10 @@ enum {
 		2 << 20, /* of the file at once, but for what the node leaves of its journal */
 	LMDB_BATCH_MAX = 10000,
 	CHECKERS_MAX = 64,
+	PACE_MS = 2,
+	PACE_STEPS = 4000, /* some 6 us of one processor, which touch no memory */
+	PACE_SLOWED = 3,   /* times as long as usual */
+	PACE_STEP = 256, /* by a part of which it is corrected, so that half of them take longer */
 };
 
 static int open_log(const char *folder)
@@ -441,6 +447,61 @@ static int engine_run(char **argv)
 	return r;
 }
 
+/* Steps that wait for one another, so that nothing but the processor's speed makes them long. */
+static uint64_t pace_steps(void)
+{
+	struct timespec begun, ended;
+	volatile uint32_t sink;
+	uint32_t word = 1;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+	for (int i = 0; i < PACE_STEPS; i++) {
+		word = word * 1664525 + 1013904223;
+	}
+	sink = word;
+	(void)sink;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+	return (uint64_t)((ended.tv_sec - begun.tv_sec) * 1000000000L + ended.tv_nsec -
+			  begun.tv_nsec);
+}
+
+/*
+ * Twice in some milliseconds the same few steps, counted by the time that the thread ran: what makes them long is no other thread of this
+ * machine, but what it runs on. Each line of input is answered with what has gone by since the start, and how much of it was slow.
+ */
+static int pace_run(char **argv)
+{
+	uint64_t last = now_ns(), usual = pace_steps(), all = 0, slowed = 0;
+	char line[16];
+	(void)argv;
+
+	setvbuf(stdin, NULL, _IONBF, 0);
+	for (;;) {
+		struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+		int found = poll(&input, 1, PACE_MS);
+		uint64_t now, took;
+
+		if (found < 0 && errno != EINTR) {
+			return -errno;
+		}
+		if (found > 0) {
+			if (!fgets(line, sizeof(line), stdin)) {
+				return 0;
+			}
+			printf("{\"seconds\": %.6f, \"slowed\": %.6f}\n", (double)all / 1e9,
+				(double)slowed / 1e9);
+			fflush(stdout);
+			continue;
+		}
+		took = pace_steps();
+		now = now_ns();
+		usual = took > usual ? usual + usual / PACE_STEP : usual - usual / PACE_STEP;
+		all += now - last;
+		slowed += took > PACE_SLOWED * usual ? now - last : 0;
+		last = now;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -453,6 +514,7 @@ int main(int argc, char **argv)
 		{ "sign", 1, sign_run },
 		{ "lmdb", 3, lmdb_run },
 		{ "engine", 3, engine_run },
+		{ "pace", 0, pace_run },
 	};
 	int r = sign_init();
 
@@ -465,6 +527,6 @@ int main(int argc, char **argv)
 			return r ? EX_SOFTWARE : EX_OK;
 		}
 	}
-	fputs("usage: yardstick flush | work | sign | lmdb | engine ARGUMENT...\n", stderr);
+	fputs("usage: yardstick flush | work | sign | lmdb | engine | pace ARGUMENT...\n", stderr);
 	return EX_USAGE;
 }
