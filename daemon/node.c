@@ -18,6 +18,7 @@
 #include "daemon/witness.h"
 #include "daemon/monitor.h"
 #include "daemon/rebuild.h"
+#include "daemon/thread.h"
 #include "daemon/transport.h"
 
 enum {
@@ -382,6 +383,7 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 	if (!node) {
 		return fail_store("node", -ENOMEM);
 	}
+	threads_batch();
 	node->settings_path = path;
 	node->settings = settings;
 	node->signals = -1;

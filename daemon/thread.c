@@ -1,5 +1,6 @@
 #include "daemon/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 
 int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
@@ -13,4 +14,13 @@ int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 	r = -pthread_create(ret, NULL, run, data);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
+}
+
+void threads_batch(void)
+{
+	const struct sched_param none = { 0 };
+
+	if (sched_getscheduler(0) == SCHED_OTHER && sched_setscheduler(0, SCHED_BATCH, &none) < 0) {
+		/* It works as well without. */
+	}
 }

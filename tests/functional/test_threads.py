@@ -4,7 +4,9 @@ them on. Any build shows that the answers are right; one with ThreadSanitizer (t
 that no two threads touch the same memory unguarded: it would end the daemon with another status.
 """
 
+import os
 import threading
+import unittest
 
 import harness
 from harness import CITY, DISTRICT_A, PLAN, WARDS_A, client, key_of, month_report
@@ -73,6 +75,13 @@ class Threads(harness.NodeCase):
         for daemon in (district, city):
             self.assertEqual(daemon.stop(), 0)
             self.assertNotIn('ThreadSanitizer', daemon.log())
+
+    @unittest.skipUnless(os.sched_getscheduler(0) == os.SCHED_OTHER, 'under a policy of its own')
+    def test_none_of_its_threads_puts_another_off_when_it_wakes(self):
+        city = self.node('city', CITY)
+        tasks = os.listdir(f'/proc/{city.process.popen.pid}/task')
+        self.assertGreater(len(tasks), 4)
+        self.assertEqual({os.sched_getscheduler(int(task)) for task in tasks}, {os.SCHED_BATCH})
 
 
 if __name__ == '__main__':

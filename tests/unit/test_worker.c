@@ -1,11 +1,13 @@
 #include "tests/unit/fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
+#include "daemon/thread.h"
 #include "daemon/worker.h"
 
 static struct worker *worker_on(int wake)
@@ -161,6 +163,52 @@ static void a_worker_that_may_not_yield_works_all_the_same(void **state)
 	nice = nice_of(true);
 	may_not_yield = false;
 	assert_int_equal(nice, own_nice());
+}
+
+/* The policy of a thread that another one makes once it has one of its own. */
+static void *tell_policy(void *data)
+{
+	*(int *)data = sched_getscheduler(0);
+	return NULL;
+}
+
+static void *make_one(void *data)
+{
+	const struct sched_param none = { 0 };
+	int *policy = data;
+	pthread_t thread;
+
+	if (*policy != SCHED_OTHER) {
+		assert_int_equal(sched_setscheduler(0, *policy, &none), 0);
+	}
+	threads_batch();
+	assert_int_equal(thread_new(tell_policy, policy, &thread), 0);
+	pthread_join(thread, NULL);
+	return NULL;
+}
+
+static int policy_under(int policy)
+{
+	pthread_t thread;
+
+	assert_int_equal(thread_new(make_one, &policy, &thread), 0);
+	pthread_join(thread, NULL);
+	return policy;
+}
+
+static void threads_put_nobody_off_when_they_wake(void **state)
+{
+	int own = sched_getscheduler(0);
+
+	(void)state;
+	assert_int_equal(policy_under(SCHED_OTHER), own == SCHED_OTHER ? SCHED_BATCH : own);
+	assert_int_equal(sched_getscheduler(0), own);
+}
+
+static void another_policy_is_left_as_it_is(void **state)
+{
+	(void)state;
+	assert_int_equal(policy_under(SCHED_IDLE), SCHED_IDLE);
 }
 
 /* A job that has begun, and ends when it is let go. */
@@ -439,6 +487,8 @@ int main(void)
 		cmocka_unit_test(a_worker_that_yields_is_nicer_than_its_owner),
 		cmocka_unit_test(another_worker_is_as_nice_as_its_owner),
 		cmocka_unit_test(a_worker_that_may_not_yield_works_all_the_same),
+		cmocka_unit_test(threads_put_nobody_off_when_they_wake),
+		cmocka_unit_test(another_policy_is_left_as_it_is),
 		TEST(an_idle_worker_is_not_busy),
 		TEST(an_idle_worker_is_not_done),
 		TEST(a_worker_is_busy_and_not_done_while_its_job_runs),
