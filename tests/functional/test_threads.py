@@ -78,8 +78,8 @@ class Threads(harness.NodeCase):
 
     @unittest.skipUnless(os.sched_getscheduler(0) == os.SCHED_OTHER, 'under a policy of its own')
     def test_none_of_its_threads_puts_another_off_when_it_wakes(self):
-        city = self.node('city', CITY)
-        tasks = os.listdir(f'/proc/{city.process.popen.pid}/task')
+        alone = self.node('alone', CITY)
+        tasks = os.listdir(f'/proc/{alone.process.popen.pid}/task')
         self.assertGreater(len(tasks), 4)
         self.assertEqual({os.sched_getscheduler(int(task)) for task in tasks}, {os.SCHED_BATCH})
 
