@@ -115,10 +115,13 @@ def main():
         os.chmod(folder, 0o755)
         bench = Bench(options, folder)
         Watch.pace = Load([bench.programs.path('yardstick'), 'pace'], bench.programs.log)
+        watch = Watch()
         try:
             for name, group in GROUPS.items():
                 with bench.row(name):
                     group(bench)
+            bench.results.add('yardstick slowed', 100 * watch.slowed_share(), '%')
+            bench.results.show('yardstick slowed')
         finally:
             end_all()
     for name, why in bench.results.failed:

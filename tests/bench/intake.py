@@ -140,12 +140,11 @@ class Group:
             for served in self.every().values():
                 served.stop()
 
-    def run(self, what, served, command):
+    def run(self, what, served, command, tries=1):
         """A run of one of them while the others rest, or None where it fails."""
         try:
             served.wake()
             before = served.stored() if what in self.nodes else 0
-            tries = 1 if command.startswith('closed') else self.bench.tries
             answer = self.bench.calmly(tries, lambda: served.run(command), lambda: self.prepare(what, served, command))
             answer['stored'] = served.stored() - before if what in self.nodes else 0
             answer['memory'] = served.memory()
@@ -260,12 +259,12 @@ class Group:
     def open_round(self):
         flush = self.bench.flush_ms()
         echo = self.engines.get('echo')
-        trip = echo and self.run('echo', echo, f'closed {self.bench.seconds / 4}')
+        trip = echo and self.run('echo', echo, f'closed {self.bench.seconds / 4}', self.bench.tries)
         if trip:
             self.add('F + E', '', flush + trip['p50_us'] / 1000, 'ms', trip, flush)
         for what, served in self.open():
             for name, rate in self.rates(what):
-                answer = self.run(what, served, f'open {self.bench.seconds} {rate}')
+                answer = self.run(what, served, f'open {self.bench.seconds} {rate}', self.bench.tries)
                 if not answer:
                     break
                 for part in ('p50', 'p99', 'p999'):

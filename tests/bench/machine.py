@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -112,7 +113,12 @@ class Watch:
 
     @classmethod
     def slow_seconds(cls):
-        answer = cls.pace.ask('') if cls.pace else {'slowed': 0.0, 'seconds': 0.0}
+        answer = {'slowed': 0.0, 'seconds': 0.0}
+        try:
+            answer = cls.pace.ask('') if cls.pace else answer
+        except Failed as error:
+            cls.pace = None
+            print(f'# slowed seconds are not seen any more: {error}', file=sys.stderr)
         return answer['slowed'], answer['seconds']
 
     def other_share(self):

@@ -12,13 +12,13 @@ from machine import (Failed, Load, Process, bytes_written, cpu_seconds, free_por
 # threads, which read messages with the loop, would cost more than they read. Two bundles of each client in flight are more than a commit takes.
 UNCHECKED = 'check_threads = 0\n'
 MODES = {
-    'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': [], 'map': 8 << 30,
+    'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': [], 'map': 6 << 30,
               'settings': UNCHECKED},
-    'curve': {'daemon': 'baocaod-unsigned', 'load': 'load', 'arguments': [], 'map': 5 << 30,
+    'curve': {'daemon': 'baocaod-unsigned', 'load': 'load', 'arguments': [], 'map': 3 << 30,
               'settings': UNCHECKED},
     'signed': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign'], 'map': 1 << 30},
     'bundles': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign', '--reports', '100'],
-                'in_flight': 2, 'map': 6 << 30},
+                'in_flight': 2, 'map': 4 << 30},
 }
 SHAPES = {  # clients, messages in flight of each, connected clients that say nothing
     '64x16': (64, 16, 0),

@@ -57,7 +57,8 @@ class Results:
         if name not in self.rows:
             return
         unit, runs = self.rows[name]
-        values = [run.value for run in runs]
+        calm = [run for run in runs if run.slowed <= SLOWED_MAX]
+        values = [run.value for run in (calm if len(calm) >= RUNS_MIN * len(runs) else runs)]
         middle = statistics.median(values)
         for other in [one for one in against if one in self.rows] or [None]:
             ratio, why = self.ratio(name, other) if other else (None, '')

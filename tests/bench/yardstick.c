@@ -45,7 +45,8 @@ enum {
 	PACE_MS = 2,
 	PACE_STEPS = 4000, /* some 6 us of one processor, which touch no memory */
 	PACE_SLOWED = 3,   /* times as long as usual */
-	PACE_STEP = 256, /* by a part of which it is corrected, so that half of them take longer */
+	PACE_FALL = 256,   /* the part by which what is usual is corrected where one takes less, */
+	PACE_RISE = 1024,  /* and where one takes longer: a fifth of them take less */
 };
 
 static int open_log(const char *folder)
@@ -466,12 +467,14 @@ static uint64_t pace_steps(void)
 }
 
 /*
- * Twice in some milliseconds the same few steps, counted by the time that the thread ran: what makes them long is no other thread of this
- * machine, but what it runs on. Each line of input is answered with what has gone by since the start, and how much of it was slow.
+ * Twice in some milliseconds the same few steps, counted by the time that the thread ran: what makes them long, twice running, is no other
+ * thread of this machine and no interrupt, but what it runs on. Each line of input is answered with what has gone by since the start, and how
+ * much of it was slow. A slowness that lasts is what is usual after some seconds.
  */
 static int pace_run(char **argv)
 {
-	uint64_t last = now_ns(), usual = pace_steps(), all = 0, slowed = 0;
+	uint64_t last = now_ns(), usual = pace_steps(), all = 0, slowed = 0, first = 0;
+	size_t running = 0; /* slow ones, one behind the other */
 	char line[16];
 	(void)argv;
 
@@ -479,7 +482,7 @@ static int pace_run(char **argv)
 	for (;;) {
 		struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 		int found = poll(&input, 1, PACE_MS);
-		uint64_t now, took;
+		uint64_t now, took, gone;
 
 		if (found < 0 && errno != EINTR) {
 			return -errno;
@@ -495,10 +498,17 @@ static int pace_run(char **argv)
 		}
 		took = pace_steps();
 		now = now_ns();
-		usual = took > usual ? usual + usual / PACE_STEP : usual - usual / PACE_STEP;
-		all += now - last;
-		slowed += took > PACE_SLOWED * usual ? now - last : 0;
+		gone = now - last;
 		last = now;
+		all += gone;
+		if (took <= PACE_SLOWED * usual) {
+			running = 0;
+		} else if (++running == 1) {
+			first = gone;
+		} else {
+			slowed += running == 2 ? first + gone : gone;
+		}
+		usual = took > usual ? usual + usual / PACE_RISE : usual - usual / PACE_FALL;
 	}
 }
 

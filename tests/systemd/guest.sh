@@ -220,6 +220,8 @@ check "it is the same process, and active" is "$(property MainPID) $(property Ac
 check "the larger map is reserved" is "$(stat -c %s $state/baocao.mdb)" $((80 << 20))
 
 # Its bounds are the kernel's, not only the unit's words.
+check "its threads put nobody off when they wake (SCHED_BATCH is 3)" \
+	is "$(awk '{ print $41 }' /proc/"$pid"/task/*/stat | sort -u)" 3
 check "it makes no core dump" grep -q '^Max core file size  *0  *0 ' "/proc/$pid/limits"
 check "its memory has a cap" is "$(property MemoryMax)" $((1 << 30))
 
