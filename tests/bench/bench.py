@@ -71,7 +71,7 @@ class Bench:
             self.settle()
             watch = Watch()
             answer = measure()
-            answer['slowed'], answer['share'] = watch.slowed_share(), watch.other_share()
+            answer['share'], answer['slowed'] = watch.shares()
             if answer['slowed'] <= SLOWED_MAX or not left:
                 return answer
             wait_calm()
@@ -115,12 +115,12 @@ def main():
         os.chmod(folder, 0o755)
         bench = Bench(options, folder)
         Watch.pace = Load([bench.programs.path('yardstick'), 'pace'], bench.programs.log)
-        watch = Watch()
+        before = Watch.ask_pace()
         try:
             for name, group in GROUPS.items():
                 with bench.row(name):
                     group(bench)
-            bench.results.add('yardstick slowed', 100 * watch.slowed_share(), '%')
+            bench.results.add('yardstick slowed', 100 * Watch.slowed_since(before), '%')
             bench.results.show('yardstick slowed')
         finally:
             end_all()

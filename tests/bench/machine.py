@@ -106,39 +106,44 @@ class Watch:
     """What of the machine this benchmark did not have since the watch was made."""
 
     pace = None  # a Load that tells how long the processors were slowed (`yardstick pace`)
+    told = {'slowed': 0.0, 'seconds': 0.0}  # by it, last
 
     def __init__(self):
         self.other, self.all = work()
-        self.slow = self.slow_seconds()
+        self.before = self.ask_pace()
 
     @classmethod
-    def slow_seconds(cls):
-        answer = {'slowed': 0.0, 'seconds': 0.0}
+    def ask_pace(cls):
         try:
-            answer = cls.pace.ask('') if cls.pace else answer
+            cls.told = cls.pace.ask('') if cls.pace else cls.told
         except Failed as error:
             cls.pace = None
             print(f'# slowed seconds are not seen any more: {error}', file=sys.stderr)
-        return answer['slowed'], answer['seconds']
+        return cls.told
+
+    @classmethod
+    def slowed_since(cls, before):
+        """Of the time, that in which the processors ran at less than a third of their speed, though nothing says they were stolen."""
+        now = cls.ask_pace()
+        return (now['slowed'] - before['slowed']) / max(now['seconds'] - before['seconds'], 0.01)
+
+    def shares(self):
+        """What went to neither this benchmark nor the kernel nor idling, with the slowed time; and that alone."""
+        other, possible = work()
+        slowed = self.slowed_since(self.before)
+        return max(0.0, (other - self.other) / max(possible - self.all, 0.01)) + slowed, slowed
 
     def other_share(self):
-        """What went to neither this benchmark nor the kernel nor idling, with what slowed_share says."""
-        other, possible = work()
-        return max(0.0, (other - self.other) / max(possible - self.all, 0.01)) + self.slowed_share()
-
-    def slowed_share(self):
-        """Of the time, that in which the processors ran at less than a third of their speed, though nothing says they were stolen."""
-        slowed, seconds = self.slow_seconds()
-        return (slowed - self.slow[0]) / max(seconds - self.slow[1], 0.01)
+        return self.shares()[0]
 
 
 def wait_calm():
     """Until the processors have had their speed for a while, behind a time in which they had not: that is when they keep it longest."""
     deadline, slow, calm = time.monotonic() + CALM_WAIT, False, 0
     while time.monotonic() < deadline and not (slow and calm >= CALM_LOOKS):
-        watch = Watch()
+        before = Watch.ask_pace()
         time.sleep(CALM_LOOK)
-        slow, calm = (slow, calm + 1) if watch.slowed_share() <= 0.1 else (True, 0)
+        slow, calm = (slow, calm + 1) if Watch.slowed_since(before) <= 0.1 else (True, 0)
 
 
 LIBC = ctypes.CDLL(None)

@@ -467,7 +467,7 @@ static uint64_t pace_steps(void)
 }
 
 /*
- * Twice in some milliseconds the same few steps, counted by the time that the thread ran: what makes them long, twice running, is no other
+ * Every PACE_MS the same few steps, counted by the time that the thread ran: what makes them long, twice running, is no other
  * thread of this machine and no interrupt, but what it runs on. Each line of input is answered with what has gone by since the start, and how
  * much of it was slow. A slowness that lasts is what is usual after some seconds.
  */

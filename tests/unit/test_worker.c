@@ -175,11 +175,11 @@ static void *tell_policy(void *data)
 static void *make_one(void *data)
 {
 	const struct sched_param none = { 0 };
-	int *policy = data;
+	int *policy = data, wanted = *policy;
 	pthread_t thread;
 
-	if (*policy != SCHED_OTHER && sched_setscheduler(0, *policy, &none) < 0) {
-		*policy = -1;
+	*policy = -1; /* where it cannot be told */
+	if (wanted != SCHED_OTHER && sched_setscheduler(0, wanted, &none) < 0) {
 		return NULL;
 	}
 	threads_batch();
