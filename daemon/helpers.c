@@ -1,14 +1,16 @@
 /*
- * Each thread takes the next thing that nobody has taken, so none waits for a slow one, nor for one that has not
- * begun. What is read and written between helpers_run's beginning and end passes through the mutex, except the
- * number of the next one.
+ * Helpers take from the last thing down, the calling thread from the first up, so none waits for a slow one, nor for one
+ * that has not begun, and they meet once. What is read and written between helpers_begin and helpers_end passes through the
+ * mutex, except which things nobody has taken.
  */
 #include "daemon/helpers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "daemon/thread.h"
@@ -23,11 +25,11 @@ struct helper {
 struct helpers {
 	helpers_work_fn *work;
 	void *data;
-	size_t count; /* of things */
-	atomic_size_t next;
-	pthread_mutex_t mutex; /* of what follows */
-	pthread_cond_t done;
-	unsigned run; /* counts the calls of helpers_run that need helpers */
+	_Atomic uint64_t untaken; /* the first in the lower half, and the one behind the last */
+	size_t done;              /* so many from the first, as the calling thread knows */
+	pthread_mutex_t mutex;    /* of what follows */
+	pthread_cond_t left;
+	unsigned run; /* counts the calls of helpers_begin that need helpers */
 	bool open; /* this one may have things that nobody has taken: who wakes later has no part in it */
 	size_t busy; /* helpers that take part in it */
 	bool stopping;
@@ -35,18 +37,31 @@ struct helpers {
 	size_t helper_count;
 };
 
-static void take_part(struct helpers *helpers, helpers_between_fn *between)
+/* Takes the first thing that nobody has taken, or the last. False where there is none. */
+static bool take(struct helpers *helpers, bool last, size_t *ret)
 {
-	for (;;) {
-		size_t at = atomic_fetch_add_explicit(&helpers->next, 1, memory_order_relaxed);
+	uint64_t untaken = atomic_load_explicit(&helpers->untaken, memory_order_relaxed);
+	uint32_t first, behind;
 
-		if (at >= helpers->count) {
-			return;
+	do {
+		first = (uint32_t)untaken;
+		behind = (uint32_t)(untaken >> 32);
+		if (first == behind) {
+			return false;
 		}
+	} while (!atomic_compare_exchange_weak_explicit(&helpers->untaken, &untaken,
+		last ? untaken - ((uint64_t)1 << 32) : untaken + 1, memory_order_relaxed,
+		memory_order_relaxed));
+	*ret = last ? behind - 1 : first;
+	return true;
+}
+
+static void take_part(struct helpers *helpers)
+{
+	size_t at;
+
+	while (take(helpers, true, &at)) {
 		helpers->work(helpers->data, at);
-		if (between) {
-			between(helpers->data);
-		}
 	}
 }
 
@@ -67,10 +82,10 @@ static void *help(void *data)
 		run = helpers->run;
 		helpers->busy++;
 		pthread_mutex_unlock(&helpers->mutex);
-		take_part(helpers, NULL);
+		take_part(helpers);
 		pthread_mutex_lock(&helpers->mutex);
 		if (--helpers->busy == 0) {
-			pthread_cond_signal(&helpers->done);
+			pthread_cond_signal(&helpers->left);
 		}
 	}
 	pthread_mutex_unlock(&helpers->mutex);
@@ -93,7 +108,7 @@ int helpers_new(size_t count, struct helpers **ret)
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&helpers->mutex, NULL);
-	pthread_cond_init(&helpers->done, NULL);
+	pthread_cond_init(&helpers->left, NULL);
 	helpers->list = calloc(count + 1, sizeof(*helpers->list));
 	while (r == 0 && helpers->list && helpers->helper_count < count) {
 		struct helper *helper = &helpers->list[helpers->helper_count];
@@ -127,35 +142,57 @@ void helpers_free(struct helpers *helpers)
 		pthread_join(helpers->list[i].thread, NULL);
 		pthread_cond_destroy(&helpers->list[i].begun);
 	}
-	pthread_cond_destroy(&helpers->done);
+	pthread_cond_destroy(&helpers->left);
 	pthread_mutex_destroy(&helpers->mutex);
 	free(helpers->list);
 	free(helpers);
 }
 
-void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
-	helpers_between_fn *between, void *data)
+void helpers_begin(struct helpers *helpers, size_t count, helpers_work_fn *work, void *data)
 {
-	bool helped = count > 1 && helpers->helper_count > 0;
-
+	assert(!helpers->open && count <= UINT32_MAX);
 	helpers->work = work;
 	helpers->data = data;
-	helpers->count = count;
-	atomic_store_explicit(&helpers->next, 0, memory_order_relaxed);
-	if (helped) {
+	helpers->done = 0;
+	atomic_store_explicit(&helpers->untaken, (uint64_t)count << 32, memory_order_relaxed);
+	if (count > 1 && helpers->helper_count > 0) {
 		pthread_mutex_lock(&helpers->mutex);
 		helpers->run++;
 		helpers->open = true;
 		wake_all(helpers);
 		pthread_mutex_unlock(&helpers->mutex);
 	}
-	take_part(helpers, between);
-	if (helped) {
-		pthread_mutex_lock(&helpers->mutex);
-		helpers->open = false;
-		while (helpers->busy > 0) {
-			pthread_cond_wait(&helpers->done, &helpers->mutex);
+}
+
+void helpers_need(
+	struct helpers *helpers, size_t count, helpers_between_fn *between, void *data)
+{
+	size_t at;
+
+	while (helpers->done < count) {
+		if (!take(helpers, false, &at)) {
+			helpers_end(helpers);
+			helpers->done = SIZE_MAX; /* those behind were done by others */
+			return;
 		}
-		pthread_mutex_unlock(&helpers->mutex);
+		helpers->work(helpers->data, at);
+		helpers->done = at + 1;
+		if (between) {
+			between(data);
+		}
 	}
+}
+
+void helpers_end(struct helpers *helpers)
+{
+	if (!helpers->open) {
+		return;
+	}
+	atomic_store_explicit(&helpers->untaken, 0, memory_order_relaxed);
+	pthread_mutex_lock(&helpers->mutex);
+	helpers->open = false;
+	while (helpers->busy > 0) {
+		pthread_cond_wait(&helpers->left, &helpers->mutex);
+	}
+	pthread_mutex_unlock(&helpers->mutex);
 }

@@ -13,6 +13,16 @@ typedef void helpers_between_fn(void *data);
 int helpers_new(size_t count, struct helpers **ret);
 void helpers_free(struct helpers *helpers);
 
-/* Works on count things, each once, in any order. between (NULL: nothing) is called by this thread between its own. */
-void helpers_run(struct helpers *helpers, size_t count, helpers_work_fn *work,
-	helpers_between_fn *between, void *data);
+/*
+ * Has the helpers work on count things (up to 2^32 - 1), from the last down, while the calling thread does other work. Before the
+ * next set these have to be ended.
+ */
+void helpers_begin(struct helpers *helpers, size_t count, helpers_work_fn *work, void *data);
+/*
+ * When it returns the first so many are done: the calling thread has worked on those of them that no helper has taken. between (NULL:
+ * nothing) is called behind each of these.
+ */
+void helpers_need(
+	struct helpers *helpers, size_t count, helpers_between_fn *between, void *data);
+/* What is not begun stays undone; what is has an end. */
+void helpers_end(struct helpers *helpers);

@@ -43,6 +43,7 @@ struct slot {
 	uint32_t connection; /* a number for it */
 	uint32_t first;
 	uint32_t count;
+	uint32_t readings; /* of it: submissions, reviews */
 	bool refused; /* its outcomes are final */
 	bool damaged; /* a record that it needs is: it has no outcomes */
 };
@@ -153,8 +154,8 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 /* Of one connection are those that lie next to each other. */
 void slots_fill(struct slot *slots, const struct intake_message *const *messages, size_t count);
 /*
- * Reads all submissions in messages that are not refused yet and checks the signatures of those that are new, before the first
- * is taken, and refuses a submit or review whose body is none. 0 or -errno.
+ * Has all submissions in messages that are not refused yet read and the signatures of those that are new checked, each before it
+ * is taken, until readings_end; and refuses a submit or review whose body is none. 0 or -errno.
  */
 int intake_read(struct intake *intake, struct slot *slots, size_t count);
 /*

@@ -22,8 +22,6 @@ struct readings {
 	struct room reports;
 	struct room acts;
 	size_t next;
-	helpers_between_fn *between;
-	void *data;
 };
 
 int readings_new(size_t helpers, struct readings **ret)
@@ -120,19 +118,21 @@ static void work(void *data, size_t at)
 	}
 }
 
-static void between_two(void *data)
+void readings_begin(struct readings *readings)
 {
-	struct readings *readings = data;
-
-	readings->between(readings->data);
+	helpers_begin(readings->helpers, readings->items.count, work, readings);
 }
 
-void readings_run(struct readings *readings, helpers_between_fn *between, void *data)
+void readings_need(
+	struct readings *readings, size_t count, helpers_between_fn *between, void *data)
 {
-	readings->between = between;
-	readings->data = data;
-	helpers_run(readings->helpers, readings->items.count, work, between ? between_two : NULL,
-		readings);
+	assert(readings->next + count <= readings->items.count);
+	helpers_need(readings->helpers, readings->next + count, between, data);
+}
+
+void readings_end(struct readings *readings)
+{
+	helpers_end(readings->helpers);
 }
 
 const struct reading *readings_next(struct readings *readings)

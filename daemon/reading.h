@@ -1,6 +1,6 @@
 /*
- * reading.h - the submissions and reviews of a run, read before the first is folded: what they say, their digest and
- * whether their signature fits. Nothing of it depends on another, so several threads do it; a signature takes 63 µs,
+ * reading.h - the submissions and reviews of a run, read before they are folded: what they say, their digest and
+ * whether their signature fits. Nothing of it depends on another, so other threads do it while this one folds; a signature takes 63 µs,
  * the rest of it 2, and all that is left to fold a report 4.
  */
 #pragma once
@@ -36,7 +36,12 @@ void readings_reset(struct readings *readings);
  */
 int readings_add(
 	struct readings *readings, bool is_review, struct bytes bytes, struct reading **ret);
-/* Reads them all; between (NULL: nothing) is called by this thread between its own. */
-void readings_run(struct readings *readings, helpers_between_fn *between, void *data);
+/* Has the other threads begin. */
+void readings_begin(struct readings *readings);
+/* Sees to it that the next so many are read, by this thread where nobody else does; between is called behind each of these. */
+void readings_need(
+	struct readings *readings, size_t count, helpers_between_fn *between, void *data);
 /* They are then had in the order in which they were added; valid until the next reset. */
 const struct reading *readings_next(struct readings *readings);
+/* Nobody reads any more; what is not read stays so. Before the bytes go, and before a reset. */
+void readings_end(struct readings *readings);

@@ -179,19 +179,46 @@ bool run_look(struct intake *intake)
 	return r == 0 && !intake->stale;
 }
 
+static void look_between(void *data)
+{
+	run_look(data);
+}
+
+/* Takes a message as its turn comes, read by then. As take_all, but -ECANCELED where what it would build on has failed meanwhile. */
+static int take_slot(struct intake *intake, struct run *run, struct slot *slot)
+{
+	const struct run *before = intake->flying;
+	int r;
+
+	slot->first = (uint32_t)run->outcome_count;
+	if (slot->readings > 0) {
+		readings_need(intake->readings, slot->readings, look_between, intake);
+		if (intake->stale || (before && intake->landed)) {
+			return -ECANCELED;
+		}
+	}
+	r = intake_take(intake, slot->message);
+	if (r == -EBADMSG || r == -EUCLEAN) {
+		outcomes_clear(run, slot->first);
+		slot->refused = true;
+		slot->damaged = r == -EUCLEAN;
+		r = slot->damaged ? 1 : 0;
+	} else if (r == 1) {
+		slot->refused = true;
+	}
+	slot->count = (uint32_t)run->outcome_count - slot->first;
+	return r;
+}
+
 /*
  * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
  * the run must start again; -errno.
  */
 static int take_all(struct intake *intake, struct run *run)
 {
-	const struct run *before = intake->flying;
 	int r = intake_read(intake, run->slots, run->count);
 	size_t bytes = 0;
 
-	if (r == 0 && before && (!run_look(intake) || intake->landed)) {
-		return -ECANCELED; /* that one has failed meanwhile */
-	}
 	for (size_t i = 0; r == 0 && i < run->count; i++) {
 		struct slot *slot = &run->slots[i];
 
@@ -201,26 +228,11 @@ static int take_all(struct intake *intake, struct run *run)
 		bytes += slot->message->body.size;
 		if (bytes >= LOOK_BYTES) {
 			bytes = 0;
-			if (!run_look(intake)) {
-				return -ECANCELED;
-			}
+			r = run_look(intake) ? 0 : -ECANCELED;
 		}
-		slot->first = (uint32_t)run->outcome_count;
-		r = intake_take(intake, slot->message);
-		if (r == -EBADMSG) {
-			outcomes_clear(run, slot->first);
-			slot->refused = true;
-			r = 0;
-		} else if (r == -EUCLEAN) {
-			outcomes_clear(run, slot->first);
-			slot->refused = true;
-			slot->damaged = true;
-			r = 1;
-		} else if (r == 1) {
-			slot->refused = true;
-		}
-		slot->count = (uint32_t)run->outcome_count - slot->first;
+		r = r == 0 ? take_slot(intake, run, slot) : r;
 	}
+	readings_end(intake->readings);
 	return r;
 }
 

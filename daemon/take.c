@@ -291,12 +291,13 @@ static int is_to_be_checked(struct intake *intake, const struct reading *reading
 }
 
 /* Of a body that is a submit. 0 or -errno. */
-static int add_readings(struct intake *intake, const struct intake_message *message)
+static int add_readings(struct intake *intake, struct slot *slot)
 {
+	const struct intake_message *message = slot->message;
 	struct reader reader = reader_make(message->body);
-	uint32_t count = reader_array(&reader);
 
-	for (uint32_t i = 0; i < count; i++) {
+	slot->readings = reader_array(&reader);
+	for (uint32_t i = 0; i < slot->readings; i++) {
 		struct reading *reading;
 		struct bytes bytes;
 		const uint8_t *signature;
@@ -316,11 +317,6 @@ static int add_readings(struct intake *intake, const struct intake_message *mess
 	return 0;
 }
 
-static void between_readings(void *data)
-{
-	run_look(data); /* what it says is asked when all are read */
-}
-
 int intake_read(struct intake *intake, struct slot *slots, size_t count)
 {
 	int r = 0;
@@ -334,10 +330,10 @@ int intake_read(struct intake *intake, struct slot *slots, size_t count)
 			continue;
 		}
 		slots[i].refused = !submit_check(message->body);
-		r = slots[i].refused ? 0 : add_readings(intake, message);
+		r = slots[i].refused ? 0 : add_readings(intake, &slots[i]);
 	}
 	if (r == 0) {
-		readings_run(intake->readings, between_readings, intake);
+		readings_begin(intake->readings);
 	}
 	return r;
 }

@@ -91,7 +91,9 @@ static void check_senders(struct verify *verify, struct batch_view view)
 		verify->checks[count++] = (struct sender_check){ entry.statement.sender,
 			entry.statement.signature, entry.body, false };
 	}
-	helpers_run(verify->helpers, count, check_sender, NULL, verify->checks);
+	helpers_begin(verify->helpers, count, check_sender, verify->checks);
+	helpers_need(verify->helpers, count, NULL, NULL);
+	helpers_end(verify->helpers);
 }
 
 /* Folds one entry. 0 or -errno. */

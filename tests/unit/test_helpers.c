@@ -30,6 +30,15 @@ static void count_between(void *data)
 	work->between++;
 }
 
+/* Works on all of them. */
+static void run_all(struct helpers *helpers, size_t count, helpers_work_fn *work_fn,
+	helpers_between_fn *between, void *data)
+{
+	helpers_begin(helpers, count, work_fn, data);
+	helpers_need(helpers, count, between, data);
+	helpers_end(helpers);
+}
+
 static void work_all(size_t count_of_helpers, size_t runs)
 {
 	struct helpers *helpers;
@@ -39,7 +48,7 @@ static void work_all(size_t count_of_helpers, size_t runs)
 		size_t count = COUNT - run % 4;
 		struct work work = { 0 };
 
-		helpers_run(helpers, count, work_on, run % 2 ? count_between : NULL, &work);
+		run_all(helpers, count, work_on, run % 2 ? count_between : NULL, &work);
 		for (size_t i = 0; i < COUNT; i++) {
 			assert_int_equal(work.done[i], i < count);
 		}
@@ -73,7 +82,7 @@ static void a_helper_takes_part(void **state)
 	assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
 	assert_int_equal(helpers_new(1, &helpers), 0);
 	for (int run = 0; run < 20; run++) {
-		helpers_run(helpers, 2, wait_for_another, NULL, &barrier);
+		run_all(helpers, 2, wait_for_another, NULL, &barrier);
 	}
 	helpers_free(helpers);
 	pthread_barrier_destroy(&barrier);
@@ -116,20 +125,20 @@ static void a_helper_that_comes_late_is_not_waited_for(void **state)
 	assert_int_equal(pipe(late.freed), 0);
 	assert_int_equal(sigaction(SIGBUS, &held, &before), 0);
 	assert_int_equal(helpers_new(2, &helpers), 0);
-	helpers_run(helpers, 3, note_worker, NULL, NULL);
+	run_all(helpers, 3, note_worker, NULL, NULL);
 	first_is_main = pthread_equal(late.workers[0], pthread_self());
 	assert_int_equal(pthread_kill(late.workers[first_is_main], SIGBUS), 0);
 	assert_int_equal(read(late.held[0], &byte, 1), 1);
 	for (int run = 0; run < 4; run++) { /* none would ever end */
 		struct work work = { 0 };
 
-		helpers_run(helpers, COUNT, work_on, NULL, &work);
+		run_all(helpers, COUNT, work_on, NULL, &work);
 		for (size_t i = 0; i < COUNT; i++) {
 			assert_int_equal(work.done[i], 1);
 		}
 	}
 	assert_int_equal(write(late.freed[1], &byte, 1), 1);
-	helpers_run(helpers, 3, note_worker, NULL, NULL); /* it takes part in what comes next */
+	run_all(helpers, 3, note_worker, NULL, NULL); /* it takes part in what comes next */
 	helpers_free(helpers);
 	sigaction(SIGBUS, &before, NULL);
 	for (int i = 0; i < 2; i++) {
@@ -146,9 +155,9 @@ static void one_thing_or_none_needs_no_help(void **state)
 
 	(void)state;
 	assert_int_equal(helpers_new(2, &helpers), 0);
-	helpers_run(helpers, 0, work_on, count_between, &work);
+	run_all(helpers, 0, work_on, count_between, &work);
 	assert_int_equal(work.between, 0);
-	helpers_run(helpers, 1, work_on, count_between, &work);
+	run_all(helpers, 1, work_on, count_between, &work);
 	assert_int_equal(work.between, 1);
 	assert_int_equal(work.done[0], 1);
 	helpers_free(helpers);
