@@ -164,8 +164,7 @@ void helpers_begin(struct helpers *helpers, size_t count, helpers_work_fn *work,
 	}
 }
 
-void helpers_need(
-	struct helpers *helpers, size_t count, helpers_between_fn *between, void *data)
+void helpers_need(struct helpers *helpers, size_t count, helpers_between_fn *between, void *data)
 {
 	size_t at;
 

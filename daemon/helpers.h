@@ -22,7 +22,6 @@ void helpers_begin(struct helpers *helpers, size_t count, helpers_work_fn *work,
  * When it returns the first so many are done: the calling thread has worked on those of them that no helper has taken. between (NULL:
  * nothing) is called behind each of these.
  */
-void helpers_need(
-	struct helpers *helpers, size_t count, helpers_between_fn *between, void *data);
+void helpers_need(struct helpers *helpers, size_t count, helpers_between_fn *between, void *data);
 /* What is not begun stays undone; what is has an end. */
 void helpers_end(struct helpers *helpers);

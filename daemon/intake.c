@@ -2,7 +2,8 @@
  * What happens to a submission (docs/architecture.md has the picture):
  *
  *	messages_group    puts the messages of one connection behind each other (slot.c)
- *	intake_read       reads them and checks the signatures of new ones, by several threads (reading.c)
+ *	intake_read       has other threads begin to read them, and to check the signatures of new ones (reading.c)
+ *	take_slot         reads those that nobody has read when their turn comes
  *	take_submission   checks signer and id; repeats are recognised here (take.c)
  *	fold_submission   judges each report and changes figures, in memory (fold.c, held.h)
  *	batch_add         puts the bytes and the judgements into the batch (ledger.c)

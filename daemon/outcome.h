@@ -44,8 +44,8 @@ struct slot {
 	uint32_t first;
 	uint32_t count;
 	uint32_t readings; /* of it: submissions, reviews */
-	bool refused; /* its outcomes are final */
-	bool damaged; /* a record that it needs is: it has no outcomes */
+	bool refused;      /* its outcomes are final */
+	bool damaged;      /* a record that it needs is: it has no outcomes */
 };
 
 /* The messages of one commit, from intake_begin until they are answered. */

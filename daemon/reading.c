@@ -123,8 +123,7 @@ void readings_begin(struct readings *readings)
 	helpers_begin(readings->helpers, readings->items.count, work, readings);
 }
 
-void readings_need(
-	struct readings *readings, size_t count, helpers_between_fn *between, void *data)
+void readings_need(struct readings *readings, size_t count, helpers_between_fn *between, void *data)
 {
 	assert(readings->next + count <= readings->items.count);
 	helpers_need(readings->helpers, readings->next + count, between, data);

@@ -8,14 +8,11 @@ import tempfile
 from machine import (Failed, Load, Process, bytes_written, cpu_seconds, free_port,
                      memory, run_json, run_text, thread_seconds)
 
-# What of a node is left out, and how large a store its rows fill at most. Signatures are checked only where they are made; without them other
-# threads, which read messages with the loop, would cost more than they read. Two bundles of each client in flight are more than a commit takes.
-UNCHECKED = 'check_threads = 0\n'
+# What of a node is left out, and how large a store its rows fill at most. Signatures are checked only where they are made. Two bundles of each
+# client in flight are more than a commit takes.
 MODES = {
-    'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': [], 'map': 6 << 30,
-              'settings': UNCHECKED},
-    'curve': {'daemon': 'baocaod-unsigned', 'load': 'load', 'arguments': [], 'map': 3 << 30,
-              'settings': UNCHECKED},
+    'plain': {'daemon': 'baocaod-plain', 'load': 'load-plain', 'arguments': [], 'map': 6 << 30},
+    'curve': {'daemon': 'baocaod-unsigned', 'load': 'load', 'arguments': [], 'map': 3 << 30},
     'signed': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign'], 'map': 1 << 30},
     'bundles': {'daemon': 'baocaod', 'load': 'load', 'arguments': ['--sign', '--reports', '100'],
                 'in_flight': 2, 'map': 4 << 30},
@@ -185,7 +182,7 @@ class Node(Served):
         settings = pathlib.Path(self.folder, f'{self.mode}.conf')
         apart = f'listen.questions = tcp://127.0.0.1:{self.asked}\n' if self.asked else ''
         settings.write_text(pathlib.Path(self.folder, 'baocaod.conf').read_text() +
-                            MODES[self.mode].get('settings', '') + apart)
+                            apart)
         self.server = Process([self.programs.path(MODES[self.mode]['daemon']), '--config', settings],
                               log=self.programs.log, notify=True)
         self.server.wait_ready()

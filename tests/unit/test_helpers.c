@@ -148,6 +148,90 @@ static void a_helper_that_comes_late_is_not_waited_for(void **state)
 	pthread_barrier_destroy(&late.barrier);
 }
 
+/* The last of them, which a helper has in its hands until it is let go. */
+struct in_hand {
+	struct work work;
+	size_t last;
+	pthread_barrier_t begun, let_go;
+};
+
+static void work_or_hold(void *data, size_t at)
+{
+	struct in_hand *in_hand = data;
+
+	if (at == in_hand->last) {
+		pthread_barrier_wait(&in_hand->begun);
+		pthread_barrier_wait(&in_hand->let_go);
+	}
+	work_on(&in_hand->work, at);
+}
+
+static struct helpers *begin_in_hand(struct in_hand *in_hand, size_t count)
+{
+	struct helpers *helpers;
+
+	*in_hand = (struct in_hand){ .last = count - 1 };
+	assert_int_equal(pthread_barrier_init(&in_hand->begun, NULL, 2), 0);
+	assert_int_equal(pthread_barrier_init(&in_hand->let_go, NULL, 2), 0);
+	assert_int_equal(helpers_new(1, &helpers), 0);
+	helpers_begin(helpers, count, work_or_hold, in_hand);
+	pthread_barrier_wait(&in_hand->begun);
+	return helpers;
+}
+
+static void end_in_hand(struct in_hand *in_hand, struct helpers *helpers)
+{
+	helpers_free(helpers);
+	pthread_barrier_destroy(&in_hand->begun);
+	pthread_barrier_destroy(&in_hand->let_go);
+}
+
+static void what_is_needed_waits_for_nothing_behind_it(void **state)
+{
+	struct in_hand in_hand;
+	struct helpers *helpers = begin_in_hand(&in_hand, COUNT);
+
+	(void)state;
+	for (size_t count = 1; count < COUNT;
+		count++) { /* would not end if it waited for the last */
+		helpers_need(helpers, count, NULL, NULL);
+		assert_int_equal(in_hand.work.done[count - 1], 1);
+		assert_int_equal(in_hand.work.done[count], 0);
+	}
+	pthread_barrier_wait(&in_hand.let_go);
+	helpers_need(helpers, COUNT, count_between, &in_hand.work);
+	assert_int_equal(in_hand.work.done[COUNT - 1], 1);
+	assert_int_equal(in_hand.work.between, 0);
+	helpers_end(helpers);
+	end_in_hand(&in_hand, helpers);
+}
+
+static void what_nobody_has_begun_stays_undone(void **state)
+{
+	struct in_hand in_hand;
+	struct helpers *helpers = begin_in_hand(&in_hand, COUNT);
+	struct work next = { 0 };
+	unsigned done = 0;
+
+	(void)state;
+	helpers_need(helpers, 3, NULL, NULL);
+	pthread_barrier_wait(&in_hand.let_go);
+	helpers_end(helpers); /* the helper may have begun others meanwhile */
+	assert_int_equal(in_hand.work.done[0] + in_hand.work.done[1] + in_hand.work.done[2], 3);
+	assert_int_equal(in_hand.work.done[COUNT - 1], 1);
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_in_range(in_hand.work.done[i], 0, 1);
+		done += in_hand.work.done[i];
+	}
+	run_all(helpers, COUNT, work_on, NULL, &next);
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_int_equal(next.done[i], 1);
+		done -= in_hand.work.done[i];
+	}
+	assert_int_equal(done, 0); /* nothing of the set before was begun behind its end */
+	end_in_hand(&in_hand, helpers);
+}
+
 static void one_thing_or_none_needs_no_help(void **state)
 {
 	struct work work = { 0 };
@@ -169,6 +253,8 @@ int main(void)
 		cmocka_unit_test(each_thing_is_worked_on_once),
 		cmocka_unit_test(a_helper_takes_part),
 		cmocka_unit_test(a_helper_that_comes_late_is_not_waited_for),
+		cmocka_unit_test(what_is_needed_waits_for_nothing_behind_it),
+		cmocka_unit_test(what_nobody_has_begun_stays_undone),
 		cmocka_unit_test(one_thing_or_none_needs_no_help),
 	};
 

@@ -340,7 +340,7 @@ static void a_run_is_under_way_when_the_one_before_has_been_answered(void **stat
 	assert_int_equal(scene->second->done, 0);
 }
 
-/* Whose run was done when the first of another was taken, behind reading all of that. */
+/* Whose run was done when the first of another was taken, behind reading that. */
 static const struct flight *watched;
 static int done_when_taken;
 
