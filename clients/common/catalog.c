@@ -119,7 +119,7 @@ static int names_fetch(const struct catalog *catalog, struct buffer *ret)
 	if (ret->failed) {
 		return -ENOMEM;
 	}
-	r = cache_path(catalog, "units", "list", path);
+	r = home_folder(catalog->home, path, "cache/%s", catalog->context);
 	home_path(catalog->home, path, "cache/%s/units.list", catalog->context);
 	return r < 0 ? r : file_write_durably(path, buffer_bytes(ret), 0600);
 }
