@@ -1,7 +1,7 @@
 /*
- * Helpers take from the last thing down, the calling thread from the first up, so none waits for a slow one, nor for one
- * that has not begun, and they meet once. What is read and written between helpers_begin and helpers_end passes through the
- * mutex, except which things nobody has taken.
+ * Helpers take from the last thing down, the calling thread from the first up: no helper waits for another, and the calling
+ * thread for none that has not begun. It waits once, where they meet, for all that helpers have in their hands then. What is read and written between
+ * helpers_begin and helpers_end passes through the mutex, except which things nobody has taken.
  */
 #include "daemon/helpers.h"
 
@@ -27,7 +27,7 @@ struct helpers {
 	void *data;
 	_Atomic uint64_t untaken; /* the first in the lower half, and the one behind the last */
 	size_t done;              /* so many from the first, as the calling thread knows */
-	pthread_mutex_t mutex;    /* of what follows */
+	pthread_mutex_t mutex;    /* of what follows; open only the calling thread changes */
 	pthread_cond_t left;
 	unsigned run; /* counts the calls of helpers_begin that need helpers */
 	bool open; /* this one may have things that nobody has taken: who wakes later has no part in it */

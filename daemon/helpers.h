@@ -14,14 +14,15 @@ int helpers_new(size_t count, struct helpers **ret);
 void helpers_free(struct helpers *helpers);
 
 /*
- * Has the helpers work on count things (up to 2^32 - 1), from the last down, while the calling thread does other work. Before the
- * next set these have to be ended.
+ * Has the helpers work on count things (up to 2^32 - 1), from the last down, while the calling thread does other work. These have to be
+ * ended before the next set, before what they work on changes or goes, and before helpers_free.
  */
 void helpers_begin(struct helpers *helpers, size_t count, helpers_work_fn *work, void *data);
 /*
- * When it returns the first so many are done: the calling thread has worked on those of them that no helper has taken. between (NULL:
- * nothing) is called behind each of these.
+ * Between beginning and end. When it returns the first so many are done: the calling thread has worked on those of them that no helper has
+ * taken, and where all are taken it has waited for those that helpers had in their hands, also behind these. between (NULL: nothing) is
+ * called behind each that it has worked on.
  */
 void helpers_need(struct helpers *helpers, size_t count, helpers_between_fn *between, void *data);
-/* What is not begun stays undone; what is has an end. */
+/* What is not begun stays undone; what is is waited for. Nothing happens where nothing was begun. */
 void helpers_end(struct helpers *helpers);

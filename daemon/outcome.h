@@ -154,8 +154,9 @@ void refusals_put(const uint64_t refusals[JUDGEMENT_COUNT], struct txn *txn);
 /* Of one connection are those that lie next to each other. */
 void slots_fill(struct slot *slots, const struct intake_message *const *messages, size_t count);
 /*
- * Has all submissions in messages that are not refused yet read and the signatures of those that are new checked, each before it
- * is taken, until readings_end; and refuses a submit or review whose body is none. 0 or -errno.
+ * Has other threads begin to read all submissions in messages that are not refused yet, and to check the signatures of those that are new;
+ * and refuses a submit or review whose body is none. The caller needs each before it takes it (readings_need), and ends them (readings_end),
+ * also after an error. 0 or -errno.
  */
 int intake_read(struct intake *intake, struct slot *slots, size_t count);
 /*

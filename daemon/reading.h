@@ -31,7 +31,7 @@ void readings_free(struct readings *readings);
 /* Forgets all, for another run. */
 void readings_reset(struct readings *readings);
 /*
- * One more, of a message of type submit or review; the caller may ask for its signature until it adds the next. 0 or
+ * One more, of a message of type submit or review, until readings_begin; the caller may ask for its signature until it adds the next. 0 or
  * -ENOMEM.
  */
 int readings_add(
@@ -41,7 +41,7 @@ void readings_begin(struct readings *readings);
 /* Sees to it that the next so many are read, by this thread where nobody else does; between is called behind each of these. */
 void readings_need(
 	struct readings *readings, size_t count, helpers_between_fn *between, void *data);
-/* They are then had in the order in which they were added; valid until the next reset. */
+/* The next of those that were needed, in the order in which they were added; valid until the next reset. */
 const struct reading *readings_next(struct readings *readings);
-/* Nobody reads any more; what is not read stays so. Before the bytes go, and before a reset. */
+/* Nobody reads any more; what is not read stays so. Before the bytes go, and before a reset; also where nothing was begun. */
 void readings_end(struct readings *readings);

@@ -184,7 +184,7 @@ static void look_between(void *data)
 	run_look(data);
 }
 
-/* Takes a message as its turn comes, read by then. As take_all, but -ECANCELED where what it would build on has failed meanwhile. */
+/* Takes a message as its turn comes, read by then. As take_all. */
 static int take_slot(struct intake *intake, struct run *run, struct slot *slot)
 {
 	const struct run *before = intake->flying;
@@ -212,12 +212,12 @@ static int take_slot(struct intake *intake, struct run *run, struct slot *slot)
 
 /*
  * Takes every message that is not refused yet, onto a transaction that fold_begin knows. 0; 1 when
- * the run must start again; -errno.
+ * the run must start again; -ECANCELED where what it builds on has failed meanwhile; -errno.
  */
 static int take_all(struct intake *intake, struct run *run)
 {
 	int r = intake_read(intake, run->slots, run->count);
-	size_t bytes = 0;
+	size_t bytes = LOOK_BYTES; /* a look before the first, too */
 
 	for (size_t i = 0; r == 0 && i < run->count; i++) {
 		struct slot *slot = &run->slots[i];

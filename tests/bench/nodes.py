@@ -181,8 +181,7 @@ class Node(Served):
     def serve(self):
         settings = pathlib.Path(self.folder, f'{self.mode}.conf')
         apart = f'listen.questions = tcp://127.0.0.1:{self.asked}\n' if self.asked else ''
-        settings.write_text(pathlib.Path(self.folder, 'baocaod.conf').read_text() +
-                            apart)
+        settings.write_text(pathlib.Path(self.folder, 'baocaod.conf').read_text() + apart)
         self.server = Process([self.programs.path(MODES[self.mode]['daemon']), '--config', settings],
                               log=self.programs.log, notify=True)
         self.server.wait_ready()

@@ -112,8 +112,8 @@ static void read_all(size_t helpers, size_t runs)
 		add_all(scene);
 		readings_begin(scene->readings);
 		for (size_t i = 0; i < COUNT; i++) {
-			if (i % 3 == 0) { /* two or three at a time, or all that are left */
-				readings_need(scene->readings, COUNT - i < 3 ? COUNT - i : 3,
+			if (i % 4 == 0) { /* four at a time, or all that are left */
+				readings_need(scene->readings, COUNT - i < 4 ? COUNT - i : 4,
 					run % 2 ? NULL : count_between, &between);
 			}
 			assert_read(scene, i, readings_next(scene->readings));
