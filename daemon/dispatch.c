@@ -17,6 +17,8 @@ enum {
 	SHARE_MESSAGES = 256, /* in one commit at least, if so many wait */
 	EARLY_MESSAGES = 128, /* begin one early where they take EARLY_US: signatures, bundles */
 	EARLY_US = 1000,
+	LOAD_WEIGHT = 200, /* in LOAD_MS is much: 1,000 reports a second that come alone */
+	LOAD_MS = 100,
 	SEEN_MESSAGES =
 		8, /* are taken as of one look at the time, which costs a tenth of taking one */
 };
@@ -371,6 +373,22 @@ static void fill(struct gathering *to, size_t wanted)
 	memmove(from->messages, from->messages + count, from->count * sizeof(*from->messages));
 }
 
+/* While there is much to do no thread puts another off. */
+static void see_load(struct node *node, size_t weight)
+{
+	int64_t now_ms = monotonic_ms();
+
+	if (now_ms - node->load_ms >= LOAD_MS) {
+		node->load_ms = now_ms;
+		node->load = 0;
+	}
+	node->load += weight;
+	if (node->load >= LOAD_WEIGHT) {
+		node->busy_ms = now_ms;
+		threads_batch(&node->threads, true);
+	}
+}
+
 /* Begins a commit of messages that wait; its time is shared among those who have something in it. */
 static void begin(struct node *node)
 {
@@ -383,6 +401,7 @@ static void begin(struct node *node)
 	see_way(node);
 	*to = (struct gathering){ .node = node, .is_begun = true, .before = UINT64_MAX };
 	fill(to, wanted);
+	see_load(node, to->weight);
 	if (node->failed || node->room == ROOM_DISK_FULL) {
 		intake_refuse(node->intake, to->messages, to->count,
 			node->failed ? REFUSED_STORE_FAILED : REFUSED_STORE_FULL, gathering_answer,

@@ -28,6 +28,7 @@ enum {
 	CLOCK_BEHIND_MS = 10000, /* the last commit: more than a clock is corrected by in passing */
 	ASIDE_MESSAGES = 64,     /* taken at once while a commit is begun */
 	ASIDE_US = 100,          /* between two such turns at least: each takes a system call */
+	BUSY_MS = 2000,          /* after there was much to do */
 };
 
 /* A frame that ZeroMQ sends from here and gives back; its bytes follow. */
@@ -532,6 +533,7 @@ int node_run(struct node *node)
 	}
 	node_settle(
 		node); /* what the journal had: it takes long, and the watchdog does not wait yet */
+	threads_find(&node->threads);
 	notify_ready("unit %u at %s", intake_identity(node->intake)->unit, node->endpoint);
 	while (!node->stopping && !node->failed) {
 		zmq_pollitem_t items[POLL_COUNT] = {
@@ -583,6 +585,9 @@ int node_run(struct node *node)
 			update_status(node);
 			watch_clock(node);
 			compress(node);
+			if (now_ms - node->busy_ms >= BUSY_MS) {
+				threads_batch(&node->threads, false);
+			}
 			status_at = now_ms + TURN_MS_MAX;
 		}
 		if (items[POLL_SIGNALS].revents) {

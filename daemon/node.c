@@ -383,7 +383,6 @@ int node_new(const char *path, struct settings *settings, struct node **ret)
 	if (!node) {
 		return fail_store("node", -ENOMEM);
 	}
-	threads_batch();
 	node->settings_path = path;
 	node->settings = settings;
 	node->signals = -1;

@@ -1,7 +1,11 @@
 #include "daemon/thread.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+
+#include "proto/bytes.h"
 
 int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 {
@@ -16,11 +20,41 @@ int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 	return r;
 }
 
-void threads_batch(void)
+static void closedirp(DIR **folder)
+{
+	if (*folder) {
+		closedir(*folder);
+	}
+}
+
+void threads_find(struct threads *threads)
+{
+	CLEANUP(closedirp)
+	DIR *folder = sched_getscheduler(0) == SCHED_OTHER ? opendir("/proc/self/task") : NULL;
+	const struct dirent *entry;
+
+	*threads = (struct threads){ 0 };
+	while (folder && threads->count < THREADS_MAX && (entry = readdir(folder))) {
+		int id = atoi(entry->d_name); /* of "." and ".." it is 0 */
+
+		if (id > 0) {
+			threads->ids[threads->count++] = id;
+		}
+	}
+}
+
+void threads_batch(struct threads *threads, bool batch)
 {
 	const struct sched_param none = { 0 };
 
-	if (sched_getscheduler(0) == SCHED_OTHER && sched_setscheduler(0, SCHED_BATCH, &none) < 0) {
-		/* It works as well without. */
+	if (threads->batch == batch) {
+		return;
+	}
+	threads->batch = batch;
+	for (size_t i = 0; i < threads->count; i++) {
+		if (sched_setscheduler(threads->ids[i], batch ? SCHED_BATCH : SCHED_OTHER, &none) <
+			0) {
+			/* It works as well without. */
+		}
 	}
 }

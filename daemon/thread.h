@@ -2,6 +2,9 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 /*
  * A thread that takes no signal of the process: those are the loop's. SIGBUS is of what the thread itself
@@ -9,8 +12,24 @@
  */
 int thread_new(void *(*run)(void *data), void *data, pthread_t *ret);
 
+enum {
+	THREADS_MAX = 96, /* the loop's, ZeroMQ's, two workers, 64 helpers at most */
+};
+
+/* Those whose policy is changed together. */
+struct threads {
+	pid_t ids[THREADS_MAX];
+	size_t count;
+	bool batch;
+};
+
 /*
- * The calling thread, and those made by it from then on, put nobody off a processor when they wake (SCHED_BATCH): each goes on for its
- * slice, and who waits gets more done at a time. Not where it was started under another policy than the usual one; where the kernel refuses, all is as before.
+ * Finds the threads that the process has, which have to live as long as it. None where it was started under another policy than the usual
+ * one: that is kept.
  */
-void threads_batch(void);
+void threads_find(struct threads *threads);
+/*
+ * Whether these put nobody off a processor when they wake (SCHED_BATCH): each goes on for its slice, and who waits gets more done at a
+ * time. Where the kernel refuses, all is as before.
+ */
+void threads_batch(struct threads *threads, bool batch);

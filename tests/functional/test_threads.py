@@ -6,6 +6,7 @@ that no two threads touch the same memory unguarded: it would end the daemon wit
 
 import os
 import threading
+import time
 import unittest
 
 import harness
@@ -77,11 +78,31 @@ class Threads(harness.NodeCase):
             self.assertNotIn('ThreadSanitizer', daemon.log())
 
     @unittest.skipUnless(os.sched_getscheduler(0) == os.SCHED_OTHER, 'under a policy of its own')
-    def test_none_of_its_threads_puts_another_off_when_it_wakes(self):
+    def test_its_threads_put_nobody_off_while_there_is_much_to_do(self):
         alone = self.node('alone', CITY)
-        tasks = os.listdir(f'/proc/{alone.process.popen.pid}/task')
-        self.assertGreater(len(tasks), 4)
-        self.assertEqual({os.sched_getscheduler(int(task)) for task in tasks}, {os.SCHED_BATCH})
+        harness.furnish(alone)
+        pid = alone.process.popen.pid
+
+        def are(policy):
+            tasks = os.listdir(f'/proc/{pid}/task')
+            self.assertGreater(len(tasks), 4)
+            return {os.sched_getscheduler(int(task)) for task in tasks} == {policy}
+
+        def become(policy):
+            limit = time.monotonic() + harness.STOP_SECONDS
+            while not are(policy) and time.monotonic() < limit:
+                time.sleep(0.05)
+            return are(policy)
+
+        self.assertTrue(become(os.SCHED_OTHER))
+        with alone.session(key_of('ward 11'), timeout=30) as session:
+            outcome, = session.submit(client.submission(
+                session.key, harness.next_counter(session.key),
+                [month_report(11, '2022-05', i % 1000, revision=i + 1, note='lại' if i else '')
+                 for i in range(200)]))
+        self.assertIsNotNone(outcome.receipt, outcome.problems)
+        self.assertTrue(are(os.SCHED_BATCH))
+        self.assertTrue(become(os.SCHED_OTHER))
 
 
 if __name__ == '__main__':

@@ -165,55 +165,66 @@ static void a_worker_that_may_not_yield_works_all_the_same(void **state)
 	assert_int_equal(nice, own_nice());
 }
 
-/* The policy of a thread that another one makes once it has one of its own. */
-static void *tell_policy(void *data)
+static void *sleep_until(void *data)
 {
-	*(int *)data = sched_getscheduler(0);
+	sem_wait(data);
 	return NULL;
 }
 
-static void *make_one(void *data)
+/* The policy of each that the process has, or -1 where they differ. */
+static int policy_of_all(const struct threads *threads)
 {
-	const struct sched_param none = { 0 };
-	int *policy = data, wanted = *policy;
-	pthread_t thread;
+	int policy = threads->count > 0 ? sched_getscheduler(threads->ids[0]) : -1;
 
-	*policy = -1; /* where it cannot be told */
-	if (wanted != SCHED_OTHER && sched_setscheduler(0, wanted, &none) < 0) {
-		return NULL;
+	for (size_t i = 1; i < threads->count; i++) {
+		policy = sched_getscheduler(threads->ids[i]) == policy ? policy : -1;
 	}
-	threads_batch();
-	if (thread_new(tell_policy, policy, &thread) == 0) {
-		pthread_join(thread, NULL);
-	}
-	return NULL;
-}
-
-static int policy_under(int policy)
-{
-	pthread_t thread;
-
-	assert_int_equal(thread_new(make_one, &policy, &thread), 0);
-	pthread_join(thread, NULL);
 	return policy;
 }
 
-static void threads_put_nobody_off_when_they_wake(void **state)
+static void threads_put_nobody_off_as_long_as_is_wanted(void **state)
 {
-	int own = sched_getscheduler(0);
+	struct threads threads;
+	pthread_t thread;
+	sem_t end;
 
 	(void)state;
-	assert_int_equal(policy_under(SCHED_OTHER), own == SCHED_OTHER ? SCHED_BATCH : own);
-	assert_int_equal(sched_getscheduler(0), own);
+	if (sched_getscheduler(0) != SCHED_OTHER) {
+		skip();
+	}
+	assert_int_equal(sem_init(&end, 0, 0), 0);
+	assert_int_equal(thread_new(sleep_until, &end, &thread), 0);
+	threads_find(&threads);
+	assert_in_range(threads.count, 2, THREADS_MAX);
+	assert_int_equal(policy_of_all(&threads), SCHED_OTHER);
+	threads_batch(&threads, true);
+	assert_int_equal(policy_of_all(&threads), SCHED_BATCH);
+	threads_batch(&threads, false);
+	assert_int_equal(policy_of_all(&threads), SCHED_OTHER);
+	sem_post(&end);
+	pthread_join(thread, NULL);
+	sem_destroy(&end);
+}
+
+static void *find_under_another(void *data)
+{
+	const struct sched_param none = { 0 };
+
+	if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) {
+		threads_find(data);
+	}
+	return NULL;
 }
 
 static void another_policy_is_left_as_it_is(void **state)
 {
+	struct threads threads = { .count = 1 };
+	pthread_t thread;
+
 	(void)state;
-	if (geteuid() != 0) {
-		skip(); /* nobody else may leave that policy */
-	}
-	assert_int_equal(policy_under(SCHED_IDLE), SCHED_IDLE);
+	assert_int_equal(thread_new(find_under_another, &threads, &thread), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(threads.count, 0);
 }
 
 /* A job that has begun, and ends when it is let go. */
@@ -492,7 +503,7 @@ int main(void)
 		cmocka_unit_test(a_worker_that_yields_is_nicer_than_its_owner),
 		cmocka_unit_test(another_worker_is_as_nice_as_its_owner),
 		cmocka_unit_test(a_worker_that_may_not_yield_works_all_the_same),
-		cmocka_unit_test(threads_put_nobody_off_when_they_wake),
+		cmocka_unit_test(threads_put_nobody_off_as_long_as_is_wanted),
 		cmocka_unit_test(another_policy_is_left_as_it_is),
 		TEST(an_idle_worker_is_not_busy),
 		TEST(an_idle_worker_is_not_done),
