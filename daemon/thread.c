@@ -34,7 +34,7 @@ void threads_find(struct threads *threads)
 	const struct dirent *entry;
 
 	*threads = (struct threads){ 0 };
-	while (folder && threads->count < THREADS_MAX && (entry = readdir(folder))) {
+	while (folder && threads->count < THREADS_FOUND && (entry = readdir(folder))) {
 		int id = atoi(entry->d_name); /* of "." and ".." it is 0 */
 
 		if (id > 0) {

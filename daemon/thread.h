@@ -13,12 +13,12 @@
 int thread_new(void *(*run)(void *data), void *data, pthread_t *ret);
 
 enum {
-	THREADS_MAX = 96, /* the loop's, ZeroMQ's, two workers, 64 helpers at most */
+	THREADS_FOUND = 96, /* the loop's, ZeroMQ's, two workers, 64 helpers at most */
 };
 
 /* Those whose policy is changed together. */
 struct threads {
-	pid_t ids[THREADS_MAX];
+	pid_t ids[THREADS_FOUND];
 	size_t count;
 	bool batch;
 };
