@@ -374,10 +374,8 @@ static void fill(struct gathering *to, size_t wanted)
 }
 
 /* While there is much to do no thread puts another off. */
-static void see_load(struct node *node, size_t weight)
+static void see_load(struct node *node, size_t weight, int64_t now_ms)
 {
-	int64_t now_ms = monotonic_ms();
-
 	if (now_ms - node->load_ms >= LOAD_MS) {
 		node->load_ms = now_ms;
 		node->load = 0;
@@ -401,7 +399,7 @@ static void begin(struct node *node)
 	see_way(node);
 	*to = (struct gathering){ .node = node, .is_begun = true, .before = UINT64_MAX };
 	fill(to, wanted);
-	see_load(node, to->weight);
+	see_load(node, to->weight, begun_us / 1000);
 	if (node->failed || node->room == ROOM_DISK_FULL) {
 		intake_refuse(node->intake, to->messages, to->count,
 			node->failed ? REFUSED_STORE_FAILED : REFUSED_STORE_FULL, gathering_answer,

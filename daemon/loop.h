@@ -119,11 +119,11 @@ struct node {
 	bool in_hand;       /* a message, or the stop, waits for what was gathered before it */
 	bool woken;         /* by the intake, while a commit was begun */
 	int64_t each_us;    /* of the loop's time, for a message of the last commit */
-	struct threads threads;
-	int64_t busy_ms;       /* when there was much to do last */
-	int64_t load_ms;       /* since when this was counted: */
-	size_t load;           /* the weight of what was taken into commits */
-	int64_t aside_us;      /* since start: what was taken aside has cost, and waiting for it */
+	struct threads threads; /* whose policy changes with what there is to do */
+	int64_t busy_ms;        /* when there was much to do last */
+	int64_t load_ms;        /* since when this was counted: */
+	size_t load;            /* the weight of what was taken into commits */
+	int64_t aside_us;       /* since start: what was taken aside has cost, and waiting for it */
 	int64_t aside_next_us; /* until then the run has its turn: as long as what it gave way to */
 	struct watcher watchers[LIMIT_WATCHERS];
 	size_t watcher_count;

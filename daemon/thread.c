@@ -5,8 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "proto/bytes.h"
-
 int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 {
 	sigset_t signals, old;
@@ -20,27 +18,23 @@ int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 	return r;
 }
 
-static void closedirp(DIR **folder)
-{
-	if (*folder) {
-		closedir(*folder);
-	}
-}
-
 void threads_find(struct threads *threads)
 {
-	CLEANUP(closedirp)
 	DIR *folder = sched_getscheduler(0) == SCHED_OTHER ? opendir("/proc/self/task") : NULL;
 	const struct dirent *entry;
 
 	*threads = (struct threads){ 0 };
-	while (folder && threads->count < THREADS_FOUND && (entry = readdir(folder))) {
+	if (!folder) {
+		return;
+	}
+	while (threads->count < THREADS_FOUND && (entry = readdir(folder))) {
 		int id = atoi(entry->d_name); /* of "." and ".." it is 0 */
 
 		if (id > 0) {
 			threads->ids[threads->count++] = id;
 		}
 	}
+	closedir(folder);
 }
 
 void threads_batch(struct threads *threads, bool batch)
