@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 
 import catchup
 import connections
@@ -18,7 +19,7 @@ import intake
 import stores
 from machine import Failed, Load, Watch, adopt_all, end_all, sync_disk, wait_calm
 from nodes import Programs
-from results import SLOWED_MAX, Results
+from results import FLUSH_MAX_MS, SLOWED_MAX, Results
 
 GROUPS = {
     'yardstick': intake.yardsticks,
@@ -59,9 +60,14 @@ class Bench:
         sync_disk(self.programs.parent)
 
     def flush_ms(self):
-        self.settle()
-        return self.programs.json('yardstick', 'flush', self.programs.parent,
-                                  self.flushes)['p50_us'] / 1000
+        """F; where nothing is compared with as much, again a second later, so many times in all."""
+        for left in reversed(range(2 * self.tries)):
+            self.settle()
+            flush = self.programs.json('yardstick', 'flush', self.programs.parent,
+                                       self.flushes)['p50_us'] / 1000
+            if flush < FLUSH_MAX_MS or self.results.anyway or not left:
+                return flush
+            time.sleep(1)
 
     def calmly(self, tries, measure, prepare=lambda: None):
         """What is measured, with the shares of other work and of the time in which the processors were slowed;
