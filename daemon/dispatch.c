@@ -623,6 +623,7 @@ static bool dispatch(struct node *node, struct place *place)
 		}
 		handler_of(envelope.type)(node, peer, key, &envelope);
 		node_see_time(node);
+		node->asked_us = node->seen_us;
 		rate_charge(node->rate, &peer->key, node->seen_us - begun_us, node->seen_us);
 		return false;
 	}

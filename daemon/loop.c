@@ -29,7 +29,12 @@ enum {
 	ASIDE_MESSAGES = 64,     /* taken at once while a commit is begun */
 	ASIDE_US = 100,          /* between two such turns at least: each takes a system call */
 	BUSY_MS = 2000,          /* after there was much to do */
+	ASKED_US = 20000,        /* after a question another is waited for */
+	WAY_MESSAGES = 32,       /* taken before way is given again, where one is */
 };
+
+/* As ZeroMQ calls its third I/O thread, which has nothing but questions (open_sockets in node.c). */
+static const char questions_thread[] = "ZMQbg/IO/2";
 
 /* A frame that ZeroMQ sends from here and gives back; its bytes follow. */
 struct outgoing {
@@ -148,6 +153,14 @@ static bool take_one(struct node *node, bool aside)
 	return true;
 }
 
+/* Lets ZeroMQ's threads run while questions are asked: they bring them and take the answers away, and with much to do put nobody off. */
+static void give_way(const struct node *node, int64_t now_us)
+{
+	if (now_us - node->asked_us < ASKED_US) {
+		threads_give_way(&node->threads);
+	}
+}
+
 /*
  * Takes what is there, up to as many messages as one commit may have or one turn's time: what was taken first does not
  * wait for ever so many questions behind it. False when nothing was left to take.
@@ -163,6 +176,9 @@ static bool take_messages(struct node *node)
 			    node->seen_us < until_us;
 		i++) {
 		more = take_one(node, false);
+		if (i % WAY_MESSAGES == WAY_MESSAGES - 1) {
+			give_way(node, node->seen_us);
+		}
 	}
 	node_flush_some(node);
 	return !node->failed && (more || node->late);
@@ -192,12 +208,17 @@ void node_meanwhile(struct node *node, bool wait)
 		sleep_aside(node, node_takes_aside(node));
 	} else if (called_us < node->aside_next_us) {
 		return;
+	} else {
+		give_way(node, called_us);
 	}
 	node_see_time(node);
 	begun_us = node->seen_us;
 	while (taken < ASIDE_MESSAGES && node->seen_us - begun_us < (int64_t)LIMIT_TURN_MS * 1000 &&
 		node_takes_aside(node) && take_one(node, true)) {
 		taken++;
+	}
+	if (node->asked_us > begun_us) {
+		give_way(node, node->asked_us);
 	}
 	took_us = taken > 0 ? monotonic_us() - begun_us : 0;
 	node->aside_us += begun_us - called_us + took_us;
@@ -533,7 +554,7 @@ int node_run(struct node *node)
 	}
 	node_settle(
 		node); /* what the journal had: it takes long, and the watchdog does not wait yet */
-	threads_find(&node->threads);
+	threads_find(&node->threads, *node->settings->listen_questions ? questions_thread : NULL);
 	notify_ready("unit %u at %s", intake_identity(node->intake)->unit, node->endpoint);
 	while (!node->stopping && !node->failed) {
 		zmq_pollitem_t items[POLL_COUNT] = {

@@ -3,7 +3,13 @@
 #include <dirent.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum {
+	THREAD_NAME_SIZE = 17, /* with its end of line and its zero, as Linux has it */
+};
 
 int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 {
@@ -18,7 +24,24 @@ int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 	return r;
 }
 
-void threads_find(struct threads *threads)
+/* Has the process's thread of that number that name? */
+static bool is_named(const char *number, const char *name)
+{
+	char path[64], found[THREAD_NAME_SIZE] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", number);
+	file = fopen(path, "re");
+	if (file) {
+		if (fgets(found, sizeof(found), file)) {
+			found[strcspn(found, "\n")] = '\0';
+		}
+		fclose(file);
+	}
+	return strcmp(found, name) == 0;
+}
+
+void threads_find(struct threads *threads, const char *except)
 {
 	DIR *folder = sched_getscheduler(0) == SCHED_OTHER ? opendir("/proc/self/task") : NULL;
 	const struct dirent *entry;
@@ -30,7 +53,7 @@ void threads_find(struct threads *threads)
 	while (threads->count < THREADS_FOUND && (entry = readdir(folder))) {
 		int id = atoi(entry->d_name); /* of "." and ".." it is 0 */
 
-		if (id > 0) {
+		if (id > 0 && !(except && is_named(entry->d_name, except))) {
 			threads->ids[threads->count++] = id;
 		}
 	}
@@ -50,5 +73,12 @@ void threads_batch(struct threads *threads, bool batch)
 			0) {
 			/* It works as well without. */
 		}
+	}
+}
+
+void threads_give_way(const struct threads *threads)
+{
+	if (threads->batch) {
+		sched_yield();
 	}
 }

@@ -24,12 +24,14 @@ struct threads {
 };
 
 /*
- * Finds the threads that the process has, which have to live as long as it. None where it was started under another policy than the usual
- * one: that is kept.
+ * Finds the threads that the process has, but for that with a name (NULL: all), which have to live as long as it. None where it was started
+ * under another policy than the usual one: that is kept.
  */
-void threads_find(struct threads *threads);
+void threads_find(struct threads *threads, const char *except);
 /*
  * Whether these put nobody off a processor when they wake (SCHED_BATCH): each goes on for its slice, and who waits gets more done at a
  * time. Where the kernel refuses, all is as before.
  */
 void threads_batch(struct threads *threads, bool batch);
+/* Where they put nobody off: lets who waits for the calling thread's processor run first. */
+void threads_give_way(const struct threads *threads);

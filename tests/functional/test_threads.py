@@ -5,12 +5,13 @@ that no two threads touch the same memory unguarded: it would end the daemon wit
 """
 
 import os
+import pathlib
 import threading
 import time
 import unittest
 
 import harness
-from harness import CITY, DISTRICT_A, PLAN, WARDS_A, client, key_of, month_report
+from harness import CITY, DISTRICT_A, PLAN, WARDS_A, client, key_of, month_report, nodes
 
 ROUNDS = 6
 REPORTS_MIN = 60
@@ -79,14 +80,26 @@ class Threads(harness.NodeCase):
 
     @unittest.skipUnless(os.sched_getscheduler(0) == os.SCHED_OTHER, 'under a policy of its own')
     def test_its_threads_put_nobody_off_while_there_is_much_to_do(self):
-        alone = self.node('alone', CITY)
+        self.check_policies(self.node('alone', CITY))
+
+    @unittest.skipUnless(os.sched_getscheduler(0) == os.SCHED_OTHER, 'under a policy of its own')
+    def test_but_for_the_thread_that_has_the_questions_alone(self):
+        self.check_policies(self.node('apart', CITY, settings={'listen.questions': nodes.new_endpoint()}),
+                            'ZMQbg/IO/2')
+
+    def check_policies(self, alone, *usual):
         harness.furnish(alone)
         pid = alone.process.popen.pid
 
         def are(policy):
-            tasks = os.listdir(f'/proc/{pid}/task')
-            self.assertGreater(len(tasks), 4)
-            return {os.sched_getscheduler(int(task)) for task in tasks} == {policy}
+            found = {}
+            for task in os.listdir(f'/proc/{pid}/task'):
+                name = pathlib.Path(f'/proc/{pid}/task/{task}/comm').read_text(encoding='utf-8').strip()
+                found.setdefault(name, set()).add(os.sched_getscheduler(int(task)))
+            self.assertGreater(len(found), 3)
+            for name in usual:
+                self.assertEqual(found.pop(name), {os.SCHED_OTHER})
+            return set.union(*found.values()) == {policy}
 
         def become(policy):
             limit = time.monotonic() + harness.STOP_SECONDS

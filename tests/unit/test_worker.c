@@ -194,7 +194,7 @@ static void threads_put_nobody_off_as_long_as_is_wanted(void **state)
 	}
 	assert_int_equal(sem_init(&end, 0, 0), 0);
 	assert_int_equal(thread_new(sleep_until, &end, &thread), 0);
-	threads_find(&threads);
+	threads_find(&threads, NULL);
 	assert_in_range(threads.count, 2, THREADS_FOUND);
 	assert_int_equal(policy_of_all(&threads), SCHED_OTHER);
 	threads_batch(&threads, true);
@@ -206,12 +206,64 @@ static void threads_put_nobody_off_as_long_as_is_wanted(void **state)
 	sem_destroy(&end);
 }
 
+static bool has(const struct threads *threads, pid_t id)
+{
+	for (size_t i = 0; i < threads->count; i++) {
+		if (threads->ids[i] == id) {
+			return true;
+		}
+	}
+	return false;
+}
+
+struct named {
+	pid_t id;
+	sem_t told;
+	sem_t end;
+};
+
+static void *be_named(void *data)
+{
+	struct named *named = data;
+
+	named->id = gettid();
+	assert_int_equal(pthread_setname_np(pthread_self(), "asked/IO/2"), 0);
+	sem_post(&named->told);
+	sem_wait(&named->end);
+	return NULL;
+}
+
+static void one_with_a_name_is_left_out(void **state)
+{
+	struct threads all, others;
+	struct named named;
+	pthread_t thread;
+
+	(void)state;
+	if (sched_getscheduler(0) != SCHED_OTHER) {
+		skip();
+	}
+	assert_int_equal(sem_init(&named.told, 0, 0), 0);
+	assert_int_equal(sem_init(&named.end, 0, 0), 0);
+	assert_int_equal(thread_new(be_named, &named, &thread), 0);
+	sem_wait(&named.told);
+	threads_find(&all, "asked/IO");
+	threads_find(&others, "asked/IO/2");
+	assert_true(has(&all, named.id) && has(&all, getpid()));
+	assert_true(!has(&others, named.id) && has(&others, getpid()));
+	assert_int_equal(others.count, all.count - 1);
+	sem_post(&named.end);
+	pthread_join(thread, NULL);
+	sem_destroy(&named.told);
+	sem_destroy(&named.end);
+}
+
 static void *find_under_another(void *data)
 {
 	const struct sched_param none = { 0 };
 
 	if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) {
-		threads_find(data);
+		threads_find(data, NULL);
 	}
 	return NULL;
 }
@@ -504,6 +556,7 @@ int main(void)
 		cmocka_unit_test(another_worker_is_as_nice_as_its_owner),
 		cmocka_unit_test(a_worker_that_may_not_yield_works_all_the_same),
 		cmocka_unit_test(threads_put_nobody_off_as_long_as_is_wanted),
+		cmocka_unit_test(one_with_a_name_is_left_out),
 		cmocka_unit_test(another_policy_is_left_as_it_is),
 		TEST(an_idle_worker_is_not_busy),
 		TEST(an_idle_worker_is_not_done),
