@@ -23,11 +23,13 @@ static struct {
 	unsigned questions; /* taken aside, of so many ms each */
 	unsigned refused;   /* each as long */
 	const char *refused_user;
+	unsigned yielded;
 	unsigned compressed;
 	int64_t compressed_age_ms; /* of what is old enough */
 } seen;
 
 static bool disk_is_full;
+static char nowhere[] = "";
 
 int __wrap_transport_probe(void *context, void *router, const struct key_pair *pair,
 	uint8_t key[32], void (*answer_zap)(void *data), void *data);
@@ -40,6 +42,7 @@ void __wrap_peer_refuse(struct node *node, struct peer *peer, int64_t request, e
 const char *__wrap_transport_user(zmq_msg_t *id, zmq_msg_t *body);
 void __wrap_intake_compress_begin(struct intake *intake, struct instant before, struct instant now);
 bool __real_store_disk_has_room(const struct store *store);
+int __wrap_sched_yield(void);
 bool __wrap_store_disk_has_room(const struct store *store);
 
 int __wrap_transport_probe(void *context, void *router, const struct key_pair *pair,
@@ -76,6 +79,7 @@ void __wrap_node_take_aside(struct node *node, struct place *place)
 	seen.questions++;
 	test_clock.passed_ms += QUESTION_MS;
 	node_see_time(node); /* as behind each question */
+	node->asked_us = node->seen_us;
 }
 
 void __wrap_peer_refuse(struct node *node, struct peer *peer, int64_t request, enum judgement code,
@@ -102,6 +106,12 @@ void __wrap_intake_compress_begin(struct intake *intake, struct instant before, 
 	(void)intake;
 	seen.compressed++;
 	seen.compressed_age_ms = now.ms - before.ms;
+}
+
+int __wrap_sched_yield(void)
+{
+	seen.yielded++;
+	return 0;
 }
 
 bool __wrap_store_disk_has_room(const struct store *store)
@@ -153,6 +163,7 @@ static int set_up(void **state)
 	assert_non_null(node);
 	fixture->world = world_new();
 	fixture->settings = (struct settings){ .state = fixture->world->folder,
+		.listen_questions = nowhere,
 		.map_bytes = MAP_BYTES,
 		.batch_messages = 1,
 		.compress_days = 30 };
@@ -266,6 +277,28 @@ static void a_turn_in_which_nothing_came_is_not_followed_by_another_at_once(void
 		fixture->node->aside_next_us, begun_us + MOMENT_US, monotonic_us() + MOMENT_US);
 }
 
+static void way_is_given_while_questions_are_asked_and_threads_put_nobody_off(void **state)
+{
+	struct fixture *fixture = *state;
+	struct node *node = fixture->node;
+
+	for (int batch = 0; batch < 2; batch++) {
+		node->threads.batch = batch;
+		test_clock.passed_ms += 1000; /* since anybody has asked */
+		seen.yielded = 0;
+		node_meanwhile(node, false);
+		assert_int_equal(seen.yielded, 0);
+		assert_int_equal(zmq_send(fixture->peer, "x", 1, 0), 1);
+		test_clock.passed_ms += 1;
+		node_meanwhile(node, false); /* it brings a question: way for its answer */
+		assert_int_equal(seen.yielded, batch);
+		node->asked_us = monotonic_us();
+		node->aside_next_us = 0;
+		node_meanwhile(node, false); /* way for another that may come */
+		assert_int_equal(seen.yielded, 2 * batch);
+	}
+}
+
 /* On a full disk each try would fail, and then the store is opened again and a recount ended. */
 static void what_is_old_is_compressed_unless_the_disk_is_full(void **state)
 {
@@ -296,6 +329,7 @@ int main(void)
 		TEST(a_run_has_as_much_time_as_what_it_gives_way_to),
 		TEST(messages_of_many_frames_are_refused_for_a_turn_and_told_with_their_sender),
 		TEST(a_turn_in_which_nothing_came_is_not_followed_by_another_at_once),
+		TEST(way_is_given_while_questions_are_asked_and_threads_put_nobody_off),
 		TEST(what_is_old_is_compressed_unless_the_disk_is_full),
 	};
 
