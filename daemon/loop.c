@@ -30,10 +30,10 @@ enum {
 	ASIDE_US = 100,          /* between two such turns at least: each takes a system call */
 	BUSY_MS = 2000,          /* after there was much to do */
 	ASKED_US = 20000,        /* after a question another is waited for */
-	WAY_MESSAGES = 32,       /* taken before way is given again, where one is */
+	WAY_MESSAGES = 32,       /* taken by the loop before it gives way again */
 };
 
-/* As ZeroMQ calls its third I/O thread, which has nothing but questions (open_sockets in node.c). */
+/* As libzmq 4.3 calls its third I/O thread, which has nothing but questions (open_sockets in node.c). */
 static const char questions_thread[] = "ZMQbg/IO/2";
 
 /* A frame that ZeroMQ sends from here and gives back; its bytes follow. */
@@ -153,11 +153,12 @@ static bool take_one(struct node *node, bool aside)
 	return true;
 }
 
-/* Lets ZeroMQ's threads run while questions are asked: they bring them and take the answers away, and with much to do put nobody off. */
-static void give_way(const struct node *node, int64_t now_us)
+/* Lets ZeroMQ's threads run while questions are asked: they bring them, and take the answers away. */
+static void give_way(struct node *node, int64_t now_us)
 {
 	if (now_us - node->asked_us < ASKED_US) {
 		threads_give_way(&node->threads);
+		node_see_time(node);
 	}
 }
 
@@ -201,7 +202,7 @@ static void sleep_aside(struct node *node, bool takes)
 
 void node_meanwhile(struct node *node, bool wait)
 {
-	int64_t called_us = monotonic_us(), begun_us, took_us;
+	int64_t called_us = monotonic_us(), begun_us, ended_us, gave_us;
 	int taken = 0;
 
 	if (wait) {
@@ -220,9 +221,10 @@ void node_meanwhile(struct node *node, bool wait)
 	if (node->asked_us > begun_us) {
 		give_way(node, node->asked_us);
 	}
-	took_us = taken > 0 ? monotonic_us() - begun_us : 0;
-	node->aside_us += begun_us - called_us + took_us;
-	node->aside_next_us = begun_us + took_us + (took_us > ASIDE_US ? took_us : ASIDE_US);
+	ended_us = taken > 0 ? monotonic_us() : begun_us;
+	node->aside_us += ended_us - called_us;
+	gave_us = ended_us - (wait ? begun_us : called_us);
+	node->aside_next_us = ended_us + (gave_us > ASIDE_US ? gave_us : ASIDE_US);
 }
 
 enum {

@@ -123,7 +123,7 @@ struct node {
 	int64_t busy_ms;        /* when there was much to do last */
 	int64_t load_ms;        /* since when this was counted: */
 	size_t load;            /* the weight of what was taken into commits */
-	int64_t asked_us;       /* when a question was answered last */
+	int64_t asked_us;       /* when what has a handler was answered last: a question */
 	int64_t aside_us;       /* since start: what was taken aside has cost, and waiting for it */
 	int64_t aside_next_us; /* until then the run has its turn: as long as what it gave way to */
 	struct watcher watchers[LIMIT_WATCHERS];

@@ -64,7 +64,7 @@ void threads_batch(struct threads *threads, bool batch)
 {
 	const struct sched_param none = { 0 };
 
-	if (threads->batch == batch) {
+	if (threads->count == 0 || threads->batch == batch) {
 		return;
 	}
 	threads->batch = batch;

@@ -43,6 +43,7 @@ class Bench:
         self.rounds = 1 if options.tiny else 3 if options.quick else 5
         self.seconds = 0.1 if options.tiny else 0.2 if options.quick else 1
         self.tries = 1 if options.tiny else 2 if options.quick else 4
+        self.flush_tries = 1 if options.tiny else 2 if options.quick else 8
         self.flushes = 20 if options.tiny else 200
         self.rows = [row.split() for row in options.row]
 
@@ -61,7 +62,7 @@ class Bench:
 
     def flush_ms(self):
         """F; where nothing is compared with as much, again a second later, so many times in all."""
-        for left in reversed(range(2 * self.tries)):
+        for left in reversed(range(self.flush_tries)):
             self.settle()
             flush = self.programs.json('yardstick', 'flush', self.programs.parent,
                                        self.flushes)['p50_us'] / 1000

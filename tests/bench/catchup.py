@@ -19,7 +19,7 @@ def catch_up(bench):
 
 
 def measure(bench, count, size):
-    watch, flush = Watch(), bench.flush_ms()
+    flush, watch = bench.flush_ms(), Watch()
     lines = bench.programs.text('bench_catchup', count, bench.rounds, bench.programs.parent).splitlines()
     share = watch.other_share()
     for line in lines:
@@ -37,7 +37,7 @@ def upserts(bench, count, size):
         try:
             peer.start()
             for _ in range(bench.rounds):
-                watch, flush = Watch(), bench.flush_ms()
+                flush, watch = bench.flush_ms(), Watch()
                 rate = count / peer.upsert(count)
                 bench.results.add(f'peer PostgreSQL upsert @{size}', rate, '1/s', watch.other_share(),
                                   flush)

@@ -24,7 +24,7 @@ def yardsticks(bench):
     echo.start()
     try:
         for _ in range(bench.rounds):
-            watch, flush = Watch(), bench.flush_ms()
+            flush, watch = bench.flush_ms(), Watch()
             sign = programs.json('yardstick', 'sign', seconds)
             work = programs.json('yardstick', 'work', seconds)['reports_per_second']
             trip = echo.run(f'closed {seconds}')['p50_us']

@@ -13,6 +13,7 @@ enum {
 	QUESTIONS = 20,
 	QUESTION_MS = LIMIT_TURN_MS / 2 + 5, /* two are longer than a turn */
 	MOMENT_US = 100,
+	YIELD_MS = 3,
 };
 
 /* What the loop does, in its order. */
@@ -111,6 +112,7 @@ void __wrap_intake_compress_begin(struct intake *intake, struct instant before, 
 int __wrap_sched_yield(void)
 {
 	seen.yielded++;
+	test_clock.passed_ms += YIELD_MS;
 	return 0;
 }
 
@@ -281,6 +283,7 @@ static void way_is_given_while_questions_are_asked_and_threads_put_nobody_off(vo
 {
 	struct fixture *fixture = *state;
 	struct node *node = fixture->node;
+	int64_t aside_us;
 
 	for (int batch = 0; batch < 2; batch++) {
 		node->threads.batch = batch;
@@ -294,8 +297,12 @@ static void way_is_given_while_questions_are_asked_and_threads_put_nobody_off(vo
 		assert_int_equal(seen.yielded, batch);
 		node->asked_us = monotonic_us();
 		node->aside_next_us = 0;
+		aside_us = node->aside_us;
 		node_meanwhile(node, false); /* way for another that may come */
 		assert_int_equal(seen.yielded, 2 * batch);
+		/* The run is not charged for it, and has as much time. */
+		assert_true((node->aside_us - aside_us >= YIELD_MS * 1000) == batch);
+		assert_true((node->aside_next_us - monotonic_us() > YIELD_MS * 900) == batch);
 	}
 }
 
