@@ -51,7 +51,7 @@ void threads_find(struct threads *threads, const char *except)
 		return;
 	}
 	while (threads->count < THREADS_FOUND && (entry = readdir(folder))) {
-		int id = atoi(entry->d_name); /* of "." and ".." it is 0 */
+		pid_t id = (pid_t)strtol(entry->d_name, NULL, 10); /* of "." and ".." it is 0 */
 
 		if (id > 0 && !(except && is_named(entry->d_name, except))) {
 			threads->ids[threads->count++] = id;
