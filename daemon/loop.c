@@ -154,9 +154,9 @@ static bool take_one(struct node *node, bool aside)
 }
 
 /* Lets ZeroMQ's threads run while questions are asked: they bring them, and take the answers away. */
-static void give_way(struct node *node, int64_t now_us)
+static void give_way(struct node *node)
 {
-	if (now_us - node->asked_us < ASKED_US) {
+	if (node->seen_us - node->asked_us < ASKED_US) {
 		threads_give_way(&node->threads);
 		node_see_time(node);
 	}
@@ -178,7 +178,7 @@ static bool take_messages(struct node *node)
 		i++) {
 		more = take_one(node, false);
 		if (i % WAY_MESSAGES == WAY_MESSAGES - 1) {
-			give_way(node, node->seen_us);
+			give_way(node);
 		}
 	}
 	node_flush_some(node);
@@ -209,17 +209,18 @@ void node_meanwhile(struct node *node, bool wait)
 		sleep_aside(node, node_takes_aside(node));
 	} else if (called_us < node->aside_next_us) {
 		return;
-	} else {
-		give_way(node, called_us);
 	}
 	node_see_time(node);
+	if (!wait) {
+		give_way(node);
+	}
 	begun_us = node->seen_us;
 	while (taken < ASIDE_MESSAGES && node->seen_us - begun_us < (int64_t)LIMIT_TURN_MS * 1000 &&
 		node_takes_aside(node) && take_one(node, true)) {
 		taken++;
 	}
 	if (node->asked_us > begun_us) {
-		give_way(node, node->asked_us);
+		give_way(node);
 	}
 	ended_us = taken > 0 ? monotonic_us() : begun_us;
 	node->aside_us += ended_us - called_us;

@@ -5,10 +5,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "proto/bytes.h"
 
 enum {
-	THREAD_NAME_SIZE = 17, /* with its end of line and its zero, as Linux has it */
+	THREAD_NAME_SIZE = 16, /* with its end of line, as Linux tells it */
 };
 
 int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
@@ -27,18 +28,12 @@ int thread_new(void *(*run)(void *data), void *data, pthread_t *ret)
 /* Has the process's thread of that number that name? */
 static bool is_named(const char *number, const char *name)
 {
-	char path[64], found[THREAD_NAME_SIZE] = "";
-	FILE *file;
+	CLEANUP(buffer_free) struct buffer found = { 0 };
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", number);
-	file = fopen(path, "re");
-	if (file) {
-		if (fgets(found, sizeof(found), file)) {
-			found[strcspn(found, "\n")] = '\0';
-		}
-		fclose(file);
-	}
-	return strcmp(found, name) == 0;
+	return file_read(path, THREAD_NAME_SIZE, &found) == 0 && found.size > 0 &&
+	       bytes_equal_text((struct bytes){ found.data, found.size - 1 }, name);
 }
 
 void threads_find(struct threads *threads, const char *except)

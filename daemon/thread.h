@@ -33,5 +33,5 @@ void threads_find(struct threads *threads, const char *except);
  * time. Where the kernel refuses, all is as before.
  */
 void threads_batch(struct threads *threads, bool batch);
-/* Where they put nobody off: lets who waits for the calling thread's processor run first. */
+/* Where they are to put nobody off: lets who waits for the calling thread's processor run first. */
 void threads_give_way(const struct threads *threads);
