@@ -17,6 +17,7 @@ struct own_head {
 	uint64_t seq;
 	uint64_t origin_seq;
 	int64_t received_ms;
+	int64_t since_ms;
 	int64_t extended_ms;
 	uint32_t origin_unit;
 	uint32_t party;
@@ -100,6 +101,7 @@ bool own_read(struct bytes record, struct own *ret)
 	ret->seq = head.seq;
 	ret->origin_seq = head.origin_seq;
 	ret->received_ms = head.received_ms;
+	ret->since_ms = head.since_ms;
 	ret->extended_ms = head.extended_ms;
 	ret->origin_unit = head.origin_unit;
 	ret->party = head.party;
@@ -146,6 +148,7 @@ static size_t own_write(const struct own *own, uint8_t *ret)
 		.seq = own->seq,
 		.origin_seq = own->origin_seq,
 		.received_ms = own->received_ms,
+		.since_ms = own->since_ms,
 		.extended_ms = own->extended_ms,
 		.origin_unit = own->origin_unit,
 		.party = own->party,

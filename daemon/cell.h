@@ -39,6 +39,7 @@ struct own {
 	uint64_t seq;     /* this node's entry that brought the latest revision */
 	uint64_t origin_seq;
 	int64_t received_ms;
+	int64_t since_ms; /* receipt of the first revision of those that stand without a gap: judges timeliness */
 	int64_t extended_ms; /* due instant of an extension; 0: none */
 	uint32_t origin_unit;
 	uint32_t party;    /* who brought it: the sender, or the child node */

@@ -602,14 +602,14 @@ static enum judgement judge_revision(const struct report *report, int64_t index,
 }
 
 enum timeliness subject_timeliness(
-	const struct subject *subject, int64_t extended_ms, int64_t received_ms)
+	const struct subject *subject, int64_t extended_ms, int64_t since_ms)
 {
 	int64_t due_ms = extended_ms ? extended_ms : subject->due.ms;
 
 	if (!extended_ms && !subject->is_due) {
 		return TIMELINESS_UNSTATED;
 	}
-	return received_ms < due_ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
+	return since_ms < due_ms ? TIMELINESS_ON_TIME : TIMELINESS_LATE;
 }
 
 /* Figures that were judged wait as pending until a reviewer accepts them. */
@@ -625,17 +625,20 @@ static void figures_hold(struct own *next, const struct own *current)
 void subject_receive(const struct subject *subject, const struct report *report,
 	const struct own *current, const struct reception *reception, struct own *next)
 {
+	int kept = OBLIGATION_CLOSED | OBLIGATION_REOPENED |
+		   (own_is_received(current) ? OBLIGATION_WAIVED : 0);
+
 	next->seq = reception->seq;
 	next->origin_seq = reception->seq;
 	next->received_ms = reception->instant.ms;
+	next->since_ms = own_is_received(current) ? current->since_ms : reception->since.ms;
 	next->extended_ms = current->extended_ms;
 	next->origin_unit = reception->node_unit;
 	next->party = reception->party;
 	next->revision = report->revision;
 	next->counted = report->revision;
 	next->status = OBLIGATION_RECEIVED;
-	next->flags = (uint8_t)((current->flags & (OBLIGATION_CLOSED | OBLIGATION_REOPENED)) |
-				(report->nil ? OBLIGATION_NIL : 0));
+	next->flags = (uint8_t)((current->flags & kept) | (report->nil ? OBLIGATION_NIL : 0));
 	next->timeliness = (uint8_t)reception->timeliness;
 	next->signer = reception->signer;
 	next->digest = reception->digest;
@@ -681,8 +684,11 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 		return judgement;
 	}
 	subject_receive(&subject, report, current,
-		&(struct reception){ seq, fold->instant, fold->node_unit, signer->party,
-			subject_timeliness(&subject, current->extended_ms, fold->instant.ms),
+		&(struct reception){ seq, fold->instant, fold->instant, fold->node_unit,
+			signer->party,
+			own_is_received(current) ? (enum timeliness)current->timeliness
+						 : subject_timeliness(&subject,
+							   current->extended_ms, fold->instant.ms),
 			signer->key, *digest },
 		&next);
 	r = subject_apply(fold, &subject, current, &next);

@@ -95,7 +95,7 @@ static bool act_extend(const struct acting *acting)
 	own->extended_ms = acting->act->until.ms;
 	if (own->revision > 0) {
 		own->timeliness = (uint8_t)subject_timeliness(
-			acting->subject, own->extended_ms, own->received_ms);
+			acting->subject, own->extended_ms, own->since_ms);
 		if (own->timeliness == TIMELINESS_ON_TIME) {
 			own->flags &= (uint8_t)~OBLIGATION_WAIVED;
 		}

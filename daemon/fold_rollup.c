@@ -127,6 +127,7 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	next.seq = seq;
 	next.origin_seq = cell->origin.seq;
 	next.received_ms = cell->origin.received.ms;
+	next.since_ms = cell->origin.received.ms;
 	next.extended_ms = cell->extended.ms;
 	next.origin_unit = cell->origin.unit;
 	next.party = signer->party;

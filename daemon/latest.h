@@ -28,6 +28,7 @@ struct obligation {
 	struct body_copy *copy; /* where they lie; NULL: in the ledger */
 	uint64_t seq;
 	int64_t received_ms;
+	int64_t since_ms; /* when the first of those that are pending came */
 	uint32_t body_size;
 	struct cell_key key;
 	uint32_t

@@ -77,7 +77,7 @@ static int fail_open(const struct settings *settings, int outcome)
 		return fail_config(settings->state, why);
 	case STORE_E_FORMAT:
 		return fail_config(settings->state,
-			"the store is not one that this version reads (format 5); use the version that made it");
+			"the store is not one that this version reads (format 6); use the version that made it");
 	case STORE_E_LOCKED:
 		return fail_config(settings->state, "another baocaod serves this store");
 	case -ENOENT:

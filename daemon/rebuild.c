@@ -189,6 +189,7 @@ static int take_commit(struct rebuild *rebuild, const struct slice *slice, size_
 		}
 		if (one->version == 0) {
 			latest_pend(&rebuild->latest, one);
+			one->since_ms = entry->instant.ms;
 		}
 		if (one->version < first_change) {
 			one->version = rebuild->fold.next_change++;
@@ -289,6 +290,7 @@ static int fold_last(struct rebuild *rebuild, const struct obligation *one, stru
 	struct reception reception = {
 		.seq = one->seq,
 		.instant = { one->received_ms },
+		.since = { one->since_ms },
 		.node_unit = rebuild->fold.node_unit,
 		.timeliness = one->timeliness,
 	};

@@ -29,7 +29,7 @@ enum store_table {
 	TABLE_COUNT,
 };
 
-enum { STORE_FORMAT = 5 };
+enum { STORE_FORMAT = 6 };
 
 enum {
 	STORE_E_FULL = 1, /* the map or the disk has no room; nothing was written */

@@ -82,9 +82,10 @@ enum judgement subject_judge_values(const struct subject *subject, const struct 
 struct reception {
 	uint64_t seq;
 	struct instant instant;
+	struct instant since; /* of the first of those folded at once; where none stands before */
 	uint32_t node_unit;
 	uint32_t party;
-	enum timeliness timeliness;
+	enum timeliness timeliness; /* of the obligation: that of before, where a report stands */
 	struct public_key signer;
 	struct hash digest;
 };
@@ -103,8 +104,9 @@ int subject_apply(struct fold *fold, const struct subject *subject, struct own *
 /* Is the unit closed, by itself or from above, and not reopened? 1, 0, or -ENOMEM. */
 int subject_is_closed(struct fold *fold, const struct subject *subject, const struct own *current);
 
+/* Of a report that stands since then. */
 enum timeliness subject_timeliness(
-	const struct subject *subject, int64_t extended_ms, int64_t received_ms);
+	const struct subject *subject, int64_t extended_ms, int64_t since_ms);
 
 /*
  * The party of a key: that of an older key of the same unit, role and name, in the catalog or among

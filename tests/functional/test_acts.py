@@ -118,8 +118,11 @@ class Acts(DomainCase):
         self.assertEqual((row.timeliness, row.flags), (2, client.FLAG_WAIVED))
         self.assertEqual(self.act(self.district, 'waive', PLAN, FORM, period, 11),
                          ['act-not-possible'])
-        # A new revision is late anew.
+        # A correction of what stands changes neither; what was returned is late anew.
         self.reported(self.district, 11, PLAN, FORM, period, revision=2, lop=2)
+        self.assertEqual(self.coverage(self.district, period)[2:4], (1, 0))
+        self.acted(self.district, 'return', PLAN, FORM, period, 11, 2)
+        self.reported(self.district, 11, PLAN, FORM, period, revision=3, lop=3)
         self.assertEqual(self.coverage(self.district, period)[2:4], (0, 1))
 
     def test_what_is_on_time_is_not_waived(self):

@@ -357,11 +357,11 @@ class Plan:
 class Cell:
     """One obligation, or what was closed at an inner unit."""
 
-    __slots__ = ('revision', 'status', 'flags', 'extended', 'received', 'timeliness', 'values',
+    __slots__ = ('revision', 'status', 'flags', 'extended', 'received', 'since', 'timeliness', 'values',
                  'note', 'counted', 'counted_values', 'signer', 'digest', 'origin', 'seq')
 
     def __init__(self):
-        self.revision = self.status = self.flags = self.extended = self.received = 0
+        self.revision = self.status = self.flags = self.extended = self.received = self.since = 0
         self.timeliness = self.counted = self.origin = self.seq = 0
         self.values = self.counted_values = None
         self.signer = self.digest = b''
@@ -664,11 +664,13 @@ class Node:
             return CONSTRAINT
         if cell is None:
             cell = self.cells[key] = Cell()
+        cell.flags = (cell.flags & (CLOSED_FLAG | REOPENED | (WAIVED if cell.held else 0))
+                      | (NIL if nil else 0))
+        if not cell.held:
+            cell.since, cell.timeliness = instant, self.timeliness(cell, period, instant)
         cell.revision = revision
         cell.status = RECEIVED
-        cell.flags = cell.flags & (CLOSED_FLAG | REOPENED) | (NIL if nil else 0)
         cell.received = instant
-        cell.timeliness = self.timeliness(cell, period, instant)
         cell.values, cell.note = dict(values), note
         cell.signer, cell.digest, cell.seq, cell.origin = signer.key, digest, seq, self.unit
         if plan.counts == 'received':
@@ -703,7 +705,7 @@ class Node:
         elif kind == EXTEND:
             cell.extended = until
             if cell.revision:
-                cell.timeliness = self.timeliness(cell, period, cell.received)
+                cell.timeliness = self.timeliness(cell, period, cell.since)
                 if cell.timeliness == ON_TIME:
                     cell.flags &= ~WAIVED
         elif kind == EXEMPT_ACT:

@@ -30,19 +30,19 @@ static void records_of_another_size_are_not_read(void **state)
 	struct own own;
 
 	(void)state;
-	record[76] = 2; /* the count of an own record */
-	record[78] = 1; /* and of its pending figures */
+	record[84] = 2; /* the count of an own record */
+	record[86] = 1; /* and of its pending figures */
 	for (size_t size = 0; size < sizeof(record); size++) {
 		struct bytes bytes = { record, size };
 
-		assert_int_equal(own_read(bytes, &own), size == 144 + 3 * 9);
+		assert_int_equal(own_read(bytes, &own), size == 152 + 3 * 9);
 		assert_int_equal(totals_read(bytes, &totals),
 			size >= 28 && (size - 28) % 20 == 0 &&
 				size <= 28 + 20 * LIMIT_FIELDS_PER_FORM);
 	}
-	record[62] = LIMIT_FIELDS_PER_FORM + 1;
-	assert_false(
-		own_read((struct bytes){ record, 96 + 9 * (LIMIT_FIELDS_PER_FORM + 1) }, &own));
+	record[84] = LIMIT_FIELDS_PER_FORM + 1;
+	assert_false(own_read(
+		(struct bytes){ record, 152 + 9 * (LIMIT_FIELDS_PER_FORM + 2) }, &own));
 }
 
 struct cache {

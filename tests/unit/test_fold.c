@@ -318,6 +318,38 @@ static void the_due_instant_decides_to_the_millisecond(void **state)
 	assert_int_equal(own.timeliness, TIMELINESS_LATE);
 }
 
+/* A true-up of a figure that was due before its window ended comes late by its nature. */
+static void a_revision_of_what_stands_is_as_timely_as_the_first(void **state)
+{
+	struct world *world = *state;
+	struct instant due = at("2022-06-05T00:00");
+	struct own own;
+
+	world->now.ms = due.ms - 1;
+	submit_report(world, WARD_101, 1, report_n("2022-05", 101, 1, 1));
+	world->now.ms = due.ms + 1;
+	submit_report(world, WARD_101, 2, report_n("2022-05", 101, 2, 2));
+	assert_true(world_own(world, "2022-05", 101, &own));
+	assert_int_equal(own.timeliness, TIMELINESS_ON_TIME);
+	assert_int_equal(own.received_ms, due.ms + 1);
+	assert_int_equal(own.since_ms, due.ms - 1);
+
+	/* An extension, also one that ends before, judges by the first as well. */
+	enroll_reviewer(world, REVIEWER);
+	queue_act(world, REVIEWER, 1,
+		&(struct act){ .kind = ACT_EXTEND,
+			.plan = bytes_of("p"),
+			.form = bytes_of("m"),
+			.period = bytes_of("2022-05"),
+			.unit = 101,
+			.until = { due.ms },
+			.reason = bytes_of("gia hạn") });
+	assert_int_equal(world_run(world), 0);
+	assert_true(world_own(world, "2022-05", 101, &own));
+	assert_int_equal(own.extended_ms, due.ms);
+	assert_int_equal(own.timeliness, TIMELINESS_ON_TIME);
+}
+
 static void units_published_anew_move_the_sums_to_the_new_parents(void **state)
 {
 	struct world *world = *state;
@@ -699,6 +731,7 @@ int main(void)
 		TEST(a_unit_without_a_duty_has_no_obligation),
 		TEST(a_collector_reports_for_its_subtree_a_reporter_only_for_itself),
 		TEST(the_due_instant_decides_to_the_millisecond),
+		TEST(a_revision_of_what_stands_is_as_timely_as_the_first),
 		TEST(units_published_anew_move_the_sums_to_the_new_parents),
 		TEST(a_unit_that_leaves_the_tree_takes_its_figures_out_of_the_sums),
 		TEST(a_plan_with_one_more_field_keeps_what_is_held),
