@@ -41,8 +41,8 @@ static void records_of_another_size_are_not_read(void **state)
 				size <= 28 + 20 * LIMIT_FIELDS_PER_FORM);
 	}
 	record[84] = LIMIT_FIELDS_PER_FORM + 1;
-	assert_false(own_read(
-		(struct bytes){ record, 152 + 9 * (LIMIT_FIELDS_PER_FORM + 2) }, &own));
+	assert_false(
+		own_read((struct bytes){ record, 152 + 9 * (LIMIT_FIELDS_PER_FORM + 2) }, &own));
 }
 
 struct cache {
