@@ -303,35 +303,56 @@ struct units *app_units_if_known(struct app *app, bool offline_first)
 	return units;
 }
 
-int app_unit_number(struct app *app, const char *text, uint32_t *ret)
+int app_unit_number(struct app *app, const char *text, const char *period, uint32_t *ret)
 {
-	CLEANUP(units_freep) struct units *units = NULL;
+	CLEANUP(units_freep)
+	struct units *units =
+		app_units_if_known(app, app->session && session_is_silent(app->session));
 	uint64_t number;
-	int r = CODE_DONE;
 
-	if (!text_parse_number(text, UINT32_MAX, &number)) {
-		r = app_units(app, &units);
+	if (!units && !text_parse_number(text, UINT32_MAX, &number)) {
+		int r = app_units(app, &units);
+
+		if (r != CODE_DONE) {
+			return r;
+		}
 	}
-	return r == CODE_DONE ? app_unit_in(units, text, ret) : r;
+	return app_unit_in(units, text, period, instant_now(), ret);
 }
 
-int app_unit_in(const struct units *units, const char *text, uint32_t *ret)
+/* A unit had the code on another day than the one that is meant. */
+static const struct unit_state *unit_of_other_day(const struct units *units, const char *code)
+{
+	for (size_t i = units_count(units); i-- > 0;) {
+		if (strcmp(units_at(units, i)->code, code) == 0) {
+			return units_at(units, i);
+		}
+	}
+	return NULL;
+}
+
+int app_unit_in(const struct units *units, const char *text, const char *label, struct instant now,
+	uint32_t *ret)
 {
 	const struct unit_state *state = NULL;
+	bool is_number = *text == ':';
+	struct period period;
+	struct date day = instant_date(now);
 	uint64_t number;
 
-	if (text_parse_number(text, UINT32_MAX, &number) && number > 0 &&
+	if (label && period_parse(bytes_of(label), &period)) {
+		day.day = period.to.day - 1;
+	}
+	if (units && !is_number) {
+		state = unit_by_code(units, text, day);
+	}
+	if (!state && text_parse_number(text + is_number, UINT32_MAX, &number) && number > 0 &&
 		(!units || unit_last(units, (uint32_t)number))) {
 		*ret = (uint32_t)number;
 		return CODE_DONE;
 	}
-	if (units) {
-		state = unit_by_code(units, text, instant_date(instant_now()));
-	}
-	for (size_t i = units ? units_count(units) : 0; !state && i-- > 0;) {
-		if (strcmp(units_at(units, i)->code, text) == 0) {
-			state = units_at(units, i); /* a code that is not in use today */
-		}
+	if (!state && units && !is_number) {
+		state = unit_of_other_day(units, text);
 	}
 	if (!state) {
 		return say_error(CODE_ABSENT, _("give the unit's number or its code"),

@@ -58,9 +58,15 @@ int app_plan(struct app *app, const char *code, bool offline_first, struct plan 
 int app_units(struct app *app, struct units **ret);
 /* Units or a plan from a session that may be missing: as app_units, silent about failure. */
 struct units *app_units_if_known(struct app *app, bool offline_first);
-/* "26890" is a number; of units that are known it must be one's. Anything else is a code today. */
-int app_unit_number(struct app *app, const char *text, uint32_t *ret);
-int app_unit_in(const struct units *units, const char *text, uint32_t *ret);
+/*
+ * The unit that has the code on the last day of the period (NULL, or none: on the day of now); else the one with that
+ * number; else the last that ever had the code. Codes are used again: ":26740" is the number, whatever has
+ * the code. units NULL, unknown: a number.
+ */
+int app_unit_in(const struct units *units, const char *text, const char *period, struct instant now,
+	uint32_t *ret);
+/* The same of the node's units, of those that are kept where it is silent; now is this machine's. */
+int app_unit_number(struct app *app, const char *text, const char *period, uint32_t *ret);
 /* The form of that code, or an error that says which there are. */
 int app_form_in(const struct plan *plan, const char *code, const struct form **ret);
 

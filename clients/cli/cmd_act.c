@@ -151,10 +151,11 @@ static int unit_read(struct doing *doing)
 	const struct arguments *arguments = doing->arguments;
 
 	if (doing->act.kind == ACT_WITHDRAW) {
-		return report_unit(
-			doing->app, arguments_option(arguments, "--unit"), &doing->act.unit);
+		return report_unit(doing->app, arguments_option(arguments, "--unit"),
+			arguments->list[2], &doing->act.unit);
 	}
-	return app_unit_number(doing->app, arguments->list[3], &doing->act.unit);
+	return app_unit_number(
+		doing->app, arguments->list[3], arguments->list[2], &doing->act.unit);
 }
 
 /* "accept gv-2022 thang 2022-05 26890, revision 2" */

@@ -136,7 +136,7 @@ static int explain_run(struct explaining *explaining, const char *const *words)
 		r = view_form(&explaining->view, words[1], &explaining->form);
 	}
 	if (r == CODE_DONE) {
-		r = view_unit(&explaining->view, words[3], &paging.question.unit);
+		r = view_unit(&explaining->view, words[3], words[2], &paging.question.unit);
 	}
 	if (r != CODE_DONE) {
 		return r;

@@ -265,7 +265,7 @@ static int shown_make(struct shown *shown)
 		r = view_form(&shown->view, shown->words[1], &shown->form);
 	}
 	if (r == CODE_DONE) {
-		r = view_unit(&shown->view, shown->words[3], &shown->unit);
+		r = view_unit(&shown->view, shown->words[3], shown->words[2], &shown->unit);
 	}
 	if (r != CODE_DONE) {
 		return r;

@@ -229,7 +229,7 @@ static int key_text(struct app *app, const struct arguments *arguments, struct b
 			_("one of operator, reporter, collector, reviewer, carrier, node, reader"),
 			_("there is no role %s"), role);
 	}
-	r = app_unit_number(app, unit, &unit_number);
+	r = app_unit_number(app, unit, NULL, &unit_number);
 	if (r != CODE_DONE) {
 		return r;
 	}

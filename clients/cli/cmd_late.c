@@ -53,27 +53,26 @@ static int64_t days_left(struct instant due, struct instant now)
 	return ms % MS_PER_DAY < 0 ? days - 1 : days;
 }
 
-static bool is_open(const char *state)
+/* Nothing stands for it: it was never reported, or what was reported was returned or withdrawn. */
+static bool is_owed(const char *state)
 {
-	static const char *const states[] = { "not-yet", "expected", "due-soon" };
+	static const char *const states[] = { "received", "accepted", "exempt" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
 		if (strcmp(state, states[i]) == 0) {
-			return true;
+			return false;
 		}
 	}
-	return false;
+	return true;
 }
 
 static bool is_late_or_soon(const struct obligations *list, const struct obligation_row *row)
 {
 	struct instant now = list->view.now;
 
-	if (list->all || strcmp(row->state, "overdue") == 0) {
-		return true;
-	}
-	return is_open(row->state) && row->due.known &&
-	       row->due.instant.ms - now.ms <= (int64_t)list->days * MS_PER_DAY;
+	return list->all ||
+	       (is_owed(row->state) && row->due.known &&
+		       row->due.instant.ms - now.ms <= (int64_t)list->days * MS_PER_DAY);
 }
 
 static void late_row(void *data, struct reader *reader)
@@ -144,7 +143,8 @@ static int obligations_run(struct app *app, const struct arguments *arguments,
 
 	list->period = arguments_optional(arguments, "--period");
 	if (r == CODE_DONE) {
-		r = view_unit(&list->view, arguments_option(arguments, "--unit"), &list->unit);
+		r = view_unit(&list->view, arguments_option(arguments, "--unit"), list->period,
+			&list->unit);
 	}
 	if (r == CODE_DONE &&
 		!listing_begin(&list->listing, app->json, "obligations", columns, column_count)) {

@@ -111,10 +111,10 @@ int filled_list_read(
 	return worst;
 }
 
-int report_unit(struct app *app, const char *given, uint32_t *ret)
+int report_unit(struct app *app, const char *given, const char *period, uint32_t *ret)
 {
 	if (given) {
-		return app_unit_number(app, given, ret);
+		return app_unit_number(app, given, period, ret);
 	}
 	*ret = app->context->unit;
 	if (*ret == 0) {
@@ -262,7 +262,7 @@ int run_report_new(struct app *app, const struct arguments *arguments)
 		r = form_find(plan, words, &form, &period);
 	}
 	if (r == CODE_DONE) {
-		r = report_unit(app, arguments_option(arguments, "--unit"), &unit);
+		r = report_unit(app, arguments_option(arguments, "--unit"), words[2], &unit);
 	}
 	if (r == CODE_DONE) {
 		r = unit_words(app, unit, &period, unit_name, sizeof(unit_name));

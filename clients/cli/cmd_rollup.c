@@ -184,8 +184,8 @@ static int show_run(struct show *show, const struct arguments *arguments)
 		r = view_period(paging.question.period, &period);
 	}
 	if (r == CODE_DONE) {
-		r = view_unit(
-			&show->view, arguments_option(arguments, "--unit"), &paging.question.unit);
+		r = view_unit(&show->view, arguments_option(arguments, "--unit"),
+			paging.question.period, &paging.question.unit);
 	}
 	return r == CODE_DONE ? view_pages(&show->view, &paging) : r;
 }

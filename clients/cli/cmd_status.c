@@ -227,6 +227,24 @@ static int status_list(struct app *app, const struct arguments *arguments, uint3
 	return listing_end(&status.listing);
 }
 
+/* Asks nobody where nobody is to be asked. */
+static int unit_read(struct app *app, const char *text, bool asks, uint32_t *ret)
+{
+	CLEANUP(units_freep) struct units *units = NULL;
+	struct catalog catalog;
+	int r;
+
+	if (asks) {
+		return app_unit_number(app, text, NULL, ret);
+	}
+	r = app_catalog(app, false, &catalog);
+	if (r == CODE_DONE) {
+		catalog_units(&catalog, true, &units);
+		r = app_unit_in(units, text, NULL, instant_now(), ret);
+	}
+	return r;
+}
+
 int run_report_status(struct app *app, const struct arguments *arguments)
 {
 	CLEANUP(outbox_freep) struct outbox *outbox = NULL;
@@ -238,7 +256,7 @@ int run_report_status(struct app *app, const struct arguments *arguments)
 	int r = app_open_context(app);
 
 	if (r == CODE_DONE && unit_given) {
-		r = app_unit_number(app, unit_given, &unit);
+		r = unit_read(app, unit_given, asks, &unit);
 	}
 	if (r == CODE_DONE) {
 		r = sending_open_outbox(app, app->context, &outbox);

@@ -117,7 +117,8 @@ static int standing_begin(struct app *app, const struct arguments *arguments,
 		r = view_plan(&standing->view, arguments->list[0]);
 	}
 	if (r == CODE_DONE) {
-		r = view_unit(&standing->view, arguments_option(arguments, "--unit"), ret_unit);
+		r = view_unit(
+			&standing->view, arguments_option(arguments, "--unit"), NULL, ret_unit);
 	}
 	return r;
 }

@@ -203,13 +203,20 @@ static const char manual_tail[] =
 	"# SEE ALSO\n\n"
 	"*baocaod*(8)\n";
 
+static const char manual_units[] =
+	"# UNITS\n\n"
+	"A unit is named by its official code, _769_, or by its number in the table of units. Codes are used\n"
+	"again: a code means the unit that has it on the last day of the period that is asked about, else\n"
+	"today or at _--as-of_. What nobody has as a code then is a number, else a code of another day. With a colon before\n"
+	"it, _:769_, it is a number whatever has the code.\n\n";
+
 void help_manual(void)
 {
 	printf("%s", manual_head);
 	manual_options(global_options, global_option_count);
 	printf("# VERBS\n\n");
 	manual_verbs();
-	printf("# EXIT STATUS\n\n");
+	printf("%s# EXIT STATUS\n\n", manual_units);
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
 		printf("*%s*\n\t%c%s.\n\n", codes[i][0], upper(codes[i][1][0]), codes[i][1] + 1);
 	}

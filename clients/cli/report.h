@@ -26,4 +26,4 @@ int filled_list_read(
 void filled_list_free(struct filled_list *list);
 
 /* The unit given by an option (may be NULL), else that of the context. */
-int report_unit(struct app *app, const char *given, uint32_t *ret);
+int report_unit(struct app *app, const char *given, const char *period, uint32_t *ret);

@@ -86,10 +86,10 @@ int view_plan(struct view *view, const char *code)
 	return app_plan(view->app, code, false, &view->plan);
 }
 
-int view_unit(struct view *view, const char *text, uint32_t *ret)
+int view_unit(struct view *view, const char *text, const char *period, uint32_t *ret)
 {
 	*ret = 0;
-	return text ? app_unit_in(view->units, text, ret) : CODE_DONE;
+	return text ? app_unit_in(view->units, text, period, view->now, ret) : CODE_DONE;
 }
 
 int view_form(struct view *view, const char *code, const struct form **ret)

@@ -313,6 +313,37 @@ class Queued(DomainCase):
         self.assertEqual(self.state('2022-02').state, 'withdrawn')
 
 
+class Owed(DomainCase):
+    def test_what_was_returned_or_withdrawn_is_owed_again(self):
+        # Due before 6 May 00:00, asked on 10 June 08:00.
+        for unit in (11, 12):
+            harness.submit(self.city, unit, client.report(PLAN, 'thang', '2022-04', unit, {'lop': 1}))
+        late = ['late', PLAN, '--period', '2022-04', '--unit', 10]
+        self.assertEqual([row[4] for row in rows_of(self.office(*late))], ['13'])
+        self.reviewer('inbox', 'return', PLAN, 'thang', '2022-04', 11, '--reason', 'thiếu lớp')
+        self.ward12('report', 'withdraw', PLAN, 'thang', '2022-04', '--reason', 'nhầm')
+        self.assertEqual([(row[0], row[4], row[8]) for row in rows_of(self.office(*late))],
+                         [('returned', '11', '-36'), ('withdrawn', '12', '-36'),
+                          ('overdue', '13', '-36')])
+
+    def test_a_code_is_of_the_unit_that_has_it_in_the_period(self):
+        harness.publish(self.city, 'units', 'again', '''# unit
+unit,code,name,group,parent,from,to
+31,30,Phường cũ,ward,20,2010-01-01,2022-03-01
+32,30,Phường mới,ward,20,2022-03-01,
+30,33,Phường khác,ward,20,2010-01-01,
+''')
+        for unit, period, wanted in (('30', '2022-02', '31'), ('30', '2022-03', '32'),
+                                     (':30', '2022-03', '30'), ('32', '2022-03', '32'),
+                                     ('33', '2022-03', '30')):
+            rows = rows_of(self.office('late', PLAN, '--all', '--period', period, '--unit', unit))
+            self.assertEqual([row[4] for row in rows], [wanted], (unit, period))
+            made = self.office('report', 'new', PLAN, 'thang', period, '--unit', unit, '-o', '-')
+            self.assertIn(f'\nunit,{wanted}\n', made)
+        for unit in (':34', ':', 'x30'):
+            self.assertEqual(self.office.run('late', PLAN, '--unit', unit).returncode, ABSENT)
+
+
 class Reading(DomainCase):
     """Reports of May of two wards of district A: 11 has 4 classes, 3 with a club; 12 has 2 and none."""
 
