@@ -288,7 +288,7 @@ static const char *why_not(const struct evaluation *evaluation)
 	case INDICATOR_RATIO:
 	case INDICATOR_SHARE_OF_UNITS:
 	case INDICATOR_EACH:
-		return result->denominator == 0 ? "no denominator" : NULL;
+		return result->denominator <= 0 ? "no denominator" : NULL;
 	default:
 		return result->has_value ? NULL : "no figure";
 	}
@@ -314,7 +314,8 @@ static enum target_status judge(const struct evaluation *evaluation, const struc
 	if (today.day >= end.day) {
 		return TARGET_MISSED;
 	}
-	if (target->comparison == COMPARISON_LESS || target->comparison == COMPARISON_AT_MOST) {
+	if (target->comparison == COMPARISON_LESS || target->comparison == COMPARISON_AT_MOST ||
+		(target->comparison == COMPARISON_EQUAL && left > right)) {
 		return TARGET_BEHIND;
 	}
 	elapsed = today.day > begin.day ? today.day - begin.day : 0;
@@ -353,7 +354,7 @@ int target_evaluate(const struct query *query, const struct catalog_plan *plan, 
 		ret->has_value = false;
 		return 0;
 	}
-	ret->reason = "";
+	ret->reason = ret->counted < ret->expected ? "not all have reported" : "";
 	ret->has_value = true;
 	ret->status = judge(&evaluation, definition, period, left, right);
 	return 0;
@@ -378,11 +379,11 @@ static int has_report(const struct query *query, const struct catalog_plan *plan
 	return 0;
 }
 
-/* The form's periods that have begun, at least the first. Returns their number. */
-static size_t begun_periods(const struct query *query, const struct catalog_plan *plan, size_t form,
-	struct period *ret, size_t max)
+/* The periods of its form that an indicator has and that have begun, at least the first. Returns their number. */
+static size_t begun_periods(const struct query *query, const struct catalog_plan *plan,
+	const struct indicator *indicator, struct period *ret, size_t max)
 {
-	const struct form *definition = &plan->plan->forms[form];
+	const struct form *definition = &plan->plan->forms[indicator->form];
 	struct date today = instant_date(query->now);
 	struct period period;
 	size_t count = 0;
@@ -390,7 +391,9 @@ static size_t begun_periods(const struct query *query, const struct catalog_plan
 	for (bool more = form_first_period(plan->plan, definition, &period);
 		more && count < max && (period.from.day <= today.day || count == 0);
 		more = form_next_period(plan->plan, definition, &period)) {
-		ret[count++] = period;
+		if (indicator->since.code == 0 || period.from.day >= indicator->since.from.day) {
+			ret[count++] = period;
+		}
 	}
 	return count;
 }
@@ -512,7 +515,7 @@ static int target_at(struct targets *targets, size_t target, uint32_t unit, bool
 	const struct indicator *indicator = &plan->indicators[plan->targets[target].indicator];
 	struct period periods[LIMIT_ROLLUP_PERIODS];
 	size_t count = begun_periods(
-		targets->query, targets->plan, indicator->form, periods, ARRAY_SIZE(periods));
+		targets->query, targets->plan, indicator, periods, ARRAY_SIZE(periods));
 	bool yearly = plan->targets[target].per == TARGET_PER_YEAR;
 	size_t rows = yearly || count == 0 ? count : 1;
 

@@ -65,7 +65,7 @@ struct units *app_units_if_known(struct app *app, bool offline_first);
  */
 int app_unit_in(const struct units *units, const char *text, const char *period, struct instant now,
 	uint32_t *ret);
-/* The same of the node's units, of those that are kept where it is silent; now is this machine's. */
+/* The same of the node's units, of those that are kept where it is silent, for a period. */
 int app_unit_number(struct app *app, const char *text, const char *period, uint32_t *ret);
 /* The form of that code, or an error that says which there are. */
 int app_form_in(const struct plan *plan, const char *code, const struct form **ret);

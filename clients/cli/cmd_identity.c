@@ -92,7 +92,7 @@ static int invitation_make(struct app *app, const struct arguments *arguments, s
 	}
 	r = to ? end_check(app, to) : CODE_DONE;
 	if (r == CODE_DONE) {
-		r = app_unit_number(app, unit, NULL, &ret->unit);
+		r = view_unit_today(app, unit, &ret->unit);
 	}
 	ret->kind = KEY_INVITE;
 	ret->role = bytes_of(role);

@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "clients/cli/view.h"
 #include "clients/cli/key_act.h"
 #include "clients/cli/listing.h"
 #include "clients/cli/publish.h"
@@ -229,7 +230,7 @@ static int key_text(struct app *app, const struct arguments *arguments, struct b
 			_("one of operator, reporter, collector, reviewer, carrier, node, reader"),
 			_("there is no role %s"), role);
 	}
-	r = app_unit_number(app, unit, NULL, &unit_number);
+	r = view_unit_today(app, unit, &unit_number);
 	if (r != CODE_DONE) {
 		return r;
 	}

@@ -227,17 +227,13 @@ static int status_list(struct app *app, const struct arguments *arguments, uint3
 	return listing_end(&status.listing);
 }
 
-/* Asks nobody where nobody is to be asked. */
+/* By the units that are kept; asks nobody where nobody is to be asked. */
 static int unit_read(struct app *app, const char *text, bool asks, uint32_t *ret)
 {
 	CLEANUP(units_freep) struct units *units = NULL;
 	struct catalog catalog;
-	int r;
+	int r = app_catalog(app, asks, &catalog);
 
-	if (asks) {
-		return app_unit_number(app, text, NULL, ret);
-	}
-	r = app_catalog(app, false, &catalog);
 	if (r == CODE_DONE) {
 		catalog_units(&catalog, true, &units);
 		r = app_unit_in(units, text, NULL, instant_now(), ret);

@@ -92,6 +92,22 @@ int view_unit(struct view *view, const char *text, const char *period, uint32_t 
 	return text ? app_unit_in(view->units, text, period, view->now, ret) : CODE_DONE;
 }
 
+int view_unit_today(struct app *app, const char *text, uint32_t *ret)
+{
+	struct view view = { .app = app };
+	int r = app_open_session(app);
+
+	if (r == CODE_DONE) {
+		r = view_clock(&view);
+	}
+	if (r == CODE_DONE) {
+		view.units = app_units_if_known(app, false);
+		r = view_unit(&view, text, NULL, ret);
+	}
+	view_end(&view);
+	return r;
+}
+
 int view_form(struct view *view, const char *code, const struct form **ret)
 {
 	return app_form_in(view->plan, code, ret);

@@ -1034,7 +1034,7 @@ class Node:
                     bottom += whole
             result.update(numerator=top, denominator=bottom,
                           short=sorted(other for _, other, _ in expected if other not in with_both))
-            if bottom:
+            if bottom > 0:
                 result['value'] = 100 * Fraction(top, 10 ** scale) / Fraction(
                     bottom, 10 ** form.field(indicator.denominator).scale)
             else:
@@ -1068,7 +1068,8 @@ class Node:
         end = target.by or end
         if clock >= day_ms(end):
             return 'missed'
-        if target.operator in ('<', '<='):
+        if target.operator in ('<', '<=') or (target.operator == 'equal'
+                                              and result['value'] > target.value):
             return 'behind'
         elapsed = Fraction(max(0, day_at(clock) - first), max(1, end - first))
         return 'on-track' if result['value'] >= target.value * elapsed else 'behind'
@@ -1076,8 +1077,11 @@ class Node:
     def target_periods(self, plan, target, unit, clock):
         """Those begun, the first in any case; of the horizon, the latest with a report."""
         form = target.indicator.form
-        begun = [period for period in form.periods
-                 if clock >= day_ms(period.first)] or form.periods[:1]
+        asked = form.periods
+        if target.indicator.since:
+            since = form.by_label[target.indicator.since]
+            asked = [period for period in asked if period.first >= since.first]
+        begun = [period for period in asked if clock >= day_ms(period.first)] or asked[:1]
         if target.per == 'year':
             return begun
         reported = [period for period in begun if self._any_report(plan, form, period, unit)]
@@ -1098,8 +1102,10 @@ class Node:
                     result = self.evaluate(plan, target.indicator, period, unit)
                     if result['m'] == 0:
                         continue
+                    partly = 'not all have reported' if result['n'] < result['m'] else ''
                     found[target.code, period.label, unit] = (
-                        self.target_status(plan, target, period, result, clock), result['reason'],
+                        self.target_status(plan, target, period, result, clock),
+                        result['reason'] or partly,
                         None if result['reason'] else result['numerator'], result['denominator'],
                         result['n'], result['m'], result['short'])
         return found
