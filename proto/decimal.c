@@ -5,7 +5,8 @@
 
 int decimal_parse(const char *text, unsigned scale, int64_t *ret)
 {
-	const char *separator = NULL;
+	const char *separator = NULL, *first = NULL;
+	unsigned zeros = 0; /* at the end */
 	bool negative = false;
 	unsigned fraction = 0;
 	unsigned digits = 0;
@@ -26,8 +27,10 @@ int decimal_parse(const char *text, unsigned scale, int64_t *ret)
 		if (*text < '0' || *text > '9') {
 			return DECIMAL_E_SYNTAX;
 		}
+		first = first ? first : text;
 		digits++;
 		fraction += separator != NULL;
+		zeros = *text == '0' ? zeros + 1 : 0;
 		if (__builtin_mul_overflow(value, 10, &value) ||
 			__builtin_sub_overflow(value, *text - '0', &value)) {
 			return DECIMAL_E_RANGE; /* kept negative: the range has one more there */
@@ -36,8 +39,11 @@ int decimal_parse(const char *text, unsigned scale, int64_t *ret)
 	if (digits == 0 || (separator && fraction == 0)) {
 		return DECIMAL_E_SYNTAX;
 	}
-	if (separator && fraction == 3 && scale < 4) {
+	if (fraction == 3 && scale < 4 && digits - fraction <= 3 && *first != '0') {
 		return DECIMAL_E_AMBIGUOUS;
+	}
+	for (; fraction > scale && zeros > 0; fraction--, zeros--) {
+		value /= 10;
 	}
 	if (fraction > scale) {
 		return DECIMAL_E_SCALE;
@@ -65,8 +71,11 @@ void decimal_format(int64_t value, unsigned scale, char *ret, size_t size)
 	if (scale == 0) {
 		snprintf(ret, size, "%s%llu", value < 0 ? "-" : "", (unsigned long long)magnitude);
 	} else {
-		snprintf(ret, size, "%s%llu.%0*llu", value < 0 ? "-" : "",
-			(unsigned long long)(magnitude / unit), (int)scale,
-			(unsigned long long)(magnitude % unit));
+		uint64_t whole = magnitude / unit;
+		bool ambiguous = scale == 3 && whole > 0 && whole < 1000;
+
+		snprintf(ret, size, "%s%llu.%0*llu%s", value < 0 ? "-" : "",
+			(unsigned long long)whole, (int)scale,
+			(unsigned long long)(magnitude % unit), ambiguous ? "0" : "");
 	}
 }

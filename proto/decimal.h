@@ -14,7 +14,7 @@ enum {
 
 enum {
 	DECIMAL_E_SYNTAX = 1, /* not a number */
-	DECIMAL_E_SCALE,      /* more digits behind the point than the scale has */
+	DECIMAL_E_SCALE,      /* more digits behind the point than the scale has, and not zeros */
 	DECIMAL_E_RANGE,      /* outside the signed 64-bit range */
 	DECIMAL_E_AMBIGUOUS,  /* "1.902": a thousand in Vietnamese, a fraction elsewhere */
 };
@@ -22,13 +22,17 @@ enum {
 /*
  * Reads a number as a person types it into a cell whose scale is known.
  *
- * "1902", "-3", "12,5" and "12.5" (scale 1 or 2) are read; a separator followed by exactly three
- * digits is DECIMAL_E_AMBIGUOUS unless the scale is 3 or more digits could not be meant otherwise.
+ * "1902", "-3", "12,5" and "12.5" (scale 1 or 2) are read, and zeros behind what the scale has: "12.50". A
+ * separator between one to three digits, the first no 0, and exactly three is DECIMAL_E_AMBIGUOUS, unless the
+ * scale has more: where it is 3, "1.1250" is a fraction and "1125" the thousand.
  * Returns 0 or one of the outcomes above; ret is untouched then.
  */
 int decimal_parse(const char *text, unsigned scale, int64_t *ret);
 
-/* Writes with a point and exactly scale digits behind it; size at least DECIMAL_TEXT_SIZE. */
+/*
+ * Writes with a point and exactly scale digits behind it, and a 0 more where it could be read as a thousand (scale 3);
+ * size at least DECIMAL_TEXT_SIZE.
+ */
 void decimal_format(int64_t value, unsigned scale, char *ret, size_t size);
 
 /* False on overflow; ret untouched then. */

@@ -91,8 +91,13 @@ static bool number_fail(
 	without_separators(text, plain, sizeof(plain));
 	switch (outcome) {
 	case DECIMAL_E_AMBIGUOUS:
-		snprintf(remedy, sizeof(remedy),
-			_("write %s, without a separator, if that is meant"), plain);
+		if (field->scale == 3 && !strpbrk(text + whole + 1, ".,")) {
+			snprintf(remedy, sizeof(remedy), _("write %s or %s0, whichever is meant"),
+				plain, clean);
+		} else {
+			snprintf(remedy, sizeof(remedy),
+				_("write %s, without a separator, if that is meant"), plain);
+		}
 		if (strpbrk(text + whole + 1, ".,")) {
 			return fail(error, remedy, _("\"%s\" has more than one separator"), clean);
 		}

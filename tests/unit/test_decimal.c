@@ -32,6 +32,16 @@ static void numbers_are_read_as_people_type_them(void **state)
 		{ "99999999999999999999999999", 0, DECIMAL_E_RANGE, 0 },
 		{ "12.5", 0, DECIMAL_E_SCALE, 0 },
 		{ "12.55", 1, DECIMAL_E_SCALE, 0 },
+		{ "12.50", 1, 0, 125 },
+		{ "-12.500", 1, DECIMAL_E_AMBIGUOUS, 0 },
+		{ "-12.5000", 1, 0, -125 },
+		{ "12.050", 1, DECIMAL_E_AMBIGUOUS, 0 },
+		{ "12.05000", 1, DECIMAL_E_SCALE, 0 },
+		{ "1.125", 3, DECIMAL_E_AMBIGUOUS, 0 },
+		{ "1.1250", 3, 0, 1125 },
+		{ "0.125", 3, 0, 125 },
+		{ "-0,125", 3, 0, -125 },
+		{ "1125.125", 3, 0, 1125125 },
 		{ "1.902", 0, DECIMAL_E_AMBIGUOUS, 0 },
 		{ "1,902", 2, DECIMAL_E_AMBIGUOUS, 0 },
 		{ "1.902.000", 0, DECIMAL_E_AMBIGUOUS, 0 },
@@ -65,7 +75,7 @@ static void what_is_written_is_read_back(void **state)
 {
 	static const int64_t values[] = { 0, 1, -1, 5, -50, 999, -1000, 123456789, INT64_MAX,
 		INT64_MIN };
-	static const unsigned scales[] = { 0, 1, 2, 4, 6, 9 };
+	static const unsigned scales[] = { 0, 1, 2, 3, 4, 6, 9 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
