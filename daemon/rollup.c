@@ -242,6 +242,13 @@ static void over_units(
 	}
 }
 
+bool rollup_stands(const struct query *query, uint32_t unit, struct date day)
+{
+	uint32_t chain[LIMIT_TREE_DEPTH];
+
+	return chain_of(query, unit, day, chain) > 0;
+}
+
 /* The same on the last day of a window; a unit that ended before it counts where it last stood. */
 static size_t chain_in_window(
 	const struct query *query, uint32_t unit, struct date day, uint32_t chain[LIMIT_TREE_DEPTH])
@@ -271,12 +278,16 @@ bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, str
 	return chain_has(chain, size, above);
 }
 
-/* Adds what one unit has over time to itself and to the units above it on the window's last day. */
+/*
+ * Adds what one unit has over time to itself and to the units above it on the window's last day. What is as it
+ * was last (a stock) has gone to others with a unit that ended: it is in no sum then.
+ */
 static int add_up_unit(const struct query *query, const struct form *form, struct date day,
 	uint32_t unit, struct rollup_table *table)
 {
 	uint32_t chain[LIMIT_TREE_DEPTH];
 	size_t size = chain_in_window(query, unit, day, chain);
+	bool stands = rollup_stands(query, unit, day);
 
 	for (size_t i = 0; i < size; i++) {
 		struct rollup_row *above = row_of(table, chain[i], form->field_count);
@@ -286,6 +297,9 @@ static int add_up_unit(const struct query *query, const struct form *form, struc
 			return -ENOMEM;
 		}
 		for (size_t j = 0; j < form->field_count; j++) {
+			if (i > 0 && !stands && form->fields[j].over_time == AGGREGATION_LAST) {
+				continue;
+			}
 			over_units(&above->aggregates[j], &row->own[j], form->fields[j].over_units);
 		}
 	}

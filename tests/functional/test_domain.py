@@ -248,6 +248,30 @@ class Domain(DomainCase):
         self.assertEqual(self.send(self.city, 14, plan, 'm', '2021-01', so=1).codes,
                          ['unit-not-valid'])
 
+    def test_a_stock_is_not_counted_again_at_who_took_it_over(self):
+        harness.publish(self.city, 'units', 'merged', '''# unit
+unit,code,name,group,parent,from,to
+16,16,Phường cũ,ward,20,2010-01-01,2021-03-01
+17,17,Phường mới,ward,20,2021-03-01,2021-07-01
+''')
+        harness.publish(self.city, 'keys', 'merged', client.keys_text(
+            [(key_of(f'ward {unit}').hex, unit, 'reporter', '2010-01-01', '', 'W') for unit in (16, 17)]))
+        plan = self.publish(['m,month'], ['m,group ward'], ['m,truong,integer,,stock,last,sum',
+                                                            'm,moi,integer,,flow,sum,sum'],
+                            start='2021-01-01', end='2022-01-01')
+        for unit, period, schools, new in ((16, '2021-02', 20, 3), (17, '2021-03', 20, 1),
+                                           (21, '2021-03', 7, 4)):
+            self.reported(self.city, unit, plan, 'm', period, truong=schools, moi=new)
+        # what was new is new, also where it was; a school is not there twice
+        self.assertEqual(self.longer(plan, 'm', '2021-H1', DISTRICT_B), [[27, 2, 0, 0], [8, 3, 0, 0]])
+        self.assertEqual(self.longer(plan, 'm', '2021-Q1', DISTRICT_B), [[27, 2, 0, 0], [8, 3, 0, 0]])
+        self.assertEqual(self.longer(plan, 'm', '2021-H1', 16), [[20, 1, 0, 0], [3, 1, 0, 0]])
+        with self.city.session() as session:
+            for field, units in (('truong', [17, 21]), ('moi', [16, 17, 21])):
+                total, parts = session.explain(plan, 'm', '2021-H1', DISTRICT_B, field)
+                self.assertEqual([part.unit for part in parts], units)
+                self.assertEqual(total[0], sum(part.value for part in parts))
+
     # Nested cadences ------------------------------------------------------------------------------
 
     def nested(self, plan, form, period, unit):

@@ -758,6 +758,11 @@ class Node:
             line = self.units.on(end - 1).above[unit]
         return line[:line.index(self.unit) + 1] if self.unit in line else ()
 
+    def counts_above(self, unit, field, last):
+        """A stock has gone to others with a unit that ended, or left, before the last day of a window."""
+        return (field.over_time != 'last'
+                or self.unit in self.units.on(last.end - 1).above.get(unit, ()))
+
     def figures(self, plan_code, form_code=''):
         """{(form, period, unit): [counts, stated, values, sums]} over all periods of the plan."""
         plan, found = self.plans[plan_code], {}
@@ -809,7 +814,8 @@ class Node:
                     row = sums[above] = [Combined() for _ in form.fields]
                 for index, field in enumerate(form.fields):
                     value = values.get(field.code)
-                    if value is not None and field.over_units != 'none':
+                    if (value is not None and field.over_units != 'none' and
+                            (above == unit or self.counts_above(unit, field, periods[-1]))):
                         row[index].add(field.over_units, single(value))
                 if above == self.unit:
                     break
@@ -843,7 +849,8 @@ class Node:
             for other in self.bound(plan, form, period)[0]:
                 cell = self.cells.get((plan_code, form_code, period.label, other))
                 value = self._figure(cell, field)
-                if value is not None and unit in self.line_in_window(other, periods[-1]):
+                if (value is not None and unit in self.line_in_window(other, periods[-1])
+                        and (other == unit or self.counts_above(other, field, periods[-1]))):
                     rows.append([period.label, other, value, cell.counted, cell.status,
                                  cell.received])
         return total[form.index[field_code]], sorted(rows, key=lambda row: row[:2])
