@@ -467,6 +467,7 @@ static int rebuild_all(struct rebuild *rebuild)
 /* Either everything is committed, or the transaction is thrown away. */
 static int run(struct rebuild *rebuild)
 {
+	struct absorbed absorbed = { 0 };
 	struct journal_row row;
 	bool damaged = false;
 	int r = cells_new(&rebuild->fold.cells);
@@ -475,7 +476,7 @@ static int run(struct rebuild *rebuild)
 		r = ids_new(&rebuild->fold.ids);
 	}
 	if (r == 0) {
-		r = replay_absorb(rebuild->store, rebuild->result->why);
+		r = replay_absorb(rebuild->store, &absorbed, rebuild->result->why);
 		damaged = r == -EBADMSG; /* whoever reads all of it has the words */
 		r = damaged                                     ? 0
 		    : r == REPLAY_E_GAP || r == REPLAY_E_FORGED ? REBUILD_E_LEDGER
@@ -488,14 +489,13 @@ static int run(struct rebuild *rebuild)
 	if (r == 0) {
 		r = outcome_of(txn_begin(rebuild->store, true, &rebuild->out));
 	}
-	if (r) {
-		return r;
-	}
-	r = rebuild_all(rebuild);
-	r = r == 0 && damaged ? -EBADMSG : r;
-	if (txn_error(
-		    rebuild->out)) { /* whatever came of it: what could not be written reads as missing */
-		r = outcome_of(txn_error(rebuild->out));
+	if (r == 0) {
+		r = rebuild_all(rebuild);
+		r = r == 0 && damaged ? -EBADMSG : r;
+		if (txn_error(rebuild->out)) {
+			/* whatever came of it: what could not be written reads as missing */
+			r = outcome_of(txn_error(rebuild->out));
+		}
 	}
 	if (r == 0 && journal_row_get(rebuild->out, &row)) {
 		row.absorbed = 0;
@@ -504,6 +504,11 @@ static int run(struct rebuild *rebuild)
 	if (r == 0) {
 		r = outcome_of(txn_commit(rebuild->out));
 		rebuild->out = NULL;
+	}
+	if (r) { /* so that the store starts as it did before */
+		txn_abort(rebuild->out);
+		rebuild->out = NULL;
+		replay_return(rebuild->store, &absorbed);
 	}
 	return r;
 }

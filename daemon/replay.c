@@ -150,7 +150,7 @@ static int absorb_all(struct txn *txn, struct replay *replay)
 	return r == 0 ? replay_run(replay, absorb, txn) : r;
 }
 
-int replay_absorb(struct store *store, char *why)
+int replay_absorb(struct store *store, struct absorbed *ret, char *why)
 {
 	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	struct replay replay = { 0 };
@@ -159,6 +159,7 @@ int replay_absorb(struct store *store, char *why)
 	size_t count;
 	int r = txn_begin(store, true, &txn);
 
+	*ret = (struct absorbed){ 0 };
 	if (r) {
 		return store_errno(r);
 	}
@@ -181,8 +182,12 @@ int replay_absorb(struct store *store, char *why)
 	if (r == 0) {
 		r = journal_write_again(store_journal(store));
 	}
-	if (r == 0) {
-		records = journal_newer(store_journal(store), &count);
+	records = journal_newer(store_journal(store), &count);
+	if (r == 0 &&
+		count > 0) { /* else the state is not behind, and no rebuild need be finished */
+		ret->row = row;
+		ret->size = records[0].first_seq - 1;
+		ret->from = replay.peaks.size;
 		ledger_put_places(txn, records, count, journal_end(store_journal(store)));
 		journal_row_get(txn, &row);
 		row.absorbed = 1;
@@ -191,6 +196,22 @@ int replay_absorb(struct store *store, char *why)
 		txn = NULL;
 		r = store_errno(r);
 	}
+	if (r) {
+		*ret = (struct absorbed){ 0 };
+	}
 	journal_forget(store_journal(store));
 	return r;
+}
+
+int replay_return(struct store *store, const struct absorbed *absorbed)
+{
+	struct txn *txn;
+	int r = absorbed->from == 0 ? 0 : txn_begin(store, true, &txn);
+
+	if (r || absorbed->from == 0) {
+		return store_errno(r);
+	}
+	ledger_cut(txn, absorbed->size, absorbed->from);
+	journal_row_put(txn, absorbed->row);
+	return store_errno(txn_commit(txn));
 }

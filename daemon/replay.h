@@ -28,11 +28,19 @@ typedef int replay_fn(void *data, const struct batch_view *view, const struct gr
  * -errno, or fn's.
  */
 int replay_run(struct replay *replay, replay_fn *fn, void *data);
+/* What was put into the ledger; from 0: nothing. */
+struct absorbed {
+	struct journal_row row; /* as it was */
+	uint64_t size, from;    /* entries of the ledger before and after */
+};
+
 /*
  * Puts what the journal has behind the tables into the ledger, and nothing into the state: for a rebuild, which has
  * to clear absorbed in the row with what it makes. why has room for LIMIT_PLACE_BYTES. 0, REPLAY_E_GAP or
  * REPLAY_E_FORGED with words, STORE_E_FULL as -ENOSPC, -errno.
  */
-int replay_absorb(struct store *store, char *why);
+int replay_absorb(struct store *store, struct absorbed *ret, char *why);
+/* Takes it back: the journal has it behind the tables again. 0 or -errno: a rebuild is still to be finished. */
+int replay_return(struct store *store, const struct absorbed *absorbed);
 /* What is said where the journal of a store cannot be opened. */
 extern const char replay_foreign[];

@@ -110,6 +110,46 @@ static void a_rebuild_names_a_settled_record_that_is_damaged(void **state)
 	assert_non_null(strstr(result.why, "batch at 6: "));
 }
 
+static struct hash closed_hash(struct world *world)
+{
+	struct hash hash;
+
+	world_open_store(world, STORE_BYTES, false);
+	hash = world_hash(world);
+	store_close(world->store);
+	world->store = NULL;
+	return hash;
+}
+
+/* With nothing behind the tables, then with enough for a subtree of the ledger: the store starts as before, and goes on. */
+static void a_rebuild_that_fails_leaves_the_store_as_it_was(void **state)
+{
+	enum { SUBTREE = 256 };
+	struct world *world = *state;
+	struct rebuild_result result;
+	struct hash before;
+
+	run_history(world);
+	assert_int_equal(intake_settle(world->intake), 0);
+	for (uint32_t behind = 0; behind <= SUBTREE; behind += SUBTREE) {
+		for (uint32_t i = 1; i <= behind; i++) {
+			take(world, WARD_101, 1000 + i, report_n("2022-12", 101, i, i));
+		}
+		world_close(world);
+		if (behind == 0) {
+			damage(world, FIRST, RECORD_HEAD);
+		}
+		before = closed_hash(world);
+		assert_int_equal(rebuild(world, &result), REBUILD_E_LEDGER);
+		assert_memory_equal(
+			&before, &(struct hash[]){ closed_hash(world) }, sizeof(before));
+		assert_int_equal(start(world, NULL), 0);
+	}
+	take(world, WARD_102, 1000, report_n("2022-12", 102, 1, 4));
+	assert_int_equal(intake_settle(world->intake), 0);
+	assert_int_equal(world_sum(world, "2022-12", 1, FIELD_N), SUBTREE + 4);
+}
+
 /* A rebuild that ended between its two commits: the ledger has what the journal had. */
 static void absorb_only(struct world *world)
 {
@@ -118,7 +158,7 @@ static void absorb_only(struct world *world)
 	take_three(world);
 	world_close(world);
 	world_open_store(world, STORE_BYTES, false);
-	assert_int_equal(replay_absorb(world->store, why), 0);
+	assert_int_equal(replay_absorb(world->store, &(struct absorbed){ 0 }, why), 0);
 	store_close(world->store);
 	world->store = NULL;
 }
@@ -227,6 +267,7 @@ int main(void)
 		TEST(a_rebuild_does_not_take_what_another_has_signed),
 		TEST(a_rebuild_takes_along_what_only_the_journal_has),
 		TEST(a_rebuild_makes_the_same_state_as_a_settle),
+		TEST(a_rebuild_that_fails_leaves_the_store_as_it_was),
 		TEST(after_a_rebuild_receipts_are_the_same_bytes),
 		TEST(a_rebuild_reads_records_of_which_the_tables_have_the_place),
 		TEST(a_rebuild_names_a_settled_record_that_is_damaged),
