@@ -320,7 +320,8 @@ int file_write_durably(const char *path, struct bytes content, unsigned mode)
 	char temporary[PATH_MAX];
 	char parent[PATH_MAX];
 	const char *slash = strrchr(path, '/');
-	int size = snprintf(temporary, sizeof(temporary), "%s.new", path);
+	/* Of one's own: others may write the same file now, and a user may have one of that name. */
+	int size = snprintf(temporary, sizeof(temporary), "%s.new-%ld", path, (long)gettid());
 	int r;
 
 	if (size < 0 || (size_t)size >= sizeof(temporary)) {

@@ -246,10 +246,13 @@ static int groups_make(struct import *import)
 static int counter_next(struct import *import, struct lane *lane, uint64_t *ret)
 {
 	if (lane->counters == 0) {
-		uint64_t count = lane->count / LIMIT_REPORTS_PER_SUBMISSION + 1;
-		int r = keyring_reserve(
-			&import->app->home, lane->context->key, count, 1, &lane->counter);
+		uint64_t count = lane->count / LIMIT_REPORTS_PER_SUBMISSION + 1, next;
+		int r = outbox_next(lane->outbox, &next);
 
+		if (r == 0) {
+			r = keyring_reserve(&import->app->home, lane->context->key, count, next,
+				&lane->counter);
+		}
 		if (r != 0) {
 			return say_error(CODE_FAILED, _("is the file whole and writable?"),
 				_("%s/keys/%s.counter: %s"), import->app->home.root,

@@ -69,7 +69,8 @@ static int outgoing_make(struct app *app, const struct arguments *arguments,
 	if (known && known->state != OUTBOX_REFUSED && (number == 0 || number == known->revision) &&
 		memcmp(&known->content, &content, sizeof(content)) == 0) {
 		held = node_held(app, report);
-		ret->same = !is_taken_back(&held);
+		ret->same =
+			!is_taken_back(&held) && (number > 0 || held.revision <= known->revision);
 	}
 	if (ret->same) {
 		return CODE_DONE;

@@ -103,6 +103,24 @@ static void standing_set_act(struct status_listing *status, const struct held_re
 	snprintf(ret->reason, sizeof(ret->reason), "%s", status->acts[i].reason);
 }
 
+static size_t word_of_held(
+	struct status_listing *status, const struct held_report *held, struct standing *ret)
+{
+	switch (held->status) {
+	case OBLIGATION_ACCEPTED:
+		standing_set_act(status, held, ACT_ACCEPT, ret);
+		return WORD_ACCEPTED;
+	case OBLIGATION_RETURNED:
+		standing_set_act(status, held, ACT_RETURN, ret);
+		return WORD_RETURNED;
+	case OBLIGATION_WITHDRAWN:
+		standing_set_act(status, held, ACT_WITHDRAW, ret);
+		return WORD_WITHDRAWN;
+	default:
+		return WORD_RECEIVED;
+	}
+}
+
 /* What became of a report that was received, as far as the node says. */
 static size_t standing_ask(
 	struct status_listing *status, const struct history_report *report, struct standing *ret)
@@ -136,19 +154,51 @@ static size_t standing_ask(
 	if (r != 0 || !reader_ok(&data) || held.revision != report->revision) {
 		return WORD_RECEIVED;
 	}
-	switch (held.status) {
-	case OBLIGATION_ACCEPTED:
-		standing_set_act(status, &held, ACT_ACCEPT, ret);
-		return WORD_ACCEPTED;
-	case OBLIGATION_RETURNED:
-		standing_set_act(status, &held, ACT_RETURN, ret);
-		return WORD_RETURNED;
-	case OBLIGATION_WITHDRAWN:
-		standing_set_act(status, &held, ACT_WITHDRAW, ret);
-		return WORD_WITHDRAWN;
-	default:
-		return WORD_RECEIVED;
+	return word_of_held(status, &held, ret);
+}
+
+/* A report of which nothing is kept here: as the node has it, else a draft. */
+static int status_row_elsewhere(
+	struct status_listing *status, const struct arguments *arguments, uint32_t unit)
+{
+	const struct question question = {
+		.type = MESSAGE_REPORT,
+		.plan = arguments->list[0],
+		.form = arguments->list[1],
+		.period = arguments->list[2],
+		.unit = unit,
+	};
+	char number[16] = "", revision[16] = "", seq[24] = "", instant[INSTANT_TEXT_SIZE] = "";
+	struct held_report held = { 0 };
+	struct standing standing = { 0 };
+	size_t word = 0;
+	struct reader data;
+	int64_t next;
+	int r = status->asks && unit
+			? question_ask(status->app->session, &question, 0, &next, &data)
+			: SESSION_E_SILENT;
+
+	if (r == 0) {
+		held_report_read(&data, &held);
+		if (reader_ok(&data) && held.revision > 0) {
+			snprintf(revision, sizeof(revision), "%u", held.revision);
+			snprintf(seq, sizeof(seq), "%llu", (unsigned long long)held.seq);
+			when_format(&held.received, instant, sizeof(instant));
+			word = word_of_held(status, &held, &standing);
+		}
+	} else if (r != SESSION_E_SILENT &&
+		   (r != SESSION_E_REFUSED ||
+			   session_refusal(status->app->session)->code != REFUSED_NOT_FOUND)) {
+		return app_session_error(status->app, r, _("report"));
 	}
+	if (unit) {
+		snprintf(number, sizeof(number), "%u", unit);
+	}
+	listing_row(&status->listing,
+		(const char *const[]){ words[word].state, words[word].word, question.plan,
+			question.form, question.period, number, revision, "", seq, instant, "",
+			standing.instant, standing.by, standing.reason });
+	return CODE_DONE;
 }
 
 static void status_row(struct status_listing *status, const struct history_report *report)
@@ -214,29 +264,24 @@ static int status_list(struct app *app, const struct arguments *arguments, uint3
 		}
 	}
 	if (shown == 0 && arguments->count == 3) {
-		char number[16] = "";
-
-		snprintf(number, sizeof(number), "%u", unit ? unit : app->context->unit);
-		listing_row(&status.listing,
-			(const char *const[]){ words[0].state, words[0].word, arguments->list[0],
-				arguments->list[1], arguments->list[2],
-				unit || app->context->unit ? number : "", "", "", "", "", "", "",
-				"", "" });
+		r = status_row_elsewhere(&status, arguments, unit ? unit : app->context->unit);
 	}
 	signers_free(status.signers);
-	return listing_end(&status.listing);
+	return r == CODE_DONE ? listing_end(&status.listing) : r;
 }
 
 /* By the units that are kept; asks nobody where nobody is to be asked. */
-static int unit_read(struct app *app, const char *text, bool asks, uint32_t *ret)
+static int unit_read(struct app *app, const struct arguments *arguments, const char *text,
+	bool asks, uint32_t *ret)
 {
+	const char *period = arguments->count > 2 ? arguments->list[2] : NULL;
 	CLEANUP(units_freep) struct units *units = NULL;
 	struct catalog catalog;
 	int r = app_catalog(app, asks, &catalog);
 
 	if (r == CODE_DONE) {
 		catalog_units(&catalog, true, &units);
-		r = app_unit_in(units, text, NULL, instant_now(), ret);
+		r = app_unit_in(units, text, period, instant_now(), ret);
 	}
 	return r;
 }
@@ -252,7 +297,7 @@ int run_report_status(struct app *app, const struct arguments *arguments)
 	int r = app_open_context(app);
 
 	if (r == CODE_DONE && unit_given) {
-		r = unit_read(app, unit_given, asks, &unit);
+		r = unit_read(app, arguments, unit_given, asks, &unit);
 	}
 	if (r == CODE_DONE) {
 		r = sending_open_outbox(app, app->context, &outbox);

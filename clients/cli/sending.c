@@ -226,8 +226,8 @@ int sending_run(struct sending *sending)
 			sending->result.refused, sending->app->home.root);
 	}
 	if (sending->result.silent > 0) {
-		say(_("queued: %zu submissions wait for a node that does not answer; next: baocao "
-		      "report status delivers them"),
+		say(_("queued: %zu submissions wait for a node that does not answer, or does not know this "
+		      "key (any more); next: baocao report status delivers them"),
 			sending->result.queued);
 	}
 	return sending_code(sending);
@@ -237,11 +237,14 @@ int sending_keep(struct app *app, struct outbox *outbox, const struct sending_pa
 {
 	CLEANUP(writer_free) struct writer writer;
 	struct signature signature;
-	uint64_t counter = 0;
-	int r;
+	uint64_t counter = 0, next;
+	int r = outbox_next(outbox, &next);
 
 	writer_init(&writer);
-	r = keyring_reserve(&app->home, app->context->key, 1, 1, &counter);
+	if (r < 0) {
+		return say_errno(r, app->home.root);
+	}
+	r = keyring_reserve(&app->home, app->context->key, 1, next, &counter);
 	if (r == KEYRING_E_COUNTER) {
 		return say_error(CODE_FAILED,
 			_("write into it a number above every one that was used"),

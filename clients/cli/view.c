@@ -95,6 +95,7 @@ int view_unit(struct view *view, const char *text, const char *period, uint32_t 
 int view_unit_today(struct app *app, const char *text, uint32_t *ret)
 {
 	struct view view = { .app = app };
+	struct unit_words words;
 	int r = app_open_session(app);
 
 	if (r == CODE_DONE) {
@@ -103,6 +104,13 @@ int view_unit_today(struct app *app, const char *text, uint32_t *ret)
 	if (r == CODE_DONE) {
 		view.units = app_units_if_known(app, false);
 		r = view_unit(&view, text, NULL, ret);
+	}
+	if (r == CODE_DONE && view.units) {
+		view_unit_words(&view, *ret, "", "", &words);
+		say(unit_was_within(view.units, *ret, view.node_unit)
+				? _("unit %s: %s %s")
+				: _("unit %s: %s %s, which was never below the unit of this node"),
+			words.number, words.code, words.name);
 	}
 	view_end(&view);
 	return r;

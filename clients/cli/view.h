@@ -27,7 +27,7 @@ void view_end(struct view *view);
 int view_plan(struct view *view, const char *code);
 /* The unit of an option or argument, as app_unit_in has it; text NULL: 0. */
 int view_unit(struct view *view, const char *text, const char *period, uint32_t *ret);
-/* The same without a view, on the day of the node's clock: opens a session. */
+/* The same without a view, on the day of the node's clock: opens a session, and says which it is. */
 int view_unit_today(struct app *app, const char *text, uint32_t *ret);
 /* The form of the view's plan by its code, or an error that says which there are. */
 int view_form(struct view *view, const char *code, const struct form **ret);

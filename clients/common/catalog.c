@@ -42,8 +42,11 @@ static int text_fetch(
 	if (ret->failed) {
 		return -ENOMEM;
 	}
-	r = cache_path(catalog, kind, name, path);
-	return r < 0 ? r : file_write_durably(path, text, 0600);
+	if (cache_path(catalog, kind, name, path) == 0) {
+		file_write_durably(
+			path, text, 0600); /* where it cannot be kept it is asked for again */
+	}
+	return 0;
 }
 
 static int text_cached(
@@ -119,9 +122,11 @@ static int names_fetch(const struct catalog *catalog, struct buffer *ret)
 	if (ret->failed) {
 		return -ENOMEM;
 	}
-	r = home_folder(catalog->home, path, "cache/%s", catalog->context);
-	home_path(catalog->home, path, "cache/%s/units.list", catalog->context);
-	return r < 0 ? r : file_write_durably(path, buffer_bytes(ret), 0600);
+	if (home_folder(catalog->home, path, "cache/%s", catalog->context) == 0) {
+		home_path(catalog->home, path, "cache/%s/units.list", catalog->context);
+		file_write_durably(path, buffer_bytes(ret), 0600);
+	}
+	return 0;
 }
 
 static int names_cached(const struct catalog *catalog, struct buffer *ret)

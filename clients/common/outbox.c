@@ -144,9 +144,34 @@ static int entry_write(struct outbox *outbox, uint64_t counter, uint64_t attempt
 	return file_write_durably(path, writer_bytes(&writer), 0600);
 }
 
+int outbox_next(const struct outbox *outbox, uint64_t *ret)
+{
+	*ret = 1;
+	for (int state = 0; state < OUTBOX_STATE_COUNT; state++) {
+		CLEANUP(counters_free) struct counters counters = { 0 };
+		int r = outbox_list(outbox, (enum outbox_state)state, &counters);
+
+		if (r < 0) {
+			return r;
+		}
+		if (counters.count > 0 && counters.list[counters.count - 1] >= *ret) {
+			*ret = counters.list[counters.count - 1] + 1;
+		}
+	}
+	return 0;
+}
+
 int outbox_put(struct outbox *outbox, uint64_t counter, struct bytes bytes,
 	const struct signature *signature)
 {
+	char path[HOME_PATH_SIZE];
+
+	for (int state = 0; state < OUTBOX_STATE_COUNT; state++) {
+		outbox_path(outbox, (enum outbox_state)state, counter, path);
+		if (access(path, F_OK) == 0) {
+			return -EEXIST; /* nothing that was signed is written over */
+		}
+	}
 	return entry_write(outbox, counter, 0, bytes, signature);
 }
 
@@ -320,10 +345,14 @@ int outbox_renumber(struct outbox *outbox, const struct outbox_entry *entry,
 	/* Whatever the node says: the entry itself must not be taken for its successor. */
 	uint64_t used =
 		renumbering->highest > entry->counter ? renumbering->highest : entry->counter;
-	uint64_t counter = 0;
-	int r;
+	uint64_t counter = 0, next;
+	int r = outbox_next(outbox, &next);
 
 	writer_init(&writer);
+	if (r < 0) {
+		return r;
+	}
+	used = next - 1 > used ? next - 1 : used;
 	parcel_read(entry->bytes, &parcel);
 	items = (struct bytes){ parcel.head.reports.at,
 		(size_t)(parcel.head.reports.end - parcel.head.reports.at) };

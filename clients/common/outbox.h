@@ -51,7 +51,12 @@ int outbox_open(const struct home *home, const char *context, int wait_ms, struc
 void outbox_free(struct outbox *outbox);
 void outbox_freep(struct outbox **outbox);
 
-/* Keeps a submission in the queue; on return it is on disk. */
+/*
+ * A counter above those of everything that is kept: files are named by it, and keys of one context
+ * count each for itself. 0 or -errno.
+ */
+int outbox_next(const struct outbox *outbox, uint64_t *ret);
+/* Keeps a submission in the queue; on return it is on disk. -EEXIST: that counter was used. */
 int outbox_put(struct outbox *outbox, uint64_t counter, struct bytes bytes,
 	const struct signature *signature);
 /* Reads one. 0, OUTBOX_E_CORRUPT, -ENOENT or -errno. */

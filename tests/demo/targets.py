@@ -80,7 +80,8 @@ class Evaluation:
             return Result('', f'{len(come)}/{len(asked)}', 'not-measurable', reason)
         met = COMPARE[target['operator']](value, Fraction(target['value']))
         shown = f'{hundredths(value)}%' if kind in (*SHARES, 'ratio') else str(value)
-        return Result(shown, f'{len(come)}/{len(asked)}', 'met' if met else 'missed', '')
+        partly = 'not all have reported' if len(come) < len(asked) else ''
+        return Result(shown, f'{len(come)}/{len(asked)}', 'met' if met else 'missed', partly)
 
     @staticmethod
     def value_of(indicator, expected, come):

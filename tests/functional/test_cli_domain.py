@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The verbs of obligations, targets and explanations of baocao, against a real node."""
 
+import concurrent.futures
 import json
 import os
 
@@ -313,6 +314,57 @@ class Queued(DomainCase):
         self.assertEqual(self.state('2022-02').state, 'withdrawn')
 
 
+class Kept(DomainCase):
+    """What one has signed, where keys or machines change."""
+
+    def test_another_key_of_a_context_writes_over_nothing(self):
+        self.report(self.ward, '2022-01', 'lop=1')
+        kept, = [name for name in self.files(self.ward, 'sent') if name.endswith('.receipt')]
+        path = os.path.join(self.ward.home, 'sent', 'city', kept)
+        with open(path, 'rb') as file:
+            receipt = file.read()
+        harness.publish(self.city, 'keys', 'again', client.keys_text(
+            [(key_of('ward 11 anew').hex, 11, 'reporter', '2010-01-01', '', 'another')]))
+        key_of('ward 11 anew').save(os.path.join(self.ward.home, 'keys', 'anew.key'))
+        self.city.stop()
+        queued = []
+        for key, months in (('me', ['02']), ('anew', ['03', '04'])):
+            self.ward('context', 'add', 'city', '--endpoint', self.city.endpoint, '--node-key',
+                      self.city.key.hex, '--key', key, '--unit', 11)
+            for month in months:
+                made = os.path.join(self.ward.home, f'{month}.csv')
+                self.ward('report', 'new', PLAN, 'thang', f'2022-{month}', '-o', made)
+                self.ward('report', 'fill', made, 'lop=2')
+                done = self.ward.run('--timeout', 1, 'report', 'send', made)
+                self.assertEqual(done.returncode, QUEUED, done.stderr)
+                queued.append(month)
+        self.assertEqual(len([name for name in self.files(self.ward, 'outbox')
+                              if name.endswith('.submission')]), len(queued))
+        self.city.start()
+        self.ward.run('report', 'send')
+        with open(path, 'rb') as file:
+            self.assertEqual(file.read(), receipt)
+        self.assertEqual(self.state('2022-04').state, 'received')
+
+    def test_what_another_machine_corrected_is_sent_again(self):
+        path = os.path.join(self.ward12.home, 'again.csv')
+        self.ward12('report', 'new', PLAN, 'thang', '2022-05', '-o', path)
+        self.ward12('report', 'fill', path, 'lop=5')
+        self.ward12('report', 'send', path)
+        _, outcome = harness.submit(self.city, 12, client.report(
+            PLAN, 'thang', '2022-05', 12, {'lop': 7}, revision=2, note='đếm lại'), counter=1000)
+        self.assertIsNotNone(outcome.receipt, outcome.problems)
+        self.assertEqual(self.ward12.run('report', 'send', path).returncode, INVALID)  # no reason
+        self.ward12('report', 'send', path, '--note', '5 là đúng')
+        self.assertEqual(self.state('2022-05', 12).revision, 3)
+        self.assertIn('nothing has changed', self.ward12.run('report', 'send', path).stderr)
+
+    def test_commands_of_one_home_do_not_disturb_each_other(self):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for done in pool.map(lambda _: self.office.run('late', PLAN), range(48)):
+                self.assertEqual((done.returncode, bool(done.stdout)), (DONE, True), done.stderr)
+
+
 class Owed(DomainCase):
     def test_what_was_returned_or_withdrawn_is_owed_again(self):
         # Due before 6 May 00:00, asked on 10 June 08:00.
@@ -340,6 +392,10 @@ unit,code,name,group,parent,from,to
             self.assertEqual([row[4] for row in rows], [wanted], (unit, period))
             made = self.office('report', 'new', PLAN, 'thang', period, '--unit', unit, '-o', '-')
             self.assertIn(f'\nunit,{wanted}\n', made)
+        with self.city.session() as session:
+            session.clock(harness.ms_of('2022-06-10T08:00:00+07:00'))
+        done = self.office.run('key', 'invite', '--unit', '30', '--role', 'reporter', '--name', 'x')
+        self.assertIn('unit 32: 30 Phường mới', done.stderr)
         for unit in (':34', ':', 'x30'):
             self.assertEqual(self.office.run('late', PLAN, '--unit', unit).returncode, ABSENT)
 

@@ -160,7 +160,7 @@ static void a_file_is_written_whole_and_read_whole(void **state)
 	assert_int_equal(file_read(path, 5, &read), -EFBIG);
 	assert_int_equal(file_read(path, 6, &read), 0);
 	assert_true(bytes_equal_text(buffer_bytes(&read), "second"));
-	snprintf(path, sizeof(path), "%s/file.new", folder);
+	snprintf(path, sizeof(path), "%s/file.new-%ld", folder, (long)gettid());
 	assert_int_equal(access(path, F_OK), -1);
 	snprintf(path, sizeof(path), "%s/no/file", folder);
 	assert_int_equal(file_write_durably(path, bytes_of("x"), 0600), -ENOENT);

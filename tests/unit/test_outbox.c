@@ -267,6 +267,25 @@ static void files_of_other_names_are_left_alone(void **state)
 	assert_int_equal(count_of(fixture, OUTBOX_QUEUED), 0);
 }
 
+static void what_was_signed_is_not_written_over(void **state)
+{
+	struct fixture *fixture = *state;
+	struct signature signature = { { 0 } };
+	uint64_t next;
+
+	assert_int_equal(outbox_next(fixture->outbox, &next), 0);
+	assert_int_equal(next, 1);
+	put(fixture, 3, 1, 5);
+	put(fixture, 9, 1, 5);
+	assert_int_equal(outbox_keep_refusal(fixture->outbox, 9, "no\n"), 0);
+	assert_int_equal(outbox_next(fixture->outbox, &next), 0);
+	assert_int_equal(next, 10);
+	for (uint64_t counter = 3; counter <= 9; counter += 6) {
+		assert_int_equal(
+			outbox_put(fixture->outbox, counter, bytes_of("x"), &signature), -EEXIST);
+	}
+}
+
 static void an_outbox_belongs_to_one_process_at_a_time(void **state)
 {
 	struct fixture *fixture = *state;
@@ -484,6 +503,7 @@ int main(void)
 		TEST(every_changed_byte_of_a_file_is_noticed),
 		TEST(every_cut_file_is_noticed),
 		TEST(files_of_other_names_are_left_alone),
+		TEST(what_was_signed_is_not_written_over),
 		TEST(an_outbox_belongs_to_one_process_at_a_time),
 		TEST(history_knows_what_is_queued),
 		TEST(history_knows_the_latest_revision),
