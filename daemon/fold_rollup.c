@@ -64,14 +64,40 @@ static enum judgement judge_figures(const struct rollup_cell *cell, const struct
 	return JUDGEMENT_ACCEPTED;
 }
 
+/* Has a child a key that may still speak for the unit? */
+static bool party_speaks(const struct fold *fold, const struct subject *subject, uint32_t party)
+{
+	const struct units *units = catalog_units(fold->catalog);
+
+	for (size_t i = 0; i < catalog_key_count(fold->catalog); i++) {
+		const struct catalog_key *key = catalog_key_at(fold->catalog, i);
+
+		if (key->party == party && key->role == ROLE_NODE &&
+			catalog_key_is_valid(key, fold->instant) &&
+			(expected_is_within(subject->expected, subject->at, key->unit) ||
+				unit_is_within(units, subject->key.unit, key->unit,
+					instant_date(fold->instant)))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Is what is held as new as what the cell says? */
-static bool is_held(const struct own *current, const struct rollup *rollup,
-	const struct rollup_cell *cell, uint32_t party)
+static bool is_held(const struct fold *fold, const struct subject *subject,
+	const struct own *current, const struct rollup *rollup, const struct rollup_cell *cell,
+	uint32_t party)
 {
 	if (current->party == party && current->epoch > 0) {
 		return current->epoch == rollup->epoch && current->source >= cell->version;
 	}
-	/* It came another way. Acts alone give way to what the child knows. */
+	/*
+	 * It came another way. Acts alone give way to what the child knows, and what came from a child that
+	 * has no say any more (the unit went to another, its key ended) to the one that has.
+	 */
+	if (current->epoch > 0 && !party_speaks(fold, subject, current->party)) {
+		return false;
+	}
 	return current->revision > 0 && current->revision >= cell->revision;
 }
 
@@ -107,7 +133,7 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 	if (!current) {
 		return -ENOMEM;
 	}
-	if (exists && is_held(current, rollup, cell, signer->party)) {
+	if (exists && is_held(fold, subject, current, rollup, cell, signer->party)) {
 		return 0;
 	}
 	own_init(&next);

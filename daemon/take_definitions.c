@@ -21,6 +21,13 @@ static bool publication_is_held(
 	return true;
 }
 
+/* Nothing could replace it before its day has come. The clock of a synthetic node is made up. */
+static bool is_ahead(const struct intake *intake, struct instant issued)
+{
+	return !intake->identity.synthetic &&
+	       issued.ms - intake->fold.instant.ms > LIMIT_AHEAD_HOURS * INT64_C(3600000);
+}
+
 /* [bytes, signature, dry_run] */
 int take_publish(struct intake *intake, const struct intake_message *message)
 {
@@ -64,6 +71,10 @@ int take_publish(struct intake *intake, const struct intake_message *message)
 			signature_refuse(&problems);
 		} else if (publication_is_held(intake, &publication, outcome)) {
 			held = true;
+		} else if (is_ahead(intake, publication.issued)) {
+			problems_add(&problems, -1, REFUSED_STALE_PUBLICATION,
+				"it was issued by a clock that is more than %d hours ahead of this node's",
+				LIMIT_AHEAD_HOURS);
 		} else {
 			refused = fold_publication(&intake->fold, &publication,
 				batch_next_seq(intake->run->batch), &problems);

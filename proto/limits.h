@@ -26,6 +26,7 @@ enum {
 	LIMIT_PLACE_BYTES             = 160,       /* words of one problem */
 	LIMIT_NOTE_BYTES              = 1024,      /* a signed note: a checkpoint with its signatures */
 	LIMIT_TOKEN_HOURS             = 31 * 24,   /* from an invitation to its end */
+	LIMIT_AHEAD_HOURS             = 24,        /* of a publication's clock, before the node's */
 };
 
 /* Plans, units and files. */

@@ -57,7 +57,7 @@ static int refused(struct app *app, struct reader *problems, const char *what)
 	}
 	return say_error(CODE_REFUSED,
 		code == REFUSED_STALE_PUBLICATION
-			? _("is the clock of this machine right? it is older than what is in force")
+			? _("is the clock of this machine right? see the lines above")
 			: _("correct what the lines above say"),
 		_("%s: the node does not publish it"), what);
 }

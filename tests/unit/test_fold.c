@@ -557,6 +557,28 @@ static void a_cell_that_is_not_newer_is_passed_over(void **state)
 	assert_verified(world);
 }
 
+/* By its revision alone it would never be taken: the new child begins with 1. */
+static void a_child_that_has_no_say_any_more_gives_way(void **state)
+{
+	struct world *world = *state;
+	struct cell_spec cell = cell_n(201, 5, 3, 7);
+
+	assert_int_equal(send_rollup(world, NODE_20, 1, 5, &cell, 1), -1);
+	cell = cell_n(201, 1, 1, 9);
+	assert_int_equal(send_rollup(world, NODE_10, 1, 1, &cell, 1), REFUSED_NOT_YOUR_UNIT);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units",
+				 UNITS_HEAD UNITS_TOP "201,b1,Ward B1,ward,10,2020-01-01,\n"),
+		-1);
+	assert_int_equal(world_sum(world, "2022-05", 10, FIELD_N), 7);
+	assert_int_equal(send_rollup(world, NODE_10, 1, 1, &cell, 1), -1);
+	assert_int_equal(world_sum(world, "2022-05", 10, FIELD_N), 9);
+	cell = cell_n(201, 6, 4, 8);
+	send_rollup(world, NODE_20, 1, 6, &cell, 1);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 9);
+	assert_verified(world);
+}
+
 static void a_rollup_is_refused_whole(void **state)
 {
 	struct world *world = *state;
@@ -738,6 +760,7 @@ int main(void)
 		TEST(a_plan_that_drops_a_field_is_incompatible),
 		TEST(a_field_that_becomes_summed_is_summed_over_what_is_held),
 		TEST(a_cell_that_is_not_newer_is_passed_over),
+		TEST(a_child_that_has_no_say_any_more_gives_way),
 		TEST(a_rollup_is_refused_whole),
 		TEST(a_unit_that_has_moved_away_here_holds_up_nothing_else),
 		TEST(the_link_remembers_what_was_taken_last_in_an_epoch),

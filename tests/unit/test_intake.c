@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "daemon/outcome.h"
+
 static void assert_receipt(struct world *world, struct answer answer, struct bytes submission)
 {
 	struct receipt receipt;
@@ -389,6 +391,23 @@ static void an_older_publication_is_stale(void **state)
 		publish(world, PUBLICATION_PLAN, "p", PLAN_TEXT "\n"), REFUSED_STALE_PUBLICATION);
 }
 
+static void a_publication_of_a_clock_that_is_ahead_is_refused(void **state)
+{
+	struct world *world = *state;
+	struct instant now = world->now;
+
+	world->intake->identity.synthetic = false;
+	for (int64_t more = 0; more <= 1; more++) {
+		queue_publish(world, OPERATOR,
+			publication_of(OPERATOR, PUBLICATION_UNITS, "units", UNITS_TEXT "\n",
+				(struct instant){
+					now.ms + LIMIT_AHEAD_HOURS * INT64_C(3600000) + 1 - more }),
+			false);
+		assert_int_equal(world_run(world), 0);
+		assert_int_equal(answer_of(world, 0).code, more ? -1 : REFUSED_STALE_PUBLICATION);
+	}
+}
+
 static void only_the_operator_publishes(void **state)
 {
 	struct world *world = *state;
@@ -731,6 +750,7 @@ int main(void)
 		TEST(a_dry_run_changes_nothing),
 		TEST(the_same_text_again_gets_the_first_receipt),
 		TEST(an_older_publication_is_stale),
+		TEST(a_publication_of_a_clock_that_is_ahead_is_refused),
 		TEST(only_the_operator_publishes),
 		TEST(a_text_with_errors_is_refused_with_their_lines),
 		TEST(refusals_are_counted_by_code),
