@@ -224,7 +224,7 @@ enum judgement figure_judge(const struct field *field, const struct value *value
 	return JUDGEMENT_ACCEPTED;
 }
 
-void figure_problem(struct problems *problems, int64_t index, enum judgement code,
+static void figure_problem(struct problems *problems, int64_t index, enum judgement code,
 	const struct field *field, const struct value *value)
 {
 	if (code == REFUSED_WRONG_TYPE) {

@@ -45,8 +45,8 @@ static enum judgement judge_figures(const struct rollup_cell *cell, const struct
 {
 	if (cell->figure_count > form->field_count) {
 		problems_add(problems, index, REFUSED_UNKNOWN_FIELD,
-			"form '%s' has %zu fields here, the cell %u: publish the newer plan here",
-			form->code, form->field_count, cell->figure_count);
+			"unit %u: form '%s' has %zu fields here, the cell %u: publish the newer plan here",
+			cell->unit, form->code, form->field_count, cell->figure_count);
 		return REFUSED_UNKNOWN_FIELD;
 	}
 	own->count = (uint16_t)cell->figure_count;
@@ -56,7 +56,9 @@ static enum judgement judge_figures(const struct rollup_cell *cell, const struct
 		enum judgement judgement = figure_judge(&form->fields[i], &value);
 
 		if (judgement != JUDGEMENT_ACCEPTED) {
-			figure_problem(problems, index, judgement, &form->fields[i], &value);
+			problems_add(problems, index, judgement,
+				"unit %u, field '%s': %lld does not fit the plan here: publish here the one that the child has",
+				cell->unit, form->fields[i].code, (long long)value.number);
 			return judgement;
 		}
 		own->figures[i] = cell->figures[i];
@@ -103,8 +105,8 @@ static bool is_held(const struct fold *fold, const struct subject *subject,
 
 /*
  * Must a cell wait for other definitions here? It is passed over then: one plan or unit that this
- * node does not have, or has otherwise or elsewhere in the tree, or one sum that leaves the range
- * only here, holds up nothing else. Each publication of units or of a plan forgets how far the
+ * node does not have, or has otherwise or elsewhere in the tree, one figure that does not fit the plan here, or
+ * one sum that leaves the range only here, holds up nothing else. Each publication of units or of a plan forgets how far the
  * children have come, so that everything is sent again and judged anew.
  */
 static bool is_waiting(enum judgement judgement)
@@ -143,7 +145,7 @@ static int fold_cell(struct fold *fold, const struct rollup *rollup, const struc
 		return 1;
 	}
 	if (judge_figures(cell, subject->form, index, &next, problems) != JUDGEMENT_ACCEPTED) {
-		return 1;
+		return 0; /* passed over: see is_waiting */
 	}
 	next.source = cell->version;
 	next.epoch = rollup->epoch;

@@ -55,9 +55,6 @@ int subject_find_unit(const struct fold *fold, int64_t index, uint32_t unit,
 /* Checks one value against its field; a number also against the range of sums. */
 enum judgement figure_judge(const struct field *field, const struct value *value);
 
-void figure_problem(struct problems *problems, int64_t index, enum judgement code,
-	const struct field *field, const struct value *value);
-
 /*
  * What own has more than old (NULL where there is nothing yet): how the unit stands, and field by
  * field. Fields that are not summed only count.
