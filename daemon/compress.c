@@ -50,10 +50,15 @@ static void done_put(struct txn *txn, uint64_t seq)
 /* What the list has of old gives its space back. The rest stays, in the order of time, also where a hole cannot be made now. 0 or -EIO. */
 static int give_back(struct store *store, struct instant now, struct buffer *list)
 {
-	const struct freed *freed = (const struct freed *)list->data;
+	struct freed *freed = (struct freed *)list->data;
 	size_t count = list->size / sizeof(*freed), gone = 0;
 	int r = 0;
 
+	for (size_t i = 0; i < count; i++) { /* of a clock that was ahead: a day from now */
+		if (freed[i].since_ms > now.ms) {
+			freed[i].since_ms = now.ms;
+		}
+	}
 	while (r == 0 && store_journal(store) && gone < count &&
 		now.ms - freed[gone].since_ms >= KEPT_MS) {
 		r = journal_give_back(store_journal(store), freed[gone].from, freed[gone].to);

@@ -161,6 +161,26 @@ static const struct act_row {
 	/* clang-format on */
 };
 
+/* How it stands, so that one sees why the act does not fit. */
+static void act_problem(const struct act *act, const struct own *own, bool closed, int64_t index,
+	struct problems *problems)
+{
+	static const char *const statuses[OBLIGATION_STATUS_COUNT] = {
+		[OBLIGATION_NONE] = "nothing was reported",
+		[OBLIGATION_RECEIVED] = "it is received",
+		[OBLIGATION_ACCEPTED] = "it is accepted",
+		[OBLIGATION_RETURNED] = "it was returned",
+		[OBLIGATION_WITHDRAWN] = "it was withdrawn",
+	};
+
+	problems_add(problems, index, REFUSED_ACT_NOT_POSSIBLE,
+		"unit %u: %s of revision %u does not fit: %s, revision %u%s%s%s%s", act->unit,
+		act_name(act->kind), act->revision, statuses[own->status], own->revision,
+		own->timeliness == TIMELINESS_LATE ? ", late" : "",
+		own->flags & OBLIGATION_WAIVED ? ", waived" : "",
+		own->flags & OBLIGATION_EXEMPT ? ", exempt" : "", closed ? ", closed" : "");
+}
+
 /* Judges one act and folds it if it is possible. A judgement, or -errno. */
 static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 	const struct fold_signer *signer, uint64_t seq, struct problems *problems)
@@ -204,9 +224,7 @@ static int fold_act(struct fold *fold, const struct act *act, int64_t index,
 	}
 	own_copy(&next, current);
 	if (!row->fn(&(struct acting){ fold, act, &subject, &next, closed })) {
-		problems_add(problems, index, REFUSED_ACT_NOT_POSSIBLE,
-			"unit %u: %s does not fit; it stands at revision %u", act->unit,
-			act_name(act->kind), current->revision);
+		act_problem(act, current, closed, index, problems);
 		return REFUSED_ACT_NOT_POSSIBLE;
 	}
 	if (next.revision == 0) {

@@ -59,6 +59,7 @@ struct forward {
 	int64_t next_hello_ms;
 	int64_t deadline_ms;
 	int64_t refused_wait_ms;
+	bool was_gap; /* and nothing was taken since */
 	char detail[LIMIT_PLACE_BYTES];
 	int64_t witness_request; /* only the answer to the latest one counts */
 	int64_t next_witness_ms;
@@ -281,7 +282,8 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 		reader_int(&reader);
 		code = reader_str(&reader);
 		place = reader_str(&reader);
-		if (bytes_equal_text(code, judgement_name(REFUSED_GAP))) {
+		if (bytes_equal_text(code, judgement_name(REFUSED_GAP)) && !forward->was_gap) {
+			forward->was_gap = true; /* one that comes again and again is a refusal */
 			start_again(forward, now_ms);
 			return;
 		}
@@ -301,6 +303,7 @@ static void on_ack(struct forward *forward, const struct envelope *envelope, int
 		forward->flight_count * sizeof(forward->flights[0]));
 	forward->deadline_ms = now_ms + SILENCE_MS;
 	forward->refused_wait_ms = REFUSED_FIRST_MS;
+	forward->was_gap = false;
 	if (up_to > forward->acknowledged) {
 		forward->acknowledged = up_to;
 	}

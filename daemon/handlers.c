@@ -81,6 +81,10 @@ static struct refusal refusal_of(int r)
 	if (r == -ECANCELED) {
 		return (struct refusal){ REFUSED_BUSY, "the recount was stopped; ask again" };
 	}
+	if (r == -ENOSPC) {
+		return (struct refusal){ REFUSED_STORE_FULL,
+			"a recount is made beside the store, and the disk has no room for it" };
+	}
 	return (struct refusal){ REFUSED_STORE_FAILED, "the store cannot be read" };
 }
 
@@ -444,7 +448,6 @@ static void recount_start(struct node *node, struct peer *peer, int64_t request)
 {
 	struct recount *recount = &node->recount;
 
-	snprintf(recount->folder, sizeof(recount->folder), "%s/verify", node->settings->state);
 	if ((mkdir(recount->folder, 0700) < 0 && errno != EEXIST) ||
 		txn_begin(node->store, false, &recount->txn)) {
 		peer_refuse(node, peer, request, REFUSED_STORE_FAILED,

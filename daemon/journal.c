@@ -85,7 +85,7 @@ static uint64_t align(uint64_t place)
 
 static int full_or_errno(void)
 {
-	return errno == ENOSPC || errno == EDQUOT ? JOURNAL_E_FULL : -errno;
+	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? JOURNAL_E_FULL : -errno;
 }
 
 /* Gives a part of the file its space, or takes it away. 0, JOURNAL_E_FULL, -EOPNOTSUPP where files have no such thing, -errno. */
@@ -277,10 +277,17 @@ static uint64_t seen_size(const struct journal *journal)
 /* Has the file so many bytes? */
 static bool reaches(struct journal *journal, uint64_t to)
 {
-	if (to > seen_size(journal)) {
-		__atomic_store_n(&journal->size, file_size(journal), __ATOMIC_RELAXED);
+	uint64_t seen = seen_size(journal);
+
+	if (to > seen) { /* what another thread has seen since is not made less */
+		uint64_t size = file_size(journal);
+
+		while (seen < size && !__atomic_compare_exchange_n(&journal->size, &seen, size,
+					      false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+		}
+		seen = seen < size ? size : seen;
 	}
-	return to <= seen_size(journal);
+	return to <= seen;
 }
 
 int journal_bytes(struct journal *journal, uint64_t place, size_t size, struct bytes *ret)
@@ -417,7 +424,7 @@ uint64_t journal_used(const struct journal *journal)
 bool journal_has_room(struct journal *journal, size_t size, uint64_t max_bytes)
 {
 	uint64_t place = next_place(journal, size);
-	uint64_t to = place + sizeof(struct record_head) + size, wanted;
+	uint64_t to = place + sizeof(struct record_head) + size, wanted, from;
 
 	if (size > WINDOW_BYTES - sizeof(struct record_head) || place / WINDOW_BYTES >= WINDOWS) {
 		return false;
@@ -425,12 +432,13 @@ bool journal_has_room(struct journal *journal, size_t size, uint64_t max_bytes)
 	if (reaches(journal, to)) {
 		return true;
 	}
-	if (seen_size(journal) < journal->end) {
+	from = seen_size(journal);
+	if (from < journal->end) {
 		return false; /* nobody can tell how long it is, or it was cut: it is not made shorter */
 	}
 	wanted = align(to) + journal->step;
-	return disk_bytes(journal) + (wanted - seen_size(journal)) <= max_bytes &&
-	       reserve(journal->fd, seen_size(journal), wanted) == 0 && reaches(journal, to);
+	return disk_bytes(journal) + (wanted - from) <= max_bytes &&
+	       reserve(journal->fd, from, wanted) == 0 && reaches(journal, to);
 }
 
 bool journal_is_filling(const struct journal *journal)

@@ -1,6 +1,7 @@
 /* main.c - baocaod: options, settings, exit codes. Everything else is node.c. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -151,6 +152,9 @@ int main(int argc, char **argv)
 	int option;
 	int r;
 
+	/* A reader of standard error that is gone, and a bound on files, are told by what write returns. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	log_open();
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (option) {

@@ -345,6 +345,17 @@ static int open_forward(struct node *node)
 	return r < 0 ? fail_config("upstream.endpoint", strerror(-r)) : 0;
 }
 
+/* What a recount left behind that was killed takes no room any more. */
+static int open_recount(struct node *node)
+{
+	struct recount *recount = &node->recount;
+
+	snprintf(recount->folder, sizeof(recount->folder), "%s/verify", node->settings->state);
+	store_remove(recount->folder);
+	recount->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return recount->done < 0 ? fail_store("recount", -errno) : 0;
+}
+
 static int open_signals(struct node *node)
 {
 	sigset_t set;
@@ -355,8 +366,7 @@ static int open_signals(struct node *node)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	node->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	node->recount.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return node->signals < 0 || node->recount.done < 0 ? fail_store("signals", -errno) : 0;
+	return node->signals < 0 ? fail_store("signals", -errno) : 0;
 }
 
 static void start_clock(struct node *node)
@@ -376,8 +386,8 @@ static void start_clock(struct node *node)
 int node_new(const char *path, struct settings *settings, struct node **ret)
 {
 	CLEANUP(node_freep) struct node *node = calloc(1, sizeof(*node));
-	int (*const steps[])(struct node *) = { open_signals, open_intake, open_rate, open_sockets,
-		open_forward };
+	int (*const steps[])(struct node *) = { open_signals, open_recount, open_intake, open_rate,
+		open_sockets, open_forward };
 	int r;
 
 	if (!node) {

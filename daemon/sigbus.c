@@ -44,8 +44,8 @@ void sigbus_catch(const char *folder)
 	struct sigaction action = { .sa_sigaction = handle, .sa_flags = SA_SIGINFO };
 
 	words.size = log_line(EVENT_STORE_ERROR, words.line,
-		"a page of the store in %s cannot be read: look at the disk; where it happens again, stop "
-		"the node and restore a copy",
+		"a page of the store in %s cannot be read: is the disk full, or broken? where it happens again, "
+		"stop the node and restore a copy",
 		folder);
 	notify_late_make(&words.status,
 		"a page of the store in %s cannot be read; nothing more is acknowledged", folder);

@@ -169,7 +169,7 @@ static int take_lock(const char *folder, int *ret)
 /* The map's size as it is: LMDB raises one that is smaller than what is stored. */
 static uint64_t map_size(const struct store *store)
 {
-	MDB_envinfo info;
+	MDB_envinfo info = { 0 };
 
 	mdb_env_info(store->env, &info);
 	return info.me_mapsize;
@@ -200,12 +200,38 @@ static int reserve(struct store *store, uint64_t bytes)
 	return r == -ENOSPC || r == -EDQUOT ? STORE_E_FULL : r;
 }
 
+enum { LOCK_BYTES = 8192 };
+
+/*
+ * LMDB maps its file of locks, and makes it without its space: where the disk has none, that is a SIGBUS. Nobody has
+ * the file open here, whose locks would go with ours. 0, STORE_E_FULL, -errno.
+ */
+static int reserve_lock(const struct store *store)
+{
+	char path[PATH_MAX + sizeof("-lock")];
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s-lock", store->path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : -errno;
+	}
+	do {
+		r = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) < 0 ? errno : 0;
+	} while (r == EINTR);
+	close(fd);
+	return r == ENOSPC || r == EDQUOT ? STORE_E_FULL : 0;
+}
+
 /* Opens what store->path names, but not its tables. On failure there may be an environment; it is to be closed. */
 static int open_environment(struct store *store)
 {
 	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (store->scratch ? MDB_NOSYNC : 0);
-	int r = translate(mdb_env_create(&store->env));
+	int r = reserve_lock(store);
 
+	if (r == 0) {
+		r = translate(mdb_env_create(&store->env));
+	}
 	if (r == 0) {
 		r = translate(mdb_env_set_maxdbs(store->env, TABLE_COUNT));
 	}
@@ -317,7 +343,13 @@ int store_reopen(struct store *store)
 	close_environment(store);
 	__atomic_store_n(&store->disk_full, false, __ATOMIC_RELAXED);
 	r = open_environment(store); /* its space is reserved, which a full disk may not do again */
-	return r ? r : open_tables(store, false);
+	if (r == 0) {
+		r = open_tables(store, false);
+	}
+	if (r) {
+		close_environment(store); /* nobody begins a transaction in half of one */
+	}
+	return r;
 }
 
 int store_resize(struct store *store, size_t map_bytes)
@@ -357,7 +389,7 @@ void store_room(const char *folder, uint64_t map_bytes, uint64_t *ret_needed, ui
 	if (stat(path, &status) == 0) {
 		held = (uint64_t)status.st_blocks * 512;
 	}
-	*ret_needed = map_bytes > held ? map_bytes - held : 0;
+	*ret_needed = map_bytes > held ? map_bytes - held : LOCK_BYTES;
 	*ret_free = free_bytes(folder);
 }
 
@@ -426,8 +458,8 @@ size_t store_map_bytes(const struct store *store)
 
 void store_usage(const struct store *store, uint64_t *ret_used, uint64_t *ret_bytes)
 {
-	MDB_envinfo info;
-	MDB_stat stat;
+	MDB_envinfo info = { 0 };
+	MDB_stat stat = { 0 };
 
 	mdb_env_info(store->env, &info);
 	mdb_env_stat(store->env, &stat);
@@ -439,7 +471,7 @@ uint64_t txn_free_bytes(struct txn *txn)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	MDB_stat stat;
+	MDB_stat stat = { 0 };
 	uint64_t pages = 0;
 
 	/* Table 0 is LMDB's own: the number of a commit -> how many pages it freed, and which. */
@@ -518,6 +550,10 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 	txn = calloc(1, sizeof(*txn));
 	if (!txn) {
 		return -ENOMEM;
+	}
+	if (!store->env) {
+		free(txn);
+		return -EIO;
 	}
 	txn->store = store;
 	txn->write = write;

@@ -301,7 +301,7 @@ static int fold_slice(
 			break;
 		}
 	}
-	return r > 0 ? -EIO : r;
+	return store_errno(r);
 }
 
 /*
@@ -328,7 +328,7 @@ static int fold_ledger(struct verify *verify, struct txn *txn, const bool *stop)
 			}
 		}
 	} while (r == 0 && more);
-	return r > 0 ? -EIO : r;
+	return store_errno(r);
 }
 
 static void name_record(enum store_table table, struct bytes key, char *ret, size_t size)
@@ -413,7 +413,7 @@ static int compare_all(struct verify *verify, struct txn *txn, void *data)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(derived); i++) {
 		r = compare_table(verify, txn, derived[i]);
 		r = r == 0 ? txn_error(txn) : r;
-		r = r > 0 ? -EIO : r;
+		r = store_errno(r);
 	}
 	return r == 0 ? check_cosigned(verify) : r;
 }
@@ -443,7 +443,7 @@ static int fold_and(
 		return verify->compares ? 0 : -EBADMSG;
 	}
 	if (r) {
-		return r > 0 ? -EIO : r;
+		return store_errno(r);
 	}
 	verify->held = txn;
 	r = reload_catalog(verify);
@@ -481,7 +481,7 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	store_remove(scratch_folder);
 	r = store_open(&options, &verify.scratch);
 	if (r) {
-		return r > 0 ? -EIO : r;
+		return store_errno(r);
 	}
 	verify.leaves = malloc(
 		(LIMIT_BATCH_ENTRIES + GROWTH_NODES(LIMIT_BATCH_ENTRIES)) * sizeof(*verify.leaves));

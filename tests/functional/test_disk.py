@@ -241,8 +241,25 @@ class Disk(harness.NodeCase):
         for month in range(1, 10):
             _, outcome = harness.submit(daemon, 11, month_report(11, f'2022-0{month}', month))
             self.assertIsNotNone(outcome.receipt)
-        with daemon.session() as session:
+        with daemon.session(timeout=20) as session:
             self.assertLess(session.status()['map_used'], 4 * MIB)
+            # A recount has no room beside it, and says so; nothing ends.
+            for question in (session.verify, lambda: session.query(
+                    'as-of', client.now_ms(), 13, [harness.PLAN, '', '', 0, 0])):
+                with self.assertRaisesRegex(client.Refused, 'store-full: .* no room'):
+                    question()
+        daemon.stop()
+        # The file of locks of the tables is in no copy; it is mapped, and made with its space.
+        os.unlink(os.path.join(daemon.settings['state'], 'baocao.mdb-lock'))
+        with open(os.path.join(folder, 'other'), 'ab', buffering=0) as file:
+            with self.assertRaises(OSError):
+                while True:
+                    file.write(bytes(4096))
+        done = daemon.run()
+        self.assertEqual(done.returncode, EXIT_CONFIG, done.stderr)
+        self.assertIn('no room for the store', done.stderr)
+        os.unlink(os.path.join(folder, 'other'))
+        daemon.start()
 
     def test_what_the_disk_has_no_space_for_in_the_journal_goes_to_the_tables(self):
         folder = self.mount('-t', 'tmpfs', '-o', 'size=16M', 'none')
