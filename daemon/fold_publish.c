@@ -14,21 +14,54 @@ static void table_problem(void *data, const struct table_error *error)
 		*error->table ? " " : "", error->column, *error->column ? ": " : "", error->text);
 }
 
-/* Counts all cells anew: who is above whom may be another, who is bound, or which fields are summed. */
-static int recount(struct fold *fold, const struct catalog *catalog)
+/* Is the key of a cell that is to be counted: of the plan with that number, or with 0 of any? */
+static bool is_of_plan(struct bytes key, uint32_t number)
+{
+	return number == 0 || (key.size == CELL_KEY_SIZE && get_be32(key.data) == number);
+}
+
+static int clear_cells(struct txn *txn, uint32_t number)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	uint8_t at[CELL_KEY_SIZE] = { 0 };
 	struct bytes key, value;
 	int r;
 
-	txn_clear(fold->txn, TABLE_CELL);
+	if (number == 0) {
+		txn_clear(txn, TABLE_CELL);
+		return 0;
+	}
+	r = cursor_open(txn, TABLE_CELL, &cursor);
+	put_be32(at, number);
+	while (r == 0 && cursor_seek(cursor, (struct bytes){ at, sizeof(at) }, &key, &value) &&
+		is_of_plan(key, number)) {
+		memcpy(at, key.data, sizeof(at)); /* the page that has it changes */
+		txn_delete(txn, TABLE_CELL, (struct bytes){ at, sizeof(at) });
+	}
+	return r;
+}
+
+/*
+ * Counts the cells of a plan anew, or with 0 all: who is above whom may be another, who is bound, or which fields
+ * are summed.
+ */
+static int recount(struct fold *fold, const struct catalog *catalog, uint32_t number)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	uint8_t from[CELL_KEY_SIZE] = { 0 };
+	struct bytes key, value;
+	int r = clear_cells(fold->txn, number);
+
 	cells_reset(fold->cells, fold->txn, NULL);
-	r = cursor_open(fold->txn, TABLE_OWN, &cursor);
+	if (r == 0) {
+		r = cursor_open(fold->txn, TABLE_OWN, &cursor);
+	}
 	if (r < 0) {
 		return r;
 	}
-	for (bool more = cursor_first(cursor, &key, &value); more;
-		more = cursor_next(cursor, &key, &value)) {
+	put_be32(from, number);
+	for (bool more = cursor_seek(cursor, (struct bytes){ from, sizeof(from) }, &key, &value);
+		more && is_of_plan(key, number); more = cursor_next(cursor, &key, &value)) {
 		const struct expected *expected;
 		const struct catalog_plan *plan;
 		struct subject subject = { 0 };
@@ -76,14 +109,14 @@ static int recount(struct fold *fold, const struct catalog *catalog)
 	return 0;
 }
 
-/* After the record of units or of a plan was put. */
-static int recount_with_new(struct fold *fold, struct problems *problems)
+/* After the record of units (number 0) or of a plan was put. */
+static int recount_with_new(struct fold *fold, uint32_t number, struct problems *problems)
 {
 	CLEANUP(catalog_freep) struct catalog *catalog = NULL;
 	int r = catalog_load(fold->txn, &catalog);
 
 	if (r == 0 && txn_count(fold->txn, TABLE_OWN) > 0) {
-		r = recount(fold, catalog);
+		r = recount(fold, catalog, number);
 		if (r == 1) {
 			problems_add(problems, -1, REFUSED_OVERFLOW,
 				"with this text a sum would be too large");
@@ -366,7 +399,7 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 	if (publication->kind != PUBLICATION_KEYS) {
 		txn_clear(fold->txn, TABLE_LINK); /* see is_waiting */
 	}
-	return recounted ? recount_with_new(fold, problems) : 0;
+	return recounted ? recount_with_new(fold, next.number, problems) : 0;
 }
 
 void node_init_write(struct writer *writer, const struct node_init *init)
