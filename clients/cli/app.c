@@ -1,6 +1,7 @@
 #include "clients/cli/app.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <zmq.h>
 
 #include "clients/common/text.h"
@@ -211,8 +212,13 @@ const char *app_refusal_remedy(int code)
 int app_check_endpoint(const char *endpoint)
 {
 	int64_t port;
+	bool is_text = true;
 
-	return endpoint_parse(endpoint, &port) && port > 0 && strncmp(endpoint, "tcp://*:", 8) != 0
+	for (const char *at = endpoint; *at; at++) {
+		is_text &= *at > ' ' && *at < 0x7f;
+	}
+	return is_text && endpoint_parse(endpoint, &port) && port > 0 &&
+			       strncmp(endpoint, "tcp://*:", 8) != 0
 		       ? CODE_DONE
 		       : say_error(CODE_USAGE,
 				 _("write tcp://HOST:PORT, with a port from 1 to 65535"),
@@ -392,7 +398,14 @@ int app_read_file(const char *path, struct buffer *ret)
 
 int app_write_file(const char *path, struct bytes content)
 {
-	int r = file_write_durably(path, content, 0600);
+	struct stat status;
+	char place[PATH_MAX];
+	/* What a link names is written, not the link. */
+	bool exists = realpath(path, place) && stat(place, &status) == 0;
+	int r = file_write_durably(exists ? place : path, content, 0600);
 
+	if (r == 0 && exists && chmod(place, status.st_mode & 0777) < 0) {
+		r = -errno;
+	}
 	return r < 0 ? say_errno(r, path) : CODE_DONE;
 }

@@ -130,22 +130,22 @@ static int form_find(const struct plan *plan, const char *const *words, const st
 	struct period *period)
 {
 	int r = app_form_in(plan, words[1], ret);
+	bool is_period = period_parse(bytes_of(words[2]), period);
 
 	if (r != CODE_DONE) {
 		return r;
 	}
-	if (!period_parse(bytes_of(words[2]), period)) {
-		return say_error(CODE_USAGE, _("write it like 2022-05, 2022-Q2, 2022-H1 or 2022"),
-			_("%s is not a period"), words[2]);
-	}
-	if (!form_period_parse(plan, *ret, bytes_of(words[2]), period)) {
-		char remedy[160];
+	if (!is_period || !form_period_parse(plan, *ret, bytes_of(words[2]), period)) {
+		char remedy[192], label[PERIOD_LABEL_SIZE];
 
+		form_first_period(plan, *ret, period);
+		period_label(period->code, label);
 		snprintf(remedy, sizeof(remedy),
-			_("this form is reported by %s; see: baocao plan show %s"),
-			cadence_name((*ret)->cadence), plan->code);
-		return say_error(CODE_ABSENT, remedy, _("form %s of plan %s has no period %s"),
-			(*ret)->code, plan->code, words[2]);
+			_("this form is reported by %s, first for %s; see: baocao plan show %s"),
+			cadence_name((*ret)->cadence), label, plan->code);
+		return say_error(is_period ? CODE_ABSENT : CODE_USAGE, remedy,
+			_("form %s of plan %s has no period %s"), (*ret)->code, plan->code,
+			words[2]);
 	}
 	return CODE_DONE;
 }

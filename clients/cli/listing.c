@@ -96,6 +96,11 @@ int json_print(json_t *root)
 	json_t *out = json_object();
 	int r;
 
+	if (!root) {
+		json_decref(out);
+		return say_error(CODE_FAILED, _("ask without --json"),
+			_("there is text that is not UTF-8, or no memory"));
+	}
 	json_object_set_new(out, "schema", json_integer(1));
 	json_object_update(out, root);
 	json_decref(root);

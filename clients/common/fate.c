@@ -17,7 +17,7 @@ static const uint8_t fates[JUDGEMENT_COUNT] = {
 
 enum fate fate_of(int code)
 {
-	return code >= 0 && code < JUDGEMENT_COUNT ? (enum fate)fates[code] : FATE_FINAL;
+	return code >= 0 && code < JUDGEMENT_COUNT ? (enum fate)fates[code] : FATE_STAY;
 }
 
 enum fate fate_read(struct reader problems, struct buffer *reason)

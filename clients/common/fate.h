@@ -12,7 +12,8 @@ enum fate {
 };
 
 /*
- * The fate for a code; FATE_FINAL for one that is not known (-1). What a key's role may not sign is
+ * The fate for a code; FATE_STAY for one that is not known (-1): a newer node may mean that it is to be tried
+ * later. What a key's role may not sign is
  * final: what waits for another role would wait for ever. A key that is not known, or has ended, may
  * be enrolled or replaced tomorrow.
  */

@@ -359,6 +359,22 @@ class Kept(DomainCase):
         self.assertEqual(self.state('2022-05', 12).revision, 3)
         self.assertIn('nothing has changed', self.ward12.run('report', 'send', path).stderr)
 
+    def test_a_form_behind_a_link_is_filled_in_where_it_is(self):
+        real = os.path.join(self.ward12.home, 'real.csv')
+        self.ward12('report', 'new', PLAN, 'thang', '2022-06', '-o', real)
+        os.chmod(real, 0o664)
+        with open(f'{real}.new', 'w', encoding='utf-8') as file:
+            file.write('của tôi')
+        link = os.path.join(self.ward12.home, 'link.csv')
+        os.symlink('real.csv', link)
+        self.ward12('report', 'fill', link, 'lop=5')
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(os.stat(real).st_mode & 0o777, 0o664)
+        with open(real, encoding='utf-8') as file:
+            self.assertIn('lop,5', file.read())
+        with open(f'{real}.new', encoding='utf-8') as file:
+            self.assertEqual(file.read(), 'của tôi')
+
     def test_commands_of_one_home_do_not_disturb_each_other(self):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             for done in pool.map(lambda _: self.office.run('late', PLAN), range(48)):
