@@ -59,6 +59,7 @@ struct meta {
 
 struct walk {
 	int fd;
+	const bool *stop; /* or NULL */
 	uint32_t page_bytes;
 	uint64_t last_page;
 	uint8_t *seen; /* a bit for each page */
@@ -201,6 +202,10 @@ static bool metas_read(struct walk *walk, uint64_t transaction, struct meta *ret
 /* Takes count pages from number on, which no tree may have had. */
 static bool take_pages(struct walk *walk, uint64_t number, uint64_t count)
 {
+	if (walk->stop && __atomic_load_n(walk->stop, __ATOMIC_RELAXED)) {
+		walk->error = -ECANCELED;
+		return false;
+	}
 	if (number < 2 || number > walk->last_page || count > walk->last_page - number + 1) {
 		return damaged(walk, "page %llu is out of the file", (unsigned long long)number);
 	}
@@ -493,9 +498,9 @@ static bool walk_file(struct walk *walk, const struct meta *meta, struct trees *
 	       all_seen(walk);
 }
 
-int pages_check(int fd, uint64_t transaction, char ret_why[PAGES_WHY_BYTES])
+int pages_check(int fd, uint64_t transaction, const bool *stop, char ret_why[PAGES_WHY_BYTES])
 {
-	struct walk walk = { .fd = fd, .why = ret_why };
+	struct walk walk = { .fd = fd, .stop = stop, .why = ret_why };
 	CLEANUP(freep) uint8_t *seen = NULL;
 	CLEANUP(freep) uint8_t *room = NULL;
 	CLEANUP(freep) struct trees *trees = calloc(1, sizeof(*trees));

@@ -17,8 +17,8 @@ enum {
 
 /*
  * Walks the state of that transaction, or the newest if it is 0. What is reachable from a state does not
- * change while a reader holds it, but its first page may have gone (-ESTALE).
+ * change while a reader holds it, but its first page may have gone (-ESTALE). Ends where another thread sets *stop; stop may be NULL.
  *
- * Returns 0, PAGES_E_DAMAGED, PAGES_E_FOREIGN, -ESTALE, -errno; an empty file is fine.
+ * Returns 0, PAGES_E_DAMAGED, PAGES_E_FOREIGN, -ESTALE, -ECANCELED, -errno; an empty file is fine.
  */
-int pages_check(int fd, uint64_t transaction, char ret_why[PAGES_WHY_BYTES]);
+int pages_check(int fd, uint64_t transaction, const bool *stop, char ret_why[PAGES_WHY_BYTES]);

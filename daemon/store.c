@@ -262,7 +262,7 @@ static int check_file(const char *path, char *why)
 {
 	char room[PAGES_WHY_BYTES];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : pages_check(fd, 0, why ? why : room);
+	int r = fd < 0 ? -errno : pages_check(fd, 0, NULL, why ? why : room);
 
 	if (fd >= 0) {
 		close(fd);
@@ -324,12 +324,12 @@ int txn_journal(const struct txn *txn, uint64_t place, size_t size, struct bytes
 	return journal ? journal_bytes(journal, place, size, ret) : -EBADMSG;
 }
 
-int txn_check_pages(struct txn *txn, char ret_why[PAGES_WHY_BYTES])
+int txn_check_pages(struct txn *txn, const bool *stop, char ret_why[PAGES_WHY_BYTES])
 {
 	int fd, r;
 
 	mdb_env_get_fd(txn->store->env, &fd);
-	r = pages_check(fd, mdb_txn_id(txn->mdb), ret_why);
+	r = pages_check(fd, mdb_txn_id(txn->mdb), stop, ret_why);
 	return r == PAGES_E_DAMAGED ? STORE_E_DAMAGED : r;
 }
 

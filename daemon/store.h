@@ -63,9 +63,9 @@ void store_close(struct store *store);
 void store_closep(struct store **store);
 /*
  * Walks the pages of a snapshot, which no more than one commit may have followed. 0, STORE_E_DAMAGED
- * with words, -ESTALE after more commits, -errno.
+ * with words, -ESTALE after more commits, -ECANCELED where another thread sets *stop (or NULL), -errno.
  */
-int txn_check_pages(struct txn *txn, char ret_why[PAGES_WHY_BYTES]);
+int txn_check_pages(struct txn *txn, const bool *stop, char ret_why[PAGES_WHY_BYTES]);
 /* Bytes that a map of that size still needs in the folder, and bytes that are free there. */
 void store_room(const char *folder, uint64_t map_bytes, uint64_t *ret_needed, uint64_t *ret_free);
 /*

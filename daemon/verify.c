@@ -29,7 +29,8 @@ struct sender_check {
 
 struct verify {
 	struct store *scratch;
-	struct txn *out; /* open over several batches */
+	const bool *stop; /* set by another thread */
+	struct txn *out;  /* open over several batches */
 	struct fold fold;
 	struct catalog *catalog;
 	struct node_init identity;
@@ -273,8 +274,7 @@ static int fold_batch(struct verify *verify, uint64_t key, struct bytes record)
  * Folds what lies from *next on, under one snapshot and not for long. *ret_more if there may be
  * more, behind *next, for a newer snapshot.
  */
-static int fold_slice(
-	struct verify *verify, struct txn *txn, const bool *stop, uint64_t *next, bool *ret_more)
+static int fold_slice(struct verify *verify, struct txn *txn, uint64_t *next, bool *ret_more)
 {
 	CLEANUP(ledger_walk_close) struct ledger_walk walk;
 	int64_t until_us = monotonic_us() + (int64_t)LIMIT_SNAPSHOT_MS * 1000;
@@ -285,7 +285,7 @@ static int fold_slice(
 	*ret_more = false;
 	for (bool more = r == 0 && ledger_walk_from(&walk, *next, &seq, &record); r == 0 && more;
 		more = ledger_walk_next(&walk, &seq, &record)) {
-		if (__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		if (__atomic_load_n(verify->stop, __ATOMIC_RELAXED)) {
 			return -ECANCELED;
 		}
 		if (verify->deadline_us && monotonic_us() > verify->deadline_us) {
@@ -309,14 +309,14 @@ static int fold_slice(
  * long, and what is freed meanwhile is used again. What was folded is committed to the scratch
  * store, which needs no memory for it then.
  */
-static int fold_ledger(struct verify *verify, struct txn *txn, const bool *stop)
+static int fold_ledger(struct verify *verify, struct txn *txn)
 {
 	uint64_t next = 0;
 	bool more;
 	int r;
 
 	do {
-		r = fold_slice(verify, txn, stop, &next, &more);
+		r = fold_slice(verify, txn, &next, &more);
 		if (r == 0 && more) {
 			r = txn_commit(verify->out);
 			verify->out = NULL;
@@ -377,6 +377,9 @@ static int compare_table(struct verify *verify, struct txn *txn, enum store_tabl
 		int order = !more_held ? 1 : !more_made ? -1 : compare_keys(held_key, made_key);
 		char name[LIMIT_PLACE_BYTES / 2 + 20];
 
+		if (__atomic_load_n(verify->stop, __ATOMIC_RELAXED)) {
+			return -ECANCELED;
+		}
 		if (order != 0 || !bytes_equal(held_value, made_value)) {
 			name_record(table, order <= 0 ? held_key : made_key, name, sizeof(name));
 			difference(verify->result, "%s: %s %s", table_name(table), name,
@@ -422,7 +425,7 @@ static int compare_all(struct verify *verify, struct txn *txn, void *data)
 static int check_pages(struct verify *verify, struct txn *txn)
 {
 	char why[PAGES_WHY_BYTES];
-	int r = txn_check_pages(txn, why);
+	int r = txn_check_pages(txn, verify->stop, why);
 
 	if (r == STORE_E_DAMAGED) {
 		difference(verify->result, "pages: %s", why);
@@ -431,8 +434,7 @@ static int check_pages(struct verify *verify, struct txn *txn)
 	return r == -ESTALE ? 0 : r;
 }
 
-static int fold_and(
-	struct verify *verify, struct txn *txn, const bool *stop, folded_fn *then, void *data)
+static int fold_and(struct verify *verify, struct txn *txn, folded_fn *then, void *data)
 {
 	int r = check_pages(verify, txn);
 
@@ -448,7 +450,7 @@ static int fold_and(
 	verify->held = txn;
 	r = reload_catalog(verify);
 	if (r == 0) {
-		r = fold_ledger(verify, txn, stop);
+		r = fold_ledger(verify, txn);
 	}
 	if (r == 0) {
 		r = then(verify, txn, data);
@@ -469,6 +471,7 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	};
 	struct verify verify = {
 		.result = result,
+		.stop = stop,
 		.until = until,
 		.compares = then == compare_all,
 		.deadline_us =
@@ -495,7 +498,7 @@ static int run(struct txn *txn, const char *scratch_folder, size_t map_bytes, co
 	}
 	if (r == 0) {
 		verify.growth.nodes = verify.leaves + LIMIT_BATCH_ENTRIES;
-		r = fold_and(&verify, txn, stop, then, data);
+		r = fold_and(&verify, txn, then, data);
 	}
 	helpers_free(verify.helpers);
 	free(verify.checks);
