@@ -74,6 +74,9 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fol
 	uint64_t seq, uint32_t *ret_changed, bool *ret_new, struct problems *problems);
 /* The change of a child's epoch that was taken last; 0 if none. */
 uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch);
+/* Has a later life of the child told something? Then an older store of it is still running: fold_older_life says so. */
+bool fold_link_is_older(struct txn *txn, uint32_t party, uint64_t epoch);
+extern const char fold_older_life[];
 
 /*
  * Puts units, a plan or keys into force; alone in its commit, the catalog is loaded anew after it.

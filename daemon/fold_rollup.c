@@ -15,20 +15,34 @@ struct link_record {
 	uint64_t up_to;
 };
 
-uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch)
+static struct link_record link_get(struct txn *txn, uint32_t party)
 {
-	struct link_record record;
+	struct link_record record = { 0 };
 	struct bytes value;
 	uint8_t key[4];
 
 	put_be32(key, party);
-	if (!txn_get(txn, TABLE_LINK, (struct bytes){ key, sizeof(key) }, &value) ||
-		value.size != sizeof(record)) {
-		return 0;
+	if (txn_get(txn, TABLE_LINK, (struct bytes){ key, sizeof(key) }, &value) &&
+		value.size == sizeof(record)) {
+		memcpy(&record, value.data, sizeof(record));
 	}
-	memcpy(&record, value.data, sizeof(record));
+	return record;
+}
+
+uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch)
+{
+	struct link_record record = link_get(txn, party);
+
 	return record.epoch == epoch ? record.up_to : 0;
 }
+
+bool fold_link_is_older(struct txn *txn, uint32_t party, uint64_t epoch)
+{
+	return epoch < link_get(txn, party).epoch;
+}
+
+const char fold_older_life[] =
+	"a later store with this key has reported: stop one of the two; if this one is to go on, stop it and run baocaod --restored";
 
 static void link_put(struct txn *txn, uint32_t party, uint64_t epoch, uint64_t up_to)
 {
@@ -186,6 +200,10 @@ int fold_rollup(struct fold *fold, const struct rollup *rollup, const struct fol
 
 	*ret_changed = 0;
 	*ret_new = false;
+	if (fold_link_is_older(fold->txn, signer->party, rollup->epoch)) {
+		problems_add(problems, -1, REFUSED_REWRITTEN, "%s", fold_older_life);
+		return 1;
+	}
 	if (rollup->after > cursor) {
 		problems_add(problems, -1, REFUSED_GAP,
 			"changes %" PRIu64 " to %" PRIu64 " are missing here; say hello",

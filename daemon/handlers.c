@@ -314,6 +314,10 @@ static void handle_hello(struct node *node, struct peer *peer, const struct cata
 			"the store cannot be read");
 		return;
 	}
+	if (fold_link_is_older(txn, key->party, (uint64_t)epoch)) {
+		peer_refuse(node, peer, envelope->request, REFUSED_REWRITTEN, fold_older_life);
+		return;
+	}
 	writer_reset(&node->reply);
 	envelope_begin(&node->reply, MESSAGE_WELCOME, envelope->request);
 	writer_array(&node->reply, 2);

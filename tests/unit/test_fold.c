@@ -554,6 +554,9 @@ static void a_cell_that_is_not_newer_is_passed_over(void **state)
 	cell = cell_n(201, 1, 1, 2); /* another life of the child */
 	assert_int_equal(send_rollup(world, NODE_20, 2, 1, &cell, 1), -1);
 	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 2);
+	cell = cell_n(201, 7, 3, 100); /* the one before is still running */
+	assert_int_equal(send_rollup(world, NODE_20, 1, 7, &cell, 1), REFUSED_REWRITTEN);
+	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 2);
 	assert_verified(world);
 }
 
