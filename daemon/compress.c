@@ -48,7 +48,8 @@ static void done_put(struct txn *txn, uint64_t seq)
 }
 
 /* What the list has of old gives its space back. The rest stays, in the order of time, also where a hole cannot be made now. 0 or -EIO. */
-static int give_back(struct store *store, struct instant now, struct buffer *list)
+static int give_back(
+	struct store *store, struct instant now, struct buffer *list, bool *ret_changed)
 {
 	struct freed *freed = (struct freed *)list->data;
 	size_t count = list->size / sizeof(*freed), gone = 0;
@@ -57,6 +58,7 @@ static int give_back(struct store *store, struct instant now, struct buffer *lis
 	for (size_t i = 0; i < count; i++) { /* of a clock that was ahead: a day from now */
 		if (freed[i].since_ms > now.ms) {
 			freed[i].since_ms = now.ms;
+			*ret_changed = true;
 		}
 	}
 	while (r == 0 && store_journal(store) && gone < count &&
@@ -68,6 +70,7 @@ static int give_back(struct store *store, struct instant now, struct buffer *lis
 		list->size -= gone * sizeof(*freed);
 		memmove(list->data, list->data + gone * sizeof(*freed), list->size);
 	}
+	*ret_changed |= gone > 0;
 	return r == -EIO ? r : 0;
 }
 
@@ -216,7 +219,7 @@ int compress_step(struct store *store, struct instant before, struct instant now
 	struct bytes value = { 0 };
 	uint64_t begun, behind;
 	size_t size = 0;
-	bool full = true, changed;
+	bool full = true, changed = false;
 	int r = txn_begin(store, true, &txn);
 
 	*ret_more = false;
@@ -226,8 +229,7 @@ int compress_step(struct store *store, struct instant before, struct instant now
 	if (txn_get(txn, TABLE_LOCAL, bytes_of(freed_key), &value)) {
 		buffer_append(&freed, value.data, value.size);
 	}
-	r = freed.failed ? -ENOMEM : give_back(store, now, &freed);
-	changed = freed.size != value.size;
+	r = freed.failed ? -ENOMEM : give_back(store, now, &freed, &changed);
 	begun = behind = done_get(txn);
 	while (r == 0 && full && size < LIMIT_COMPRESS_BYTES) {
 		group_clear(&group, behind);

@@ -77,6 +77,8 @@ uint64_t fold_link_get(struct txn *txn, uint32_t party, uint64_t epoch);
 /* Has a later life of the child told something? Then an older store of it is still running: fold_older_life says so. */
 bool fold_link_is_older(struct txn *txn, uint32_t party, uint64_t epoch);
 extern const char fold_older_life[];
+/* Everything is to be sent again by all children; which life each is in is kept. 0 or -errno. */
+int fold_links_forget(struct txn *txn);
 
 /*
  * Puts units, a plan or keys into force; alone in its commit, the catalog is loaded anew after it.

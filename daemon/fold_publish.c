@@ -397,7 +397,10 @@ int fold_publication(struct fold *fold, const struct publication *publication, u
 	}
 	publication_record_put(fold->txn, &next);
 	if (publication->kind != PUBLICATION_KEYS) {
-		txn_clear(fold->txn, TABLE_LINK); /* see is_waiting */
+		r = fold_links_forget(fold->txn); /* see is_waiting */
+		if (r) {
+			return r;
+		}
 	}
 	return recounted ? recount_with_new(fold, next.number, problems) : 0;
 }

@@ -42,7 +42,7 @@ bool fold_link_is_older(struct txn *txn, uint32_t party, uint64_t epoch)
 }
 
 const char fold_older_life[] =
-	"a later store with this key has reported: stop one of the two; if this one is to go on, stop it and run baocaod --restored";
+	"a later store with this key has reported: stop one of the two; if this one is to go on, stop it and run baocaod --restored, or give it another key";
 
 static void link_put(struct txn *txn, uint32_t party, uint64_t epoch, uint64_t up_to)
 {
@@ -52,6 +52,27 @@ static void link_put(struct txn *txn, uint32_t party, uint64_t epoch, uint64_t u
 	put_be32(key, party);
 	txn_put(txn, TABLE_LINK, (struct bytes){ key, sizeof(key) },
 		(struct bytes){ (const uint8_t *)&record, sizeof(record) });
+}
+
+int fold_links_forget(struct txn *txn)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	struct bytes key, value;
+	int r = cursor_open(txn, TABLE_LINK, &cursor);
+	bool more = r == 0 && cursor_first(cursor, &key, &value);
+
+	while (more) {
+		uint8_t at[4];
+
+		if (key.size != sizeof(at)) {
+			return -EBADMSG;
+		}
+		memcpy(at, key.data, sizeof(at)); /* the page that has it changes */
+		link_put(txn, get_be32(at), link_get(txn, get_be32(at)).epoch, 0);
+		more = cursor_seek(cursor, (struct bytes){ at, sizeof(at) }, &key, &value) &&
+		       cursor_next(cursor, &key, &value);
+	}
+	return r;
 }
 
 static enum judgement judge_figures(const struct rollup_cell *cell, const struct form *form,
@@ -111,7 +132,8 @@ static bool is_held(const struct fold *fold, const struct subject *subject,
 	 * It came another way. Acts alone give way to what the child knows, and what came from a child that
 	 * has no say any more (the unit went to another, its key ended) to the one that has.
 	 */
-	if (current->epoch > 0 && !party_speaks(fold, subject, current->party)) {
+	if (current->epoch > 0 && (cell->revision > 0 || current->revision == 0) &&
+		!party_speaks(fold, subject, current->party)) {
 		return false;
 	}
 	return current->revision > 0 && current->revision >= cell->revision;

@@ -507,7 +507,8 @@ static int run(struct rebuild *rebuild)
 	}
 	if (r) { /* so that the store starts as it did before */
 		txn_abort(rebuild->out);
-		rebuild->out = NULL;
+		txn_abort(rebuild->ledger); /* its snapshot holds pages */
+		rebuild->out = rebuild->ledger = NULL;
 		replay_return(rebuild->store, &absorbed);
 	}
 	return r;

@@ -197,7 +197,7 @@ static int reserve(struct store *store, uint64_t bytes)
 	if (ftruncate(fd, status.st_size) < 0) {
 		return -errno;
 	}
-	return r == -ENOSPC || r == -EDQUOT ? STORE_E_FULL : r;
+	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG ? STORE_E_FULL : r;
 }
 
 enum { LOCK_BYTES = 8192 };
@@ -227,11 +227,8 @@ static int reserve_lock(const struct store *store)
 static int open_environment(struct store *store)
 {
 	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (store->scratch ? MDB_NOSYNC : 0);
-	int r = reserve_lock(store);
+	int r = translate(mdb_env_create(&store->env));
 
-	if (r == 0) {
-		r = translate(mdb_env_create(&store->env));
-	}
 	if (r == 0) {
 		r = translate(mdb_env_set_maxdbs(store->env, TABLE_COUNT));
 	}
@@ -296,6 +293,9 @@ int store_open(const struct store_options *options, struct store **ret)
 		return exists ? -EEXIST : -ENOENT;
 	}
 	r = exists ? check_file(store->path, options->why) : 0;
+	if (r == 0) {
+		r = reserve_lock(store);
+	}
 	if (r == 0) {
 		r = open_environment(store);
 	}
@@ -570,7 +570,7 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 /* Is that how LMDB says that the disk is full? It says EIO for a write that was cut short. */
 static bool is_disk_full(const struct store *store, int mdb)
 {
-	return mdb == ENOSPC || mdb == EDQUOT ||
+	return mdb == ENOSPC || mdb == EDQUOT || mdb == EFBIG ||
 	       (mdb == EIO && free_bytes(store->path) < FULL_BYTES);
 }
 

@@ -60,7 +60,7 @@ int decimal_parse(const char *text, unsigned scale, int64_t *ret)
 	return 0;
 }
 
-void decimal_format(int64_t value, unsigned scale, char *ret, size_t size)
+void decimal_format_exact(int64_t value, unsigned scale, char *ret, size_t size)
 {
 	uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
 	uint64_t unit = 1;
@@ -71,11 +71,20 @@ void decimal_format(int64_t value, unsigned scale, char *ret, size_t size)
 	if (scale == 0) {
 		snprintf(ret, size, "%s%llu", value < 0 ? "-" : "", (unsigned long long)magnitude);
 	} else {
-		uint64_t whole = magnitude / unit;
-		bool ambiguous = scale == 3 && whole > 0 && whole < 1000;
+		snprintf(ret, size, "%s%llu.%0*llu", value < 0 ? "-" : "",
+			(unsigned long long)(magnitude / unit), (int)scale,
+			(unsigned long long)(magnitude % unit));
+	}
+}
 
-		snprintf(ret, size, "%s%llu.%0*llu%s", value < 0 ? "-" : "",
-			(unsigned long long)whole, (int)scale,
-			(unsigned long long)(magnitude % unit), ambiguous ? "0" : "");
+void decimal_format(int64_t value, unsigned scale, char *ret, size_t size)
+{
+	int64_t whole = value / 1000;
+	size_t length;
+
+	decimal_format_exact(value, scale, ret, size);
+	length = strlen(ret);
+	if (scale == 3 && whole != 0 && whole > -1000 && whole < 1000 && length + 1 < size) {
+		memcpy(ret + length, "0", sizeof("0"));
 	}
 }

@@ -34,6 +34,8 @@ int decimal_parse(const char *text, unsigned scale, int64_t *ret);
  * size at least DECIMAL_TEXT_SIZE.
  */
 void decimal_format(int64_t value, unsigned scale, char *ret, size_t size);
+/* Exactly scale digits, for who computes with it. */
+void decimal_format_exact(int64_t value, unsigned scale, char *ret, size_t size);
 
 /* False on overflow; ret untouched then. */
 static inline bool decimal_add(int64_t a, int64_t b, int64_t *ret)

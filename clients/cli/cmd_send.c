@@ -69,8 +69,12 @@ static int outgoing_make(struct app *app, const struct arguments *arguments,
 	if (known && known->state != OUTBOX_REFUSED && (number == 0 || number == known->revision) &&
 		memcmp(&known->content, &content, sizeof(content)) == 0) {
 		held = node_held(app, report);
-		ret->same =
-			!is_taken_back(&held) && (number > 0 || held.revision <= known->revision);
+		ret->same = !is_taken_back(&held) &&
+			    (number > 0 || held.revision <= known->revision || !note);
+		if (ret->same && held.revision > known->revision) {
+			say(_("%s: the node has revision %u from elsewhere; to replace it give the reason: --note TEXT"),
+				filled->path, held.revision);
+		}
 	}
 	if (ret->same) {
 		return CODE_DONE;

@@ -29,7 +29,7 @@ static json_t *json_of_int(int64_t number)
 	if (number >= -JSON_INTEGER_MAX && number <= JSON_INTEGER_MAX) {
 		return json_integer(number);
 	}
-	decimal_format(number, 0, text, sizeof(text));
+	decimal_format_exact(number, 0, text, sizeof(text));
 	return json_string(text);
 }
 
@@ -95,7 +95,7 @@ static json_t *json_of_decimal(int64_t number, unsigned scale)
 {
 	char text[DECIMAL_TEXT_SIZE];
 
-	decimal_format(number, scale, text, sizeof(text));
+	decimal_format_exact(number, scale, text, sizeof(text));
 	return json_string(text);
 }
 

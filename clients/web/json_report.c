@@ -12,7 +12,7 @@ static json_t *json_of_value_row(const struct field *field, const struct value *
 		"unit", field->unit_of_measure);
 
 	if (value->state == VALUE_NUMBER || value->state == VALUE_ESTIMATED) {
-		decimal_format(value->number, field->scale, text, sizeof(text));
+		decimal_format_exact(value->number, field->scale, text, sizeof(text));
 		json_object_set_new(row, "value", json_string(text));
 		json_object_set_new(
 			row, "estimated", json_boolean(value->state == VALUE_ESTIMATED));

@@ -354,7 +354,9 @@ class Kept(DomainCase):
         _, outcome = harness.submit(self.city, 12, client.report(
             PLAN, 'thang', '2022-05', 12, {'lop': 7}, revision=2, note='đếm lại'), counter=1000)
         self.assertIsNotNone(outcome.receipt, outcome.problems)
-        self.assertEqual(self.ward12.run('report', 'send', path).returncode, INVALID)  # no reason
+        done = self.ward12.run('report', 'send', path)  # without a reason it stays
+        self.assertEqual((done.returncode, self.state('2022-05', 12).revision), (DONE, 2))
+        self.assertIn('revision 2 from elsewhere', done.stderr)
         self.ward12('report', 'send', path, '--note', '5 là đúng')
         self.assertEqual(self.state('2022-05', 12).revision, 3)
         self.assertIn('nothing has changed', self.ward12.run('report', 'send', path).stderr)

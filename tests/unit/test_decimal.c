@@ -86,6 +86,8 @@ static void what_is_written_is_read_back(void **state)
 			decimal_format(values[i], scales[j], text, sizeof(text));
 			assert_int_equal(decimal_parse(text, scales[j], &value), 0);
 			assert_int_equal(value, values[i]);
+			decimal_format_exact(values[i], scales[j], text, sizeof(text));
+			assert_int_equal(scales[j] ? strlen(strchr(text, '.') + 1) : 0, scales[j]);
 		}
 	}
 }

@@ -556,7 +556,12 @@ static void a_cell_that_is_not_newer_is_passed_over(void **state)
 	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 2);
 	cell = cell_n(201, 7, 3, 100); /* the one before is still running */
 	assert_int_equal(send_rollup(world, NODE_20, 1, 7, &cell, 1), REFUSED_REWRITTEN);
+	world->now.ms++;
+	assert_int_equal(publish(world, PUBLICATION_UNITS, "units", UNITS_TEXT "\n"), -1);
+	assert_int_equal(send_rollup(world, NODE_20, 1, 7, &cell, 1), REFUSED_REWRITTEN);
 	assert_int_equal(world_sum(world, "2022-05", 1, FIELD_N), 2);
+	cell = cell_n(201, 1, 1, 2);
+	assert_int_equal(send_rollup(world, NODE_20, 2, 1, &cell, 1), -1);
 	assert_verified(world);
 }
 
@@ -574,7 +579,13 @@ static void a_child_that_has_no_say_any_more_gives_way(void **state)
 				 UNITS_HEAD UNITS_TOP "201,b1,Ward B1,ward,10,2020-01-01,\n"),
 		-1);
 	assert_int_equal(world_sum(world, "2022-05", 10, FIELD_N), 7);
+	cell = (struct cell_spec){
+		.unit = 201, .version = 1, .acts = true, .flags = OBLIGATION_CLOSED
+	};
 	assert_int_equal(send_rollup(world, NODE_10, 1, 1, &cell, 1), -1);
+	assert_int_equal(world_sum(world, "2022-05", 10, FIELD_N), 7); /* acts alone give way */
+	cell = cell_n(201, 2, 1, 9);
+	assert_int_equal(send_rollup(world, NODE_10, 1, 2, &cell, 1), -1);
 	assert_int_equal(world_sum(world, "2022-05", 10, FIELD_N), 9);
 	cell = cell_n(201, 6, 4, 8);
 	send_rollup(world, NODE_20, 1, 6, &cell, 1);

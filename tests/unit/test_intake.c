@@ -298,10 +298,9 @@ static void a_refused_rollup_does_not_disturb_the_others_of_its_run(void **state
 	struct report_spec one = report_n("2022-05", 101, 1, 3);
 	struct report_spec two = report_n("2022-05", 102, 1, 4);
 	struct value number = { .state = VALUE_NUMBER, .number = 5 };
-	struct value negative = { .state = VALUE_NUMBER, .number = -5 };
 	struct cell_spec good = { .unit = 201, .value_count = 1, .values = { number } };
 	struct cell_spec bad[2] = { { .unit = 202, .value_count = 1, .values = { number } },
-		{ .unit = 201, .value_count = 1, .values = { negative } } };
+		{ .unit = 201, .acts = true, .value_count = 1, .values = { number } } };
 
 	queue_submit(world, WARD_101, submission_of(WARD_101, 1, &one, 1));
 	queue_rollup(world, NODE_20, rollup_of(NODE_20, 5, 2, bad, 2));
@@ -309,7 +308,7 @@ static void a_refused_rollup_does_not_disturb_the_others_of_its_run(void **state
 	queue_submit(world, WARD_102, submission_of(WARD_102, 1, &two, 1));
 	assert_int_equal(world_run(world), 0);
 	assert_int_equal(answer_of(world, 0).code, -1);
-	assert_int_equal(answer_of(world, 1).code, REFUSED_OUT_OF_RANGE);
+	assert_int_equal(answer_of(world, 1).code, REFUSED_NIL_WITH_VALUES);
 	assert_int_equal(answer_of(world, 1).index, 1);
 	assert_int_equal(answer_of(world, 2).code, -1);
 	assert_int_equal(answer_of(world, 3).code, -1);

@@ -557,6 +557,7 @@ static void what_the_disk_has_no_space_for_in_the_journal_goes_to_the_tables(voi
 	assert_non_null(answer_of(&scene->second->run, MANY - 1).receipt.data);
 	assert_false(intake_is_behind(scene->world->intake));
 	assert_false(store_disk_is_full(scene->world->store));
+	played.reserve_error = 0; /* a recount is made beside the store */
 	assert_settled(scene, scene->filled);
 }
 
