@@ -59,11 +59,11 @@ int app_units(struct app *app, struct units **ret);
 /* Units or a plan from a session that may be missing: as app_units, silent about failure. */
 struct units *app_units_if_known(struct app *app, bool offline_first);
 /*
- * The unit that has the code on the last day of the period (NULL, or none: on the day of now); else the one with that
+ * The unit that has the code on the last day of the period with that label (NULL, or none: on the day of now); else the one with that
  * number; else the last that ever had the code. Codes are used again: ":26740" is the number, whatever has
  * the code. units NULL, unknown: a number.
  */
-int app_unit_in(const struct units *units, const char *text, const char *period, struct instant now,
+int app_unit_in(const struct units *units, const char *text, const char *label, struct instant now,
 	uint32_t *ret);
 /* The same of the node's units, of those that are kept where it is silent, for a period. */
 int app_unit_number(struct app *app, const char *text, const char *period, uint32_t *ret);
