@@ -476,9 +476,8 @@ static int write_contributions(const struct query *query, const struct explain *
 {
 	const struct units *units = catalog_units(query->catalog);
 	struct date last = { periods[period_count - 1].to.day - 1 };
-	bool is_stock =
-		explain->plan->plan->forms[explain->form].fields[explain->field].over_time ==
-		AGGREGATION_LAST;
+	const struct field *field =
+		&explain->plan->plan->forms[explain->form].fields[explain->field];
 	uint64_t number = 0;
 
 	for (size_t i = 0; i < period_count; i++) {
@@ -491,9 +490,7 @@ static int write_contributions(const struct query *query, const struct explain *
 			struct own own;
 
 			if (day.day < state->from.day || day.day >= state->to.day ||
-				!rollup_counts(query, state->unit, explain->unit, last) ||
-				(is_stock && state->unit != explain->unit &&
-					!rollup_stands(query, state->unit, last)) ||
+				!rollup_counts(query, state->unit, explain->unit, last, field) ||
 				!plan_binds(explain->plan->plan, explain->form, &periods[i], units,
 					state->unit, NULL) ||
 				!own_get(query->txn, &key, &own) || explain->field >= own.count ||

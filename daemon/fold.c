@@ -625,13 +625,13 @@ static void figures_hold(struct own *next, const struct own *current)
 void subject_receive(const struct subject *subject, const struct report *report,
 	const struct own *current, const struct reception *reception, struct own *next)
 {
-	int kept = OBLIGATION_CLOSED | OBLIGATION_REOPENED |
-		   (own_is_received(current) ? OBLIGATION_WAIVED : 0);
+	bool stands = own_is_received(current);
+	int kept = OBLIGATION_CLOSED | OBLIGATION_REOPENED | (stands ? OBLIGATION_WAIVED : 0);
 
 	next->seq = reception->seq;
 	next->origin_seq = reception->seq;
 	next->received_ms = reception->instant.ms;
-	next->since_ms = own_is_received(current) ? current->since_ms : reception->since.ms;
+	next->since_ms = stands ? current->since_ms : reception->since.ms;
 	next->extended_ms = current->extended_ms;
 	next->origin_unit = reception->node_unit;
 	next->party = reception->party;
@@ -639,7 +639,7 @@ void subject_receive(const struct subject *subject, const struct report *report,
 	next->counted = report->revision;
 	next->status = OBLIGATION_RECEIVED;
 	next->flags = (uint8_t)((current->flags & kept) | (report->nil ? OBLIGATION_NIL : 0));
-	next->timeliness = (uint8_t)reception->timeliness;
+	next->timeliness = stands ? current->timeliness : (uint8_t)reception->timeliness;
 	next->signer = reception->signer;
 	next->digest = reception->digest;
 	if (subject_counts_accepted(subject)) {
@@ -686,9 +686,7 @@ static int fold_report(struct fold *fold, const struct report *report, int64_t i
 	subject_receive(&subject, report, current,
 		&(struct reception){ seq, fold->instant, fold->instant, fold->node_unit,
 			signer->party,
-			own_is_received(current) ? (enum timeliness)current->timeliness
-						 : subject_timeliness(&subject,
-							   current->extended_ms, fold->instant.ms),
+			subject_timeliness(&subject, current->extended_ms, fold->instant.ms),
 			signer->key, *digest },
 		&next);
 	r = subject_apply(fold, &subject, current, &next);

@@ -242,22 +242,22 @@ static void over_units(
 	}
 }
 
-bool rollup_stands(const struct query *query, uint32_t unit, struct date day)
-{
-	uint32_t chain[LIMIT_TREE_DEPTH];
-
-	return chain_of(query, unit, day, chain) > 0;
-}
-
 /* The same on the last day of a window; a unit that ended before it counts where it last stood. */
-static size_t chain_in_window(
-	const struct query *query, uint32_t unit, struct date day, uint32_t chain[LIMIT_TREE_DEPTH])
+static size_t chain_in_window(const struct query *query, uint32_t unit, struct date day,
+	uint32_t chain[LIMIT_TREE_DEPTH], bool *ret_stands)
 {
 	const struct unit_state *last = unit_last(catalog_units(query->catalog), unit);
 	size_t size = chain_of(query, unit, day, chain);
 
+	*ret_stands = size > 0;
 	return size == 0 && last ? chain_of(query, unit, (struct date){ last->to.day - 1 }, chain)
 				 : size;
+}
+
+/* With a unit that ended, what is as it was last (a stock) has gone to others: it is in no sum above. */
+static bool is_gone(const struct field *field, bool stands)
+{
+	return !stands && field->over_time == AGGREGATION_LAST;
 }
 
 static bool chain_has(const uint32_t *chain, size_t size, uint32_t unit)
@@ -270,24 +270,26 @@ static bool chain_has(const uint32_t *chain, size_t size, uint32_t unit)
 	return false;
 }
 
-bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day)
+bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day,
+	const struct field *field)
 {
 	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size = chain_in_window(query, unit, day, chain);
+	bool stands;
+	size_t size = chain_in_window(query, unit, day, chain, &stands);
 
-	return chain_has(chain, size, above);
+	return chain_has(chain, size, above) &&
+	       (unit == above || !field || !is_gone(field, stands));
 }
 
 /*
- * Adds what one unit has over time to itself and to the units above it on the window's last day. What is as it
- * was last (a stock) has gone to others with a unit that ended: it is in no sum then.
+ * Adds what one unit has over time to itself and to the units above it on the window's last day.
  */
 static int add_up_unit(const struct query *query, const struct form *form, struct date day,
 	uint32_t unit, struct rollup_table *table)
 {
 	uint32_t chain[LIMIT_TREE_DEPTH];
-	size_t size = chain_in_window(query, unit, day, chain);
-	bool stands = rollup_stands(query, unit, day);
+	bool stands;
+	size_t size = chain_in_window(query, unit, day, chain, &stands);
 
 	for (size_t i = 0; i < size; i++) {
 		struct rollup_row *above = row_of(table, chain[i], form->field_count);
@@ -297,7 +299,7 @@ static int add_up_unit(const struct query *query, const struct form *form, struc
 			return -ENOMEM;
 		}
 		for (size_t j = 0; j < form->field_count; j++) {
-			if (i > 0 && !stands && form->fields[j].over_time == AGGREGATION_LAST) {
+			if (i > 0 && is_gone(&form->fields[j], stands)) {
 				continue;
 			}
 			over_units(&above->aggregates[j], &row->own[j], form->fields[j].over_units);
@@ -389,7 +391,7 @@ int rollup_make(const struct query *query, const struct catalog_plan *plan, size
 
 			if (!unit->bound || (only && !expected_is_within(expected, j, only) &&
 						    !(longer && rollup_counts(query, unit->unit,
-									only, window_day)))) {
+									only, window_day, NULL)))) {
 				continue;
 			}
 			r = add_unit(query, plan, form, &periods[i], expected, j, longer, table);

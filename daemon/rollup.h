@@ -75,11 +75,11 @@ size_t rollup_lower(const struct rollup_table *table, uint32_t unit);
 
 /*
  * The units that the figures of a unit count in a longer window: those that stand below it on
- * the last day, and those that are no more below the node's unit then and stood below it last.
+ * the last day, and those that are no more below the node's unit then and stood below it last, but for a field (NULL: any) of theirs
+ * that is combined over time by last.
  */
-bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day);
-/* Is the unit below the node's on that day? If not, its stocks (over_time last) are in no other unit's figure. */
-bool rollup_stands(const struct query *query, uint32_t unit, struct date day);
+bool rollup_counts(const struct query *query, uint32_t unit, uint32_t above, struct date day,
+	const struct field *field);
 
 /*
  * The longest shorter form that asks for the field, with its type and scale, in every part of the

@@ -547,13 +547,12 @@ int txn_begin(struct store *store, bool write, struct txn **ret)
 		*ret = txn;
 		return 0;
 	}
+	if (!store->env) {
+		return -EIO;
+	}
 	txn = calloc(1, sizeof(*txn));
 	if (!txn) {
 		return -ENOMEM;
-	}
-	if (!store->env) {
-		free(txn);
-		return -EIO;
 	}
 	txn->store = store;
 	txn->write = write;

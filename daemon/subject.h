@@ -82,7 +82,7 @@ struct reception {
 	struct instant since; /* of the first of those folded at once; where none stands before */
 	uint32_t node_unit;
 	uint32_t party;
-	enum timeliness timeliness; /* of the obligation: that of before, where a report stands */
+	enum timeliness timeliness; /* of the first; where none stands before */
 	struct public_key signer;
 	struct hash digest;
 };

@@ -1,11 +1,11 @@
 #include <dirent.h>
 #include <errno.h>
 
-#include "clients/cli/view.h"
 #include "clients/cli/key_act.h"
 #include "clients/cli/listing.h"
 #include "clients/cli/publish.h"
 #include "clients/cli/verbs.h"
+#include "clients/cli/view.h"
 #include "clients/common/answer.h"
 #include "clients/common/text.h"
 #include "config/key.h"
