@@ -20,27 +20,6 @@ static bool is_of_plan(struct bytes key, uint32_t number)
 	return number == 0 || (key.size == CELL_KEY_SIZE && get_be32(key.data) == number);
 }
 
-static int clear_cells(struct txn *txn, uint32_t number)
-{
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	uint8_t at[CELL_KEY_SIZE] = { 0 };
-	struct bytes key, value;
-	int r;
-
-	if (number == 0) {
-		txn_clear(txn, TABLE_CELL);
-		return 0;
-	}
-	r = cursor_open(txn, TABLE_CELL, &cursor);
-	put_be32(at, number);
-	while (r == 0 && cursor_seek(cursor, (struct bytes){ at, sizeof(at) }, &key, &value) &&
-		is_of_plan(key, number)) {
-		memcpy(at, key.data, sizeof(at)); /* the page that has it changes */
-		txn_delete(txn, TABLE_CELL, (struct bytes){ at, sizeof(at) });
-	}
-	return r;
-}
-
 /*
  * Counts the cells of a plan anew, or with 0 all: who is above whom may be another, who is bound, or which fields
  * are summed.
@@ -48,10 +27,15 @@ static int clear_cells(struct txn *txn, uint32_t number)
 static int recount(struct fold *fold, const struct catalog *catalog, uint32_t number)
 {
 	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	uint8_t from[CELL_KEY_SIZE] = { 0 };
-	struct bytes key, value;
-	int r = clear_cells(fold->txn, number);
+	uint8_t plan_key[4];
+	struct bytes from = { plan_key, sizeof(plan_key) }, key, value;
+	int r;
 
+	put_be32(plan_key, number);
+	r = number ? txn_delete_like(fold->txn, TABLE_CELL, from, sizeof(plan_key)) : 0;
+	if (number == 0) {
+		txn_clear(fold->txn, TABLE_CELL);
+	}
 	cells_reset(fold->cells, fold->txn, NULL);
 	if (r == 0) {
 		r = cursor_open(fold->txn, TABLE_OWN, &cursor);
@@ -59,9 +43,8 @@ static int recount(struct fold *fold, const struct catalog *catalog, uint32_t nu
 	if (r < 0) {
 		return r;
 	}
-	put_be32(from, number);
-	for (bool more = cursor_seek(cursor, (struct bytes){ from, sizeof(from) }, &key, &value);
-		more && is_of_plan(key, number); more = cursor_next(cursor, &key, &value)) {
+	for (bool more = cursor_seek(cursor, from, &key, &value); more && is_of_plan(key, number);
+		more = cursor_next(cursor, &key, &value)) {
 		const struct expected *expected;
 		const struct catalog_plan *plan;
 		struct subject subject = { 0 };

@@ -249,11 +249,9 @@ void ledger_tree_put(struct txn *txn, const struct growth *growth)
 	tree_put(txn, NULL, growth);
 }
 
-void ledger_cut(struct txn *txn, uint64_t size, uint64_t from)
+int ledger_cut(struct txn *txn, uint64_t size, uint64_t from)
 {
 	uint8_t key[8], room[TREE_KEY_SIZE];
-	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
-	struct bytes at, value;
 
 	for (unsigned level = TREE_LEVEL_STEP; level < TREE_LEVELS; level += TREE_LEVEL_STEP) {
 		for (uint64_t i = size >> level; i < from >> level; i++) {
@@ -261,13 +259,7 @@ void ledger_cut(struct txn *txn, uint64_t size, uint64_t from)
 		}
 	}
 	put_be64(key, size + 1);
-	if (cursor_open(txn, TABLE_LEDGER, &cursor) == 0) {
-		while (cursor_seek(cursor, (struct bytes){ key, sizeof(key) }, &at, &value) &&
-			at.size == sizeof(key)) {
-			memcpy(key, at.data, sizeof(key)); /* the page that has it changes */
-			txn_delete(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) });
-		}
-	}
+	return txn_delete_like(txn, TABLE_LEDGER, (struct bytes){ key, sizeof(key) }, 0);
 }
 
 bool ledger_tree_hold(struct held *held, const struct growth *growth)

@@ -108,8 +108,8 @@ const char *ledger_follows(const struct peaks *before, uint64_t first_seq, struc
 /* Writes the subtrees that became complete to table tree, or holds them back. False where that has no memory. */
 void ledger_tree_put(struct txn *txn, const struct growth *growth);
 bool ledger_tree_hold(struct held *held, const struct growth *growth);
-/* Takes the rows behind the first size entries away again, of tables that have `from`; what lies in the journal stays there. */
-void ledger_cut(struct txn *txn, uint64_t size, uint64_t from);
+/* Takes the rows behind the first size entries away again, of tables that have `from`; what lies in the journal stays there. 0 or -errno. */
+int ledger_cut(struct txn *txn, uint64_t size, uint64_t from);
 /* Puts where in the journal the records lie, as the last rows, and that the tables know it up to end. */
 void ledger_put_places(
 	struct txn *txn, const struct journal_record *records, size_t count, uint64_t end);

@@ -205,13 +205,17 @@ int replay_absorb(struct store *store, struct absorbed *ret, char *why)
 
 int replay_return(struct store *store, const struct absorbed *absorbed)
 {
-	struct txn *txn;
+	CLEANUP(txn_abortp) struct txn *txn = NULL;
 	int r = absorbed->from == 0 ? 0 : txn_begin(store, true, &txn);
 
 	if (r || absorbed->from == 0) {
 		return store_errno(r);
 	}
-	ledger_cut(txn, absorbed->size, absorbed->from);
-	journal_row_put(txn, absorbed->row);
-	return store_errno(txn_commit(txn));
+	r = ledger_cut(txn, absorbed->size, absorbed->from);
+	if (r == 0) {
+		journal_row_put(txn, absorbed->row);
+		r = store_errno(txn_commit(txn));
+		txn = NULL;
+	}
+	return r;
 }

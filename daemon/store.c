@@ -870,3 +870,22 @@ bool cursor_seek_before(
 	}
 	return move(cursor, MDB_PREV, (struct bytes){ 0 }, ret_key, ret_value);
 }
+
+int txn_delete_like(struct txn *txn, enum store_table table, struct bytes from, size_t size)
+{
+	CLEANUP(cursor_closep) struct cursor *cursor = NULL;
+	uint8_t room[TXN_KEY_BYTES];
+	struct bytes key, value;
+	int r = cursor_open(txn, table, &cursor);
+	bool more = r == 0 && cursor_seek(cursor, from, &key, &value);
+
+	while (more && key.size <= sizeof(room) && key.size >= size &&
+		memcmp(key.data, from.data, size) == 0) {
+		struct bytes at = { room, key.size };
+
+		memcpy(room, key.data, key.size); /* the page that has it changes */
+		txn_delete(txn, table, at);
+		more = !txn_error(txn) && cursor_seek(cursor, at, &key, &value);
+	}
+	return r;
+}

@@ -31,6 +31,8 @@ enum store_table {
 
 enum { STORE_FORMAT = 6 };
 
+enum { TXN_KEY_BYTES = 511 }; /* LMDB takes no longer key */
+
 enum {
 	STORE_E_FULL = 1, /* the map or the disk has no room; nothing was written */
 	STORE_E_FORMAT,   /* made by a newer format, or not a store of ours */
@@ -170,6 +172,8 @@ void txn_put(struct txn *txn, enum store_table table, struct bytes key, struct b
 /* Puts a key that is greater than every other of the table. */
 void txn_append(struct txn *txn, enum store_table table, struct bytes key, struct bytes value);
 void txn_delete(struct txn *txn, enum store_table table, struct bytes key);
+/* Deletes the rows from a key on whose keys begin with its first size bytes; the key has at most TXN_KEY_BYTES. 0 or -errno. */
+int txn_delete_like(struct txn *txn, enum store_table table, struct bytes from, size_t size);
 void txn_clear(struct txn *txn, enum store_table table);
 uint64_t txn_count(struct txn *txn, enum store_table table);
 
